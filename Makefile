@@ -1,0 +1,75 @@
+# GNU make 3.81 and newer. `make` alone lists the targets.
+PYTHON ?= python3
+BASE ?= HEAD
+
+# The project's own environment, whatever else is active in the shell.
+VENV := .venv/bin
+export PATH := $(CURDIR)/$(VENV):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
+
+PACKAGES := .venv/.packages
+TOOLS := .venv/.tools
+
+.PHONY: help setup tools run test lint verify bench report sweep-report audit lock
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
+
+run: setup  ## Run the whole pipeline, then show the results
+	@$(VENV)/python -m lstm_lm.quickstart
+	@$(VENV)/python -m dvc repro
+	@$(VENV)/python -m lstm_lm.summary
+
+test: tools  ## Run the tests
+	@$(VENV)/python -m pytest
+
+lint: tools  ## Check style, types and workflow files
+	@$(VENV)/python -m ruff check
+	@$(VENV)/python -m ruff format --check
+	@$(VENV)/python -m pyright
+	@$(VENV)/python scripts/lint_workflows.py
+
+verify: setup  ## Run the pipeline anew elsewhere and compare with the committed results
+	@$(VENV)/python -m lstm_lm.verify
+
+bench: setup  ## Measure the speed of the kernels side by side
+	@$(VENV)/python benchmarks/run.py
+
+report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
+	@$(VENV)/python -m lstm_lm.report '$(BASE)'
+
+sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
+	@$(VENV)/python -m lstm_lm.sweep
+
+audit: tools  ## Look for known vulnerabilities in the pinned packages
+	@$(VENV)/python scripts/audit.py
+
+tools: $(TOOLS)  ## Install what tests and checks need as well
+
+lock: $(PACKAGES)  ## Renew constraints.txt from requirements*.txt
+	@$(VENV)/python -m pip install --quiet uv==0.13.9
+	@{ echo "# Every package that requirements-dev.txt brings, one version for all machines."; \
+	   echo "# Made by \`make lock\`; not edited by hand."; \
+	   $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements-dev.txt; \
+	 } > constraints.new
+	@mv constraints.new constraints.txt
+
+# A half-made environment never has pip.
+$(VENV)/pip:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit( \
+	    "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
+	@$(PYTHON) -m venv --clear .venv
+
+$(PACKAGES): requirements.txt constraints.txt pyproject.toml | $(VENV)/pip
+	@echo "Installing into .venv; the first time takes a few minutes."
+	@$(VENV)/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	@$(VENV)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TOOLS): requirements-dev.txt $(PACKAGES)
+	@echo "Installing the tools for tests and checks."
+	@$(VENV)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	@touch $@
