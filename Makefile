@@ -1,6 +1,8 @@
 # GNU make 3.81 and newer. `make` alone lists the targets.
 PYTHON ?= python3
+# The revision that `make report` compares with; reaches the shell as a variable, never as text of a command.
 BASE ?= HEAD
+export BASE
 
 # The project's own environment, whatever else is active in the shell.
 VENV := .venv/bin
@@ -11,12 +13,13 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
-.PHONY: help setup tools run test lint verify bench report sweep-report audit lock
+.PHONY: help setup run test lint verify bench report sweep-report current small job-summary audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
+	@:
 
 run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m lstm_lm.quickstart
@@ -39,15 +42,25 @@ bench: setup  ## Measure the speed of the kernels side by side
 	@$(VENV)/python benchmarks/run.py
 
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
-	@$(VENV)/python -m lstm_lm.report '$(BASE)'
+	@$(VENV)/python -m lstm_lm.report "$$BASE"
 
 sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
 	@$(VENV)/python -m lstm_lm.sweep
+
+current: setup  ## Tell whether the committed results belong to the committed code
+	@scripts/check_current.sh
+
+small: setup  ## Run the whole pipeline on small parameters, in a copy
+	@scripts/small_pipeline.sh
+
+job-summary: setup
+	@$(VENV)/python scripts/job_summary.py
 
 audit: tools  ## Look for known vulnerabilities in the pinned packages
 	@$(VENV)/python scripts/audit.py
 
 tools: $(TOOLS)  ## Install what tests and checks need as well
+	@:
 
 lock: $(PACKAGES)  ## Renew constraints.txt from requirements*.txt
 	@$(VENV)/python -m pip install --quiet uv==0.13.9

@@ -20,19 +20,23 @@ def main(params: Params, root: Path) -> None:
         ValueError: params.yaml could not be changed to name the sample.
         OSError: a file cannot be written.
     """
-    if not _under_git(root):
-        print("no git repository here: DVC runs without one (core.no_scm in .dvc/config.local)")
-        _dvc(root, "config", "--local", "core.no_scm", "true")
+    do_without_git(root)
     if _fetched(root):
         return
     try:
         _reach(params.corpus.name, root)
-    except corpora.CorpusUnavailable as error:
+    except corpora.CorpusUnavailable:
         use_sample(root / "params.yaml")
         print(
-            f"{' '.join(str(error).split())}\n--> running on the embedded corpus: corpus.name in params.yaml is now "
-            f"{SAMPLE}; set it back to {params.corpus.name} (git checkout params.yaml) once the corpus can be had"
+            f"{params.corpus.name} is out of reach: running on the embedded corpus instead. corpus.name in params.yaml "
+            f"is now {SAMPLE}; with {params.corpus.name} there again, dvc repro names each source and what is wrong"
         )
+
+
+def do_without_git(root: Path) -> None:
+    """Tell DVC not to look for git where there is none, as in an unpacked archive."""
+    if not any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents)):
+        _dvc(root, "config", "--local", "core.no_scm", "true")
 
 
 def use_sample(path: Path) -> None:
@@ -73,11 +77,6 @@ def _dvc(root: Path, *arguments: str) -> int:
     """Run DVC silently; its exit status."""
     command = [sys.executable, "-m", "dvc", *arguments]
     return subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
-
-
-def _under_git(root: Path) -> bool:
-    """Whether `root` or a folder above it is a git work tree."""
-    return any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents))
 
 
 if __name__ == "__main__":
