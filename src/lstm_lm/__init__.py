@@ -1,0 +1,1 @@
+"""LSTM language models, from scratch and with torch.nn.LSTM, trained by one reproducible DVC pipeline."""

@@ -1,0 +1,66 @@
+"""Files that are either the old one or the whole new one, whatever happens while they are written."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file that takes the place of `path` only when the block ends without an error.
+
+    The bytes go to a temporary file in the same folder (made if missing), reach the disk, and then the
+    temporary file is renamed over `path`. After an error, a crash or a full disk `path` is what it was.
+
+    Raises:
+        OSError: the folder or the file cannot be written; the message names `path`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(f"cannot write {path}: {error.strerror}") from error
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically. Raises OSError."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `content` to `path` atomically, as UTF-8 with its line ends as they are. Raises OSError."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `content` to `path` atomically as indented JSON in the order given.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot hold.
+        OSError: the file cannot be written.
+    """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _umask() -> int:
+    """The process's file mode mask: `mkstemp` makes private files, our results are ordinary ones."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,105 @@
+"""The device that computes: choice, numerics, clocks, memory, and a record of the environment."""
+
+import contextlib
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+def choose(name: str) -> torch.device:
+    """The device for `device:` in params.yaml; "auto" takes CUDA, else MPS, else the CPU.
+
+    Raises:
+        ValueError: the device asked for is not on this machine.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        raise ValueError(f"device is {name}, which this machine does not have; allowed here: auto, cpu")
+    return torch.device(name)
+
+
+def configure(device: torch.device, precision: str) -> None:
+    """Make results repeatable on `device` and set what float32 products may round to.
+
+    Deterministic algorithms everywhere; on CUDA also cuBLAS's fixed workspace, and TF32 only where
+    `precision` is "tf32" (cuDNN's LSTM would use it by default, matrix products would not).
+
+    Raises:
+        ValueError: `precision` is not to be had on `device`.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    rounding = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = rounding
+    setattr(torch.backends.cudnn.rnn, "fp32_precision", rounding)  # noqa: B010, missing in the type stubs
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """The context of a forward pass: bfloat16 products where `precision` is "bf16", else nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for everything that was asked of `device`; read a clock only after this."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory used so far, in bytes: allocated on the GPU, resident in the process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def total_memory(device: torch.device) -> int:
+    """The memory that `device` has, in bytes."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the GPU or of the processor, as the machine gives it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+def environment(device: torch.device, kernel: str, precision: str) -> dict[str, object]:
+    """What the bytes of a training depend on besides code, data and parameters."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": device.type,
+        "device_name": device_name(device),
+        "threads": torch.get_num_threads(),
+        "kernel": kernel,
+        "precision": precision,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    """The CPU's model name where Linux tells it, else what Python knows."""
+    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,105 @@
+"""The long short-term memory, from scratch: its equations, one line of code each, in the textbook's order."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class LSTMState(NamedTuple):
+    """What an LSTM carries from one time step to the next.
+
+    `hidden` is H, the only part that the output layer sees; `cell` is C, the memory. Both have shape
+    (batch_size, hidden).
+    """
+
+    hidden: Tensor
+    cell: Tensor
+
+
+def zero_state(batch_size: int, like: Tensor) -> LSTMState:
+    """The all-zero state of shape (batch_size, hidden), `hidden` being the first dimension of `like`'s W_h."""
+    zeros = like.new_zeros(batch_size, like.shape[0])
+    return LSTMState(zeros, zeros)
+
+
+class LSTMScratch(nn.Module):
+    r"""A long short-term memory whose forward pass can be read beside the equations.
+
+    With X_t the one-hot input (batch_size, vocab_size), H and C the hidden and the cell state
+    (batch_size, hidden), sigma the logistic function and * the element-wise product:
+
+        I_t  = sigma(X_t W_xi + H_{t-1} W_hi + b_i)      input gate
+        F_t  = sigma(X_t W_xf + H_{t-1} W_hf + b_f)      forget gate
+        O_t  = sigma(X_t W_xo + H_{t-1} W_ho + b_o)      output gate
+        C~_t = tanh (X_t W_xc + H_{t-1} W_hc + b_c)      cell candidate
+        C_t  = F_t * C_{t-1} + I_t * C~_t                cell state
+        H_t  = O_t * tanh(C_t)                           hidden state
+
+    (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers, Schmidhuber and Cummins, 2000; the
+    notation is that of Dive into Deep Learning.) Each W_x. is (vocab_size, hidden), each W_h. is
+    (hidden, hidden), each b_. is (hidden,). torch.nn.LSTM keeps the same numbers transposed and stacked:
+
+        textbook            our name           rows of weight_ih_l0, weight_hh_l0, bias_*_l0
+        W_xi, W_hi, b_i     input gate         block 0
+        W_xf, W_hf, b_f     forget gate        block 1
+        W_xc, W_hc, b_c     cell candidate     block 2   (PyTorch calls it g)
+        W_xo, W_ho, b_o     output gate        block 3
+
+    Every gradient comes from autograd, which makes this class the oracle for the faster ones.
+    """
+
+    def __init__(self, vocab_size: int, hidden: int) -> None:
+        super().__init__()
+
+        def gate() -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
+            return (
+                nn.Parameter(torch.zeros(vocab_size, hidden)),
+                nn.Parameter(torch.zeros(hidden, hidden)),
+                nn.Parameter(torch.zeros(hidden)),
+            )
+
+        self.W_xi, self.W_hi, self.b_i = gate()
+        self.W_xf, self.W_hf, self.b_f = gate()
+        self.W_xo, self.W_ho, self.b_o = gate()
+        self.W_xc, self.W_hc, self.b_c = gate()
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        """The state before the first token: zeros, (batch_size, hidden) each."""
+        return zero_state(batch_size, self.W_hi)
+
+    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """Run over a window of tokens.
+
+        Args:
+            tokens: token ids, int64, (num_steps, batch_size).
+            state: the state before the window.
+
+        Returns:
+            The hidden state after each step, (num_steps, batch_size, hidden), and the state after the last.
+        """
+        inputs = nn.functional.one_hot(tokens, self.W_xi.shape[0]).to(self.W_xi.dtype)
+        H, C = state
+        outputs = []
+        for X in inputs:
+            I = torch.sigmoid(X @ self.W_xi + H @ self.W_hi + self.b_i)
+            F = torch.sigmoid(X @ self.W_xf + H @ self.W_hf + self.b_f)
+            O = torch.sigmoid(X @ self.W_xo + H @ self.W_ho + self.b_o)
+            C_tilde = torch.tanh(X @ self.W_xc + H @ self.W_hc + self.b_c)
+            C = F * C + I * C_tilde
+            H = O * torch.tanh(C)
+            outputs.append(H)
+        return torch.stack(outputs), LSTMState(H, C)
+
+
+class OutputScratch(nn.Module):
+    """The output layer, Y = H W_hq + b_q: logits over the vocabulary from hidden states."""
+
+    def __init__(self, hidden: int, vocab_size: int) -> None:
+        super().__init__()
+        self.W_hq = nn.Parameter(torch.zeros(hidden, vocab_size))
+        self.b_q = nn.Parameter(torch.zeros(vocab_size))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Map (..., hidden) to logits (..., vocab_size)."""
+        return hidden_states @ self.W_hq + self.b_q

@@ -1,0 +1,143 @@
+"""params.yaml, read once into frozen, validated models; the only reader of YAML."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+# Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
+_MANY = 10**9
+
+Count = Annotated[int, Field(ge=1, le=_MANY)]
+TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
+Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Corpus(_Section):
+    """Which text: a registered corpus or the stem of a file in data/corpora/."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class Tokenize(_Section):
+    """How text becomes tokens, and how many each of the three windows gets (-1: all that is left)."""
+
+    level: Literal["char"]
+    normalize: Literal["letters"]
+    train_tokens: TokenCount
+    valid_tokens: TokenCount
+    test_tokens: TokenCount
+
+    @model_validator(mode="after")
+    def _windows_are_possible(self) -> "Tokenize":
+        counts = {name: getattr(self, name) for name in ("train_tokens", "valid_tokens", "test_tokens")}
+        for name, count in counts.items():
+            if count in (0, 1):
+                raise ValueError(f"tokenize.{name} is {count}; allowed: -1, or 2 and more (a token and its successor)")
+        if list(counts.values()).count(-1) > 1:
+            raise ValueError("tokenize: only one of train_tokens, valid_tokens, test_tokens may be -1")
+        return self
+
+
+class Model(_Section):
+    """Size and kind of the LSTM; `scratch_kernel` chooses between two computations of one function."""
+
+    hidden: Annotated[int, Field(ge=1, le=65536)]
+    scratch_kernel: Literal["book", "fused"] = "fused"
+    init: Literal["book", "shared"] = "book"
+
+
+class Train(_Section):
+    """The training loop; `num_steps` is the window of back-propagation through time, in tokens."""
+
+    batch_size: Count
+    num_steps: Count
+    epochs: Annotated[int, Field(ge=1, le=10**6)]
+    lr: Positive
+    clip: Positive
+    sampling: Literal["sequential", "random"]
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 30.0
+
+
+class Evaluate(_Section):
+    """The prefixes to continue, by how many characters, and the temperature of the sampled continuation."""
+
+    prefixes: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=10_000)], ...], Field(strict=False)]
+    length: Annotated[int, Field(ge=1, le=10**6)]
+    temperature: Positive = 0.8
+
+
+class Params(_Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    corpus: Corpus
+    tokenize: Tokenize
+    model: Model
+    train: Train
+    evaluate: Evaluate
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate `path`.
+
+    Raises:
+        ValueError: the file is not YAML, has a key twice, or a key is unknown, missing, of the wrong type or
+            out of range; one line names the key, the value and what is allowed.
+        OSError: the file cannot be read.
+    """
+    try:
+        content = yaml.load(path.read_bytes(), Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold the keys {', '.join(Params.model_fields)}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_first_complaint(error)}") from error
+
+
+def _first_complaint(error: ValidationError) -> str:
+    """One line for the first of pydantic's complaints: key, value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "value_error":
+        return str(first.get("ctx", {}).get("error"))
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key}"
+    if first["type"] == "missing":
+        return f"missing key {key}"
+    value = " ".join(repr(first["input"]).split())
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    return f"{key} is {shown}; {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML as DVC reads it: a key given twice is an error, and 1e-3 is a number (YAML 1.2), not a string."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen if isinstance(key, yaml.ScalarNode) else False:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands there twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)

@@ -1,0 +1,113 @@
+"""The pictures: learning curves, train against held-out, throughput."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+
+from lstm_lm.atomic import write_bytes
+
+COLOURS = {"scratch": "#1f77b4", "concise": "#e8710a"}
+LABELS = {"scratch": "from scratch", "concise": "torch.nn.LSTM"}
+BOOK_TOKENS_PER_SECOND = {"scratch": 19_827.3, "concise": 297_699.3}
+"""What Dive into Deep Learning (the LSTM chapter, PyTorch) prints, on a GPU that it does not name."""
+
+STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path) -> None:
+    """Train and held-out perplexity over epochs, and over seconds of training.
+
+    Args:
+        curves: for each model a table indexed by epoch with train_perplexity, valid_perplexity (where scored)
+            and seconds since the start of training.
+    """
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
+        for kind, curve in curves.items():
+            _curve(left, kind, curve, pd.Series(curve.index, curve.index))
+            _curve(right, kind, curve, curve.loc[:, "seconds"])
+        left.set(xlabel="epoch", ylabel="perplexity", yscale="log")
+        right.set(xlabel="seconds of training")
+        left.yaxis.set_major_formatter(ScalarFormatter())
+        left.yaxis.set_minor_formatter(ScalarFormatter())
+        left.legend()
+        figure.suptitle(f"Learning curves, corpus: {corpus}")
+        _save(figure, path)
+
+
+def _curve(axes: Axes, kind: str, curve: pd.DataFrame, x: pd.Series) -> None:
+    """One model's two lines: train solid, held-out dashed."""
+    axes.plot(x, curve["train_perplexity"], color=COLOURS[kind], label=f"{LABELS[kind]}, train")
+    held_out = curve["valid_perplexity"].dropna()
+    axes.plot(x[held_out.index], held_out, "--", color=COLOURS[kind], label=f"{LABELS[kind]}, held out")
+
+
+def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus: str, path: Path) -> None:
+    """Perplexity on the train, valid and test window, beside what token frequencies alone reach."""
+    windows = ("train", "valid", "test")
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(7, 4.2))
+        for index, kind in enumerate(COLOURS):
+            heights = [scores[kind][window]["perplexity"] for window in windows]
+            positions = [place + (index - 0.5) * 0.38 for place in range(len(windows))]
+            bars = axes.bar(positions, heights, 0.36, color=COLOURS[kind], label=LABELS[kind])
+            axes.bar_label(bars, [f"{height:.4g}" for height in heights], padding=2)
+        axes.axhline(unigram_perplexity, color="#555555", linestyle=":", label="token frequencies alone")
+        axes.set(yscale="log", ylabel="perplexity (log scale)", xlabel="window")
+        axes.set_xticks(range(len(windows)), windows)
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.grid(visible=False, axis="x")
+        axes.margins(y=0.2)
+        axes.legend(loc="upper left")
+        figure.suptitle(f"Memorising is not modelling, corpus: {corpus}")
+        _save(figure, path)
+
+
+def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
+    """Median tokens per second with quartiles, beside the book's figures, which are another machine's."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(8, 3.2))
+        labels, row = [], 0
+        for kind, result in results.items():
+            median = result["tokens_per_second"]
+            spread = [[median - result["tokens_per_second_q1"]], [result["tokens_per_second_q3"] - median]]
+            axes.barh(row, median, color=COLOURS[kind], xerr=spread, capsize=3)
+            axes.barh(row + 1, BOOK_TOKENS_PER_SECOND[kind], color="white", edgecolor=COLOURS[kind], hatch="///")
+            for place, value in ((row, median), (row + 1, BOOK_TOKENS_PER_SECOND[kind])):
+                axes.annotate(f"{value:,.0f}", (value, place), (6, 0), textcoords="offset points", va="center")
+            labels += [f"{LABELS[kind]}, here", f"{LABELS[kind]}, the book's GPU"]
+            row += 2
+        axes.set_yticks(range(row), labels)
+        axes.invert_yaxis()
+        axes.margins(x=0.14)
+        axes.grid(visible=False, axis="y")
+        axes.set(xlabel=f"tokens per second, training; here: {results['scratch']['device']}")
+        figure.suptitle(f"Throughput, corpus: {corpus} (hatched: another machine's)")
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write the PNG atomically, without a version or a date in it, and close the figure."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    write_bytes(path, content.getvalue())

@@ -1,0 +1,31 @@
+"""How a stage script runs: parameters in, one clear line instead of a traceback for the user's mistakes."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from lstm_lm.interruption import Interrupted
+from lstm_lm.params import Params, load_params
+
+
+def run(stage: Callable[[Params, Path], None]) -> None:
+    """Call `stage` with the parameters and the project's folder, which is the working directory.
+
+    A ValueError or OSError becomes one message on stderr and exit status 1 (LSTM_LM_TRACEBACK=1 shows where
+    it came from). A training stopped by a signal exits with 128 plus the signal's number, as a shell would say.
+    """
+    root = Path()
+    try:
+        stage(load_params(root / "params.yaml"), root)
+    except Interrupted as interrupted:
+        print(f"{_name()}: {interrupted}", file=sys.stderr)
+        sys.exit(128 + interrupted.signum)
+    except (ValueError, OSError) as error:
+        if os.environ.get("LSTM_LM_TRACEBACK"):
+            raise
+        sys.exit(f"{_name()}: {error}")
+
+
+def _name() -> str:
+    return Path(sys.argv[0]).stem

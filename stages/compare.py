@@ -1,0 +1,38 @@
+"""Compare the two models: one JSON, and the pictures."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from lstm_lm import comparison, plots, stage
+from lstm_lm.atomic import write_json
+from lstm_lm.batching import load_tokens
+from lstm_lm.language_model import MODELS, load_model
+from lstm_lm.params import Params
+
+
+def main(params: Params, root: Path) -> None:
+    """Bring together what the stages before measured; check the trained scratch weights inside nn.LSTM."""
+
+    def metrics(name: str) -> dict:
+        return json.loads((root / f"metrics/{name}.json").read_text(encoding="utf-8"))
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_csv(root / f"plots/{name}.tsv", sep="\t", index_col="epoch")
+
+    tokens, scores = metrics("tokenize"), metrics("evaluate")
+    throughput = {kind: metrics(f"throughput_{kind}") for kind in MODELS}
+    curves = {kind: table(f"curve_{kind}").join(table(f"timing_{kind}")) for kind in MODELS}
+    difference = comparison.max_logit_difference(
+        load_model("scratch", root / "data/models/scratch.safetensors"), load_tokens(root / "data/tokens/valid.npy")
+    )
+    summary = comparison.summary(scores, throughput, tokens["unigram_perplexity"], difference)
+    write_json(root / "metrics/compare.json", {"corpus": params.corpus.name, **summary})
+    plots.learning_curves(curves, params.corpus.name, root / "plots/learning_curves.png")
+    plots.generalisation(scores, tokens["unigram_perplexity"], params.corpus.name, root / "plots/generalisation.png")
+    plots.throughput(throughput, params.corpus.name, root / "plots/throughput.png")
+
+
+if __name__ == "__main__":
+    stage.run(main)

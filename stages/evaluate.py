@@ -1,0 +1,28 @@
+"""Evaluate both models on the whole of each window and let them continue the prefixes."""
+
+from pathlib import Path
+
+from lstm_lm import device, evaluation, generation, stage
+from lstm_lm.atomic import write_json, write_text
+from lstm_lm.batching import load_tokens
+from lstm_lm.language_model import MODELS, load_model
+from lstm_lm.params import Params
+from lstm_lm.text import WINDOWS, Vocabulary
+
+
+def main(params: Params, root: Path) -> None:
+    """Write perplexity and bits per token, and the generated text as JSON and to read."""
+    where = device.choose(params.device)
+    device.configure(where, "fp32")
+    vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
+    streams = {name: load_tokens(root / f"data/tokens/{name}.npy").to(where) for name in WINDOWS}
+    models = {kind: load_model(kind, root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
+    scores = {kind: evaluation.scores(model, streams) for kind, model in models.items()}
+    write_json(root / "metrics/evaluate.json", {"corpus": params.corpus.name, **scores})
+    texts = generation.texts(models, vocabulary, params.evaluate, params.seed)
+    write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})
+    write_text(root / "plots/generated.txt", generation.readable(params.corpus.name, texts))
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,15 @@
+"""Train torch.nn.LSTM: data/tokens/ -> data/models/concise.safetensors, metrics, curves."""
+
+from pathlib import Path
+
+from lstm_lm import experiment, stage
+from lstm_lm.params import Params
+
+
+def main(params: Params, root: Path) -> None:
+    """Train "concise" as params.yaml says."""
+    experiment.train("concise", params, root)
+
+
+if __name__ == "__main__":
+    stage.run(main)
