@@ -56,12 +56,6 @@ def training_key(kind: str, params: Params, environment: dict[str, object], stre
     tokens = [stream.cpu().numpy().tobytes() for stream in streams.values()]
     code = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py"))]
     return digest(kind.encode(), settings.encode(), *tokens, *code)
-        kind.encode(),
-        settings.model_dump_json(include={"seed", "model", "train"}).encode(),
-        repr(environment).encode(),
-        *tokens,
-        *code,
-    )
 
 
 def check_memory(params: Params, vocab_size: int, device: torch.device) -> None:
