@@ -61,7 +61,7 @@ def test_times_are_measured_anew_on_any_machine():
         assert judge(name, 1, 2, same_machine=True) is Status.MEASURED
 
 
-@pytest.mark.parametrize("name", ["data/models/scratch.safetensors", "plots/generalisation.png", "plots/generated.md"])
+@pytest.mark.parametrize("name", ["data/models/scratch.safetensors", "plots/generalisation.png", "plots/generated.txt"])
 def test_what_holds_no_numbers_may_differ_only_on_another_machine(name):
     assert judge(name, 1, 2, same_machine=False) is Status.OTHER_MACHINE
     assert judge(name, 1, 2, same_machine=True) is Status.DIFFERENT

@@ -28,8 +28,8 @@ def main(params: Params, root: Path) -> None:
     except corpora.CorpusUnavailable:
         use_sample(root / "params.yaml")
         print(
-            f"{params.corpus.name} is out of reach: running on the embedded corpus instead. corpus.name in params.yaml "
-            f"is now {SAMPLE}; with {params.corpus.name} there again, dvc repro names each source and what is wrong"
+            f"{params.corpus.name} is out of reach: running on the embedded corpus, corpus.name in params.yaml is now "
+            f"{SAMPLE}. Once you set it back to {params.corpus.name}, dvc repro says what is wrong with each source."
         )
 
 

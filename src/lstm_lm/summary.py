@@ -11,7 +11,7 @@ MODELS = ("scratch", "concise")
 
 _NEXT = """\
 Plots: plots/learning_curves.png, plots/generalisation.png, plots/throughput.png
-Text:  plots/generated.md
+Text:  plots/generated.txt
 
 Try next:
   . .venv/bin/activate

@@ -28,7 +28,7 @@ _MEASURED = (
     "plots/throughput.png",
 )
 ENVIRONMENT = "metrics/environment_*.json"
-_WITHOUT_NUMBERS = ("data/models/*", "metrics/generated.json", "plots/*.md", "plots/*.png")
+_WITHOUT_NUMBERS = ("data/models/*", "metrics/generated.json", "plots/generated.txt", "plots/*.png")
 
 
 class Status(StrEnum):

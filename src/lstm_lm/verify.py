@@ -25,7 +25,7 @@ def results(root: Path) -> dict[str, bytes]:
         path.relative_to(root).as_posix(): path.read_bytes()
         for folder in ("metrics", "plots")
         for path in sorted((root / folder).glob("*"))
-        if path.suffix in {".json", ".tsv", ".md", ".png"}
+        if path.suffix in {".json", ".tsv", ".txt", ".png"}
     }
     lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
     outputs = [out for step in lock["stages"].values() for out in step.get("outs", [])]
