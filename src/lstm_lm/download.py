@@ -48,6 +48,13 @@ class _Busy(requests.RequestException):
         self.pause = _retry_after(response.headers.get("Retry-After", ""))
 
 
+class _Session(requests.Session):
+    """Leaves redirects to `_opened`: the library would read their bodies, however long, and follow them anywhere."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
 def download(url: str, limits: Limits) -> bytes:
     """The content of `url`, whole, with a progress bar on stderr where that is a terminal.
 
@@ -88,7 +95,7 @@ def _within(deadline: float, url: str, limits: Limits, bar: tqdm) -> bytes:
 
 def _get(deadline: float, url: str, limits: Limits, bar: tqdm) -> bytes:
     content = bytearray()
-    with requests.Session() as session, _opened(session, url, limits) as response:
+    with _Session() as session, _opened(session, url, limits) as response:
         bar.reset(response.raw.length_remaining)
         for chunk in response.iter_content(CHUNK_BYTES):
             if time.monotonic() > deadline:
@@ -107,7 +114,6 @@ def _opened(session: requests.Session, url: str, limits: Limits) -> Iterator[req
         with session.get(
             url,
             stream=True,
-            allow_redirects=False,
             timeout=(limits.connect_seconds, limits.read_seconds),
             headers={"Accept-Encoding": "identity"},
         ) as response:
