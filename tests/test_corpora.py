@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -23,16 +24,17 @@ ROOT = Path(__file__).parents[1]
 TEXT = b"The Time Traveller (for so it will be convenient to speak of him)\r\n" * 50
 OLD = b"an older text"
 LIMITS = Limits(
-    connect_seconds=0.3,
-    read_seconds=0.3,
-    total_seconds=0.7,
+    connect_seconds=2.0,
+    read_seconds=0.5,
+    total_seconds=20.0,
     max_bytes=100_000,
     tries=2,
     backoff_seconds=0.02,
     retry_after_seconds=0.3,
     redirects=3,
 )
-SLACK_SECONDS = 1.0
+IN_A_SECOND = replace(LIMITS, total_seconds=1.0)
+SLACK_SECONDS = 2.0
 """What a busy machine may add to a bounded time."""
 
 
@@ -87,9 +89,9 @@ def failure(corpus: Corpus, destination: Path, corpora_dir: Path, limits: Limits
 
 
 MISBEHAVIOUR = {
-    "silent": (servers.sleeps, r"timed out|not complete within 0.7 s"),
-    "drips": (servers.drips(TEXT), "not complete within 0.7 s"),
-    "drips headers": (servers.drips_headers, "not complete within 0.7 s"),
+    "silent": (servers.sleeps, r"timed out.* \(2 tries\)"),
+    "drips": (servers.drips(TEXT), "not complete within 1 s"),
+    "drips headers": (servers.drips_headers, "not complete within 1 s"),
     "truncates": (servers.truncates(TEXT), r"IncompleteRead\(1675 bytes read, 1675 more expected\) \(2 tries\)"),
     "truncates, no length": (servers.truncates_without_length(TEXT), "other bytes instead of the text"),
     "404": (servers.answers(404), "answers 404 Not Found"),
@@ -114,9 +116,10 @@ def test_a_misbehaving_source_is_named_and_the_next_one_used(
 ) -> None:
     with servers.serve(answer) as bad, servers.serve(servers.sends(TEXT)) as good:
         bad_url, good_url = f"{bad.url}/tale.txt", f"{good.url}/tale.txt"
-        message = failure(corpus_at(bad_url), destination, corpora_dir)
+        limits = IN_A_SECOND if "within 1 s" in reason else LIMITS
+        message = failure(corpus_at(bad_url), destination, corpora_dir, limits)
         assert re.search(rf"^  {re.escape(bad_url)}: .*({reason}).*;$", message, re.MULTILINE), message
-        source = fetch_registered(corpus_at(bad_url, good_url), destination, corpora_dir, None, LIMITS)
+        source = fetch_registered(corpus_at(bad_url, good_url), destination, corpora_dir, None, limits)
         assert source.startswith(good_url)
         assert bad_url in source
         assert "\n" not in source
@@ -143,7 +146,11 @@ def test_every_source_and_every_way_out_is_named(destination: Path, corpora_dir:
     ]
 
 
-@pytest.mark.parametrize("first", [servers.answers(500), servers.answers(503), servers.truncates(TEXT), servers.sleeps])
+@pytest.mark.parametrize(
+    "first",
+    [servers.answers(500), servers.answers(503), servers.truncates(TEXT), servers.sleeps],
+    ids=["500", "503", "cut", "silent"],
+)
 def test_a_passing_fault_is_tried_again(first: servers.Answer, destination: Path, corpora_dir: Path) -> None:
     with servers.serve(first, servers.sends(TEXT)) as server:
         assert fetch_registered(corpus_at(server.url), destination, corpora_dir, None, LIMITS) == server.url
@@ -171,6 +178,7 @@ def test_pauses_grow(destination: Path, corpora_dir: Path) -> None:
         ("soon", 30, 0.02),
         ("-5", 30, 0.02),
     ],
+    ids=["a second", "an hour", "a date to come", "a date gone by", "a word", "a negative number"],
 )
 def test_retry_after_is_honoured_up_to_a_limit(
     retry_after: str, limit: float, least: float, destination: Path, corpora_dir: Path
@@ -188,7 +196,7 @@ def test_no_pause_outlasts_the_total_time(destination: Path, corpora_dir: Path) 
     with servers.serve(servers.answers(429, Retry_After="30")) as server:
         message = failure(corpus_at(server.url), destination, corpora_dir, limits)
     assert "answers 429 Too Many Requests;" in message
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < limits.total_seconds + SLACK_SECONDS
 
 
 def test_what_does_not_pass_is_not_tried_again(destination: Path, corpora_dir: Path) -> None:
