@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import NullFormatter
 
 from lstm_lm.atomic import write_bytes
 
@@ -45,11 +45,12 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path)
         for kind, curve in curves.items():
             _curve(left, kind, curve, pd.Series(curve.index, curve.index))
             _curve(right, kind, curve, curve.loc[:, "seconds"])
-        left.set(xlabel="epoch", ylabel="perplexity", yscale="log")
+        left.set(xlabel="epoch", ylabel="perplexity (log scale)", yscale="log")
         right.set(xlabel="seconds of training")
-        left.yaxis.set_major_formatter(ScalarFormatter())
-        left.yaxis.set_minor_formatter(ScalarFormatter())
-        left.legend()
+        left.yaxis.set_major_formatter("{x:g}")
+        left.yaxis.set_minor_formatter(NullFormatter())
+        left.set_ylim(bottom=1)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         figure.suptitle(f"Learning curves, corpus: {corpus}")
         _save(figure, path)
 
@@ -72,20 +73,21 @@ def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus:
             bars = axes.bar(positions, heights, 0.36, color=COLOURS[kind], label=LABELS[kind])
             axes.bar_label(bars, [f"{height:.4g}" for height in heights], padding=2)
         axes.axhline(unigram_perplexity, color="#555555", linestyle=":", label="token frequencies alone")
-        axes.set(yscale="log", ylabel="perplexity (log scale)", xlabel="window")
+        highest = max(scores[kind][window]["perplexity"] for kind in COLOURS for window in windows)
+        axes.set(yscale="log", ylabel="perplexity (log scale)", ylim=(1, 1.5 * max(highest, unigram_perplexity)))
         axes.set_xticks(range(len(windows)), windows)
-        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=False, axis="x")
-        axes.margins(y=0.2)
-        axes.legend(loc="upper left")
-        figure.suptitle(f"Memorising is not modelling, corpus: {corpus}")
+        figure.legend(loc="outside lower center", ncols=3)
+        figure.suptitle(f"Perplexity on each window, corpus: {corpus}")
         _save(figure, path)
 
 
 def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
     """Median tokens per second with quartiles, beside the book's figures, which are another machine's."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(8, 3.2))
+        figure, axes = plt.subplots(figsize=(9, 3.2))
         labels, row = [], 0
         for kind, result in results.items():
             median = result["tokens_per_second"]
@@ -99,6 +101,7 @@ def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
         axes.set_yticks(range(row), labels)
         axes.invert_yaxis()
         axes.margins(x=0.14)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")
         axes.set(xlabel=f"tokens per second, training; here: {results['scratch']['device']}")
         figure.suptitle(f"Throughput, corpus: {corpus} (hatched: another machine's)")
