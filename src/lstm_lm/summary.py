@@ -32,7 +32,7 @@ def table(root: Path) -> str:
     lines = [
         f"Corpus: {scores['corpus']}",
         "",
-        "          ------- perplexity -------   bits per token                          ",
+        "          ------- perplexity -------   bits per token",
         "model        train   held-out     test       (held-out)     tokens/s    seconds",
     ]
     for model in MODELS:
