@@ -1,6 +1,7 @@
 """params.yaml, read once into frozen, validated models; the only reader of YAML."""
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,9 +98,10 @@ def load_params(path: Path) -> Params:
     try:
         content = yaml.load(path.read_bytes(), Loader=_StrictLoader)
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
+        where = str(error).replace('in "<byte string>", ', "at ")
+        raise ValueError(f"{path} is not valid YAML: {' '.join(where.split())}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold the keys {', '.join(Params.model_fields)}")
     try:
@@ -111,20 +113,34 @@ def load_params(path: Path) -> Params:
 def _first_complaint(error: ValidationError) -> str:
     """One line for the first of pydantic's complaints: key, value, what is allowed."""
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = _cut(repr(".".join(str(part) for part in first["loc"]))[1:-1])
     if first["type"] == "value_error":
         return str(first.get("ctx", {}).get("error"))
     if first["type"] == "extra_forbidden":
         return f"unknown key {key}"
     if first["type"] == "missing":
         return f"missing key {key}"
-    value = " ".join(repr(first["input"]).split())
-    shown = value if len(value) <= 60 else value[:57] + "..."
-    return f"{key} is {shown}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"{key} is {_cut(reprlib.repr(first['input']))}; {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML as DVC reads it: a key given twice is an error, and 1e-3 is a number (YAML 1.2), not a string."""
+    """YAML as DVC reads it, that is, as version 1.2; a key given twice is an error.
+
+    What PyYAML's 1.1 would read as another number than DVC (010 as octal, 1:30 as sixtieths) stays a string, which
+    no number may be; 1e-3 is a number.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # A tag that does not fit its value, such as !!int abc: PyYAML lets Python's own errors through.
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(None, None, f"this is no {kind}", node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -138,6 +154,13 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+_StrictLoader.yaml_implicit_resolvers = {}
+for _kind, _pattern, _first in (
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", "[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+", list("-+.0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+    ("merge", "<<", ["<"]),
+):
+    _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^({_pattern})$"), _first)
