@@ -33,8 +33,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            raise OSError(f"cannot write {path}: {error.strerror}") from error
+        if isinstance(error, OSError):
+            raise OSError(f"cannot write {path}: {error.strerror or error}") from error
         raise
 
 
@@ -56,7 +56,11 @@ def write_json(path: Path, content: object) -> None:
         ValueError: a number is NaN or infinite, which JSON cannot hold.
         OSError: the file cannot be written.
     """
-    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    try:
+        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    except ValueError as error:
+        raise ValueError(f"cannot write {path}: a number in it is not finite") from error
+    write_text(path, text + "\n")
 
 
 def _umask() -> int:
