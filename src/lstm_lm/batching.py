@@ -11,7 +11,10 @@ from torch import Tensor
 
 def load_tokens(path: Path) -> Tensor:
     """A stream of token ids that the tokenize stage wrote, int64, (tokens,), on the CPU. Raises OSError, ValueError."""
-    return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.int64))
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.int64))
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged; run the tokenize stage again") from error
 
 
 class Window(NamedTuple):

@@ -25,7 +25,7 @@ def read_text(path: Path) -> str:
     """
     content = path.read_bytes()
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8").removeprefix("\ufeff")  # "utf-8-sig" counts offsets from behind the mark
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}: byte {content[error.start]:#04x} at offset {error.start} is not UTF-8; save the text as UTF-8"
@@ -55,7 +55,10 @@ class Vocabulary:
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
         """Read what `save` wrote. Raises ValueError where it is something else, OSError."""
-        tokens = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            tokens = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            tokens = None
         if not (isinstance(tokens, list) and tokens[:1] == [UNKNOWN] and all(isinstance(t, str) for t in tokens)):
             raise ValueError(f"{path} is not a vocabulary: a JSON list of tokens, {UNKNOWN} first")
         return cls(tuple(tokens))
@@ -99,7 +102,7 @@ def split(ids: np.ndarray, counts: Sequence[int]) -> dict[str, np.ndarray]:
     if rest < 0 or min(sizes) < 2:
         asked = ", ".join(f"tokenize.{name}_tokens {count}" for name, count in zip(WINDOWS, counts, strict=True))
         raise ValueError(
-            f"the corpus has {len(ids):,} tokens after normalisation, too few for {asked}: "
+            f"the corpus has {len(ids):,} tokens after normalisation to the letters a to z, too few for {asked}: "
             "lower them or take a longer text"
         )
     ends = np.cumsum(sizes)
