@@ -22,7 +22,7 @@ VALID_EVERY = 10
 
 
 class Diverged(ValueError):
-    """The loss is no longer a finite number, or exp of it is not."""
+    """The loss or its gradient is no longer finite, or exp of the loss is not."""
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Training:
         """Train to the end, from the checkpoint if there is one that fits.
 
         Raises:
-            Diverged: a loss is not finite; the last good checkpoint stays.
+            Diverged: a loss or a gradient is not finite; the last good checkpoint stays.
             Interrupted: SIGTERM or SIGINT came; the state is saved.
         """
         self._restore()
@@ -133,9 +133,12 @@ class Training:
         self.position, self.spent = 0, 0.0
 
     def _checked_losses(self) -> Tensor:
-        """The losses of the epoch so far, on the CPU (this waits for the device). Raises Diverged."""
-        losses = self.losses[: self.position].cpu().double()
-        bad = (~torch.isfinite(losses)).nonzero()
+        """The losses of the epoch so far, on the CPU (this waits for the device). Raises Diverged.
+
+        A gradient that is not finite counts as well: the loss before it may be the last finite one.
+        """
+        losses, norms = torch.stack((self.losses, self.norms))[:, : self.position].cpu().double()
+        bad = (~torch.isfinite(losses + norms)).nonzero()
         if len(bad):
             self._diverged(int(bad[0]))
         return losses
@@ -149,8 +152,8 @@ class Training:
     def _diverged(self, batch: int) -> None:
         norms = self.norms[: batch + 1].tolist()
         raise Diverged(
-            f"the loss is not finite at epoch {self.epoch + 1}, batch {batch + 1}, gradient norm {norms[-1]:.3g} "
-            f"(the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); "
+            f"the training diverged at epoch {self.epoch + 1}, batch {batch + 1}: loss {self.losses[batch]:.3g}, "
+            f"gradient norm {norms[-1]:.3g} (the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); "
             f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
         )
 
