@@ -17,6 +17,7 @@ from lstm_lm.atomic import write_bytes
 
 FORMAT = 1
 KEEP_SECONDS = 7 * 24 * 3600
+FOREIGN = "it belongs to another training (other data, parameters, environment or code)"
 
 
 def digest(*parts: bytes) -> str:
@@ -40,6 +41,7 @@ class Checkpoint:
 
     def __init__(self, root: Path, kind: str, key: str, cadence: float) -> None:
         self.key = digest(key.encode(), str(FORMAT).encode())
+        self.root, self.kind = root, kind
         self.path = root / f"{kind}-{self.key[:16]}" / "state.safetensors"
         self.cadence = cadence
         self._saved_at = time.monotonic()
@@ -59,9 +61,11 @@ class Checkpoint:
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `save` saved, on the CPU; None where there is nothing, or nothing that can be trusted.
 
-        A file that is damaged or belongs to another training is ignored with a message on stderr.
+        A file that is damaged or belongs to another training or version is ignored with a message on stderr.
         """
         if not self.path.exists():
+            for other in sorted(self.root.glob(f"{self.kind}-*/{self.path.name}")):
+                self._ignore(FOREIGN, other)
             return None
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -70,20 +74,20 @@ class Checkpoint:
         except (SafetensorError, OSError) as error:
             return self._ignore(f"it cannot be read ({error})")
         if header.get("key") != self.key:
-            return self._ignore("it belongs to another training")
-        if header.get("sha256") != _content_digest(tensors, header.get("facts", "")):
+            return self._ignore(FOREIGN)
+        if "facts" not in header or header.get("sha256") != _content_digest(tensors, header["facts"]):
             return self._ignore("it is damaged")
         return tensors, json.loads(header["facts"])
 
     def clear(self) -> None:
         """Remove this checkpoint, and those of other trainings that nobody came back to in a week."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
-        for state in self.path.parent.parent.glob("*/state.safetensors"):
-            if time.time() - state.stat().st_mtime > KEEP_SECONDS:
-                shutil.rmtree(state.parent, ignore_errors=True)
+        for folder in self.root.glob("*/"):
+            if time.time() - folder.stat().st_mtime > KEEP_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    def _ignore(self, reason: str) -> None:
-        print(f"checkpoint {self.path} ignored: {reason}; training starts anew", file=sys.stderr)
+    def _ignore(self, reason: str, path: Path | None = None) -> None:
+        print(f"checkpoint {path or self.path} ignored: {reason}; training starts anew", file=sys.stderr)
 
 
 def _content_digest(tensors: Mapping[str, Tensor], text: str) -> str:
