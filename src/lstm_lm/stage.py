@@ -1,6 +1,7 @@
 """How a stage script runs: parameters in, one clear line instead of a traceback for the user's mistakes."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,9 @@ def run(stage: Callable[[Params, Path], None]) -> None:
     except Interrupted as interrupted:
         print(f"{_name()}: {interrupted}", file=sys.stderr)
         sys.exit(128 + interrupted.signum)
+    except KeyboardInterrupt:
+        print(f"{_name()}: stopped by SIGINT; the same command starts again", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except (ValueError, OSError) as error:
         if os.environ.get("LSTM_LM_TRACEBACK"):
             raise
