@@ -9,6 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
+
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux tells a container how many bytes it may use."""
 
 
 def choose(name: str) -> torch.device:
@@ -21,7 +25,8 @@ def choose(name: str) -> torch.device:
     if name == "auto":
         name = next(kind for kind, there in available.items() if there)
     if not available[name]:
-        raise ValueError(f"device is {name}, which this machine does not have; allowed here: auto, cpu")
+        allowed = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
+        raise ValueError(f"device is {name}, which this machine does not have; allowed here: {allowed}")
     return torch.device(name)
 
 
@@ -36,6 +41,8 @@ def configure(device: torch.device, precision: str) -> None:
     """
     if precision == "tf32" and device.type != "cuda":
         raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
+    if precision == "bf16" and not _has_bf16(device):
+        raise ValueError(f"train.precision is 'bf16', which {device_name(device)} cannot train an LSTM in; use fp32")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     rounding = "tf32" if precision == "tf32" else "ieee"
@@ -46,6 +53,17 @@ def configure(device: torch.device, precision: str) -> None:
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
     """The context of a forward pass: bfloat16 products where `precision` is "bf16", else nothing."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether the library's LSTM runs in bfloat16 on `device`: processors without AVX-512 refuse only when asked."""
+    lstm = nn.LSTM(1, 1).to(device)
+    try:
+        with autocast(device, "bf16"):
+            lstm(torch.zeros(1, 1, 1, device=device))
+    except RuntimeError:
+        return False
+    return True
 
 
 def synchronize(device: torch.device) -> None:
@@ -67,10 +85,13 @@ def peak_memory(device: torch.device) -> int:
 
 
 def total_memory(device: torch.device) -> int:
-    """The memory that `device` has, in bytes."""
+    """The memory that `device` has, in bytes; on the CPU no more than what the container may use."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # no container, or one with the limit "max"
+        return min(installed, int(CONTAINER_LIMIT.read_text(encoding="ascii")))
+    return installed
 
 
 def device_name(device: torch.device) -> str:
