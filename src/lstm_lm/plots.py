@@ -52,7 +52,7 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path)
         left.set_ylim(bottom=1)
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         figure.suptitle(f"Learning curves, corpus: {corpus}")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _curve(axes: Axes, kind: str, curve: pd.DataFrame, x: pd.Series) -> None:
@@ -81,7 +81,7 @@ def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus:
         axes.grid(visible=False, axis="x")
         figure.legend(loc="outside lower center", ncols=3)
         figure.suptitle(f"Perplexity on each window, corpus: {corpus}")
-        _save(figure, path)
+        save(figure, path)
 
 
 def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
@@ -105,10 +105,10 @@ def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
         axes.grid(visible=False, axis="y")
         axes.set(xlabel=f"tokens per second, training; here: {results['scratch']['device']}")
         figure.suptitle(f"Throughput, corpus: {corpus} (hatched: another machine's)")
-        _save(figure, path)
+        save(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Write the PNG atomically, without a version or a date in it, and close the figure."""
     content = BytesIO()
     figure.savefig(content, format="png", dpi=110, metadata={"Software": None})

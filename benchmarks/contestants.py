@@ -1,0 +1,153 @@
+"""What is measured: training steps that compute the same thing in different ways."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lstm_lm.batching import Window
+from lstm_lm.language_model import build, scratch_start
+from lstm_lm.lstm_scratch import LSTMState
+from lstm_lm.params import Model, Train
+from lstm_lm.step import make_step
+
+VOCAB_SIZE = 28
+
+TrainingStep = Callable[[Window], object]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a step: `batch_size * num_steps` tokens through `hidden` units."""
+
+    hidden: int = 256
+    batch_size: int = 32
+    num_steps: int = 35
+
+    @property
+    def tokens(self) -> int:
+        """Tokens trained on in one step."""
+        return self.batch_size * self.num_steps
+
+    def settings(self) -> Train:
+        """The training settings of the default pipeline, in this shape."""
+        return Train(
+            batch_size=self.batch_size, num_steps=self.num_steps, epochs=1, lr=1.0, clip=1.0, sampling="sequential"
+        )
+
+
+def pipeline_step(kind: str, kernel: str, shape: Shape, device: torch.device) -> TrainingStep:
+    """The step as the pipeline takes it: captured in a CUDA graph where there is one."""
+    model = build(kind, VOCAB_SIZE, _model(shape, kernel), seed=0).to(device)
+    return make_step(model, shape.settings())
+
+
+def library_step(shape: Shape, device: torch.device) -> TrainingStep:
+    """nn.LSTM in the usual PyTorch loop: clip_grad_norm_ and SGD, nothing read on the host, no graph."""
+    model = build("concise", VOCAB_SIZE, _model(shape), seed=0).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    state = model.initial_state(shape.batch_size)
+
+    def step(window: Window) -> None:
+        nonlocal state
+        logits, state = model(window.inputs, LSTMState(*(tensor.detach() for tensor in state)))
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), window.targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
+    """nn.LSTM as the textbook trains it: its clipping parameter by parameter, the loss read after each batch."""
+    model = build("concise", VOCAB_SIZE, _model(shape), seed=0).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    parameters = list(model.parameters())
+
+    def forward(inputs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        logits, state = model(inputs, state)
+        return logits.flatten(0, 1), state
+
+    def update() -> None:
+        _textbook_clip(parameters)
+        optimizer.step()
+
+    return _textbook_loop(forward, parameters, model.initial_state(shape.batch_size), update)
+
+
+def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
+    """The textbook's own LSTM: one-hot products gate by gate, the output layer inside the loop, plain updates."""
+    weights = {
+        name: weight.to(device).requires_grad_() for name, weight in scratch_start(VOCAB_SIZE, shape.hidden, 0).items()
+    }
+    parameters = list(weights.values())
+
+    def gate(name: str, X: Tensor, H: Tensor) -> Tensor:
+        return X @ weights[f"W_x{name}"] + H @ weights[f"W_h{name}"] + weights[f"b_{name}"]
+
+    def forward(inputs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        H, C = state
+        outputs = []
+        for X in nn.functional.one_hot(inputs, VOCAB_SIZE).float():
+            C = torch.sigmoid(gate("f", X, H)) * C + torch.sigmoid(gate("i", X, H)) * torch.tanh(gate("c", X, H))
+            H = torch.sigmoid(gate("o", X, H)) * torch.tanh(C)
+            outputs.append(H @ weights["W_hq"] + weights["b_q"])
+        return torch.cat(outputs), LSTMState(H, C)
+
+    @torch.no_grad()
+    def update() -> None:
+        _textbook_clip(parameters)
+        for parameter in parameters:
+            assert parameter.grad is not None
+            parameter -= parameter.grad
+
+    zeros = torch.zeros(shape.batch_size, shape.hidden, device=device)
+    return _textbook_loop(forward, parameters, LSTMState(zeros, zeros), update)
+
+
+def _model(shape: Shape, kernel: str = "fused") -> Model:
+    return Model.model_validate({"hidden": shape.hidden, "scratch_kernel": kernel})
+
+
+def _textbook_loop(
+    forward: Callable[[Tensor, LSTMState], tuple[Tensor, LSTMState]],
+    parameters: list[Tensor] | list[nn.Parameter],
+    state: LSTMState,
+    update: Callable[[], None],
+) -> TrainingStep:
+    """One batch of the textbook's loop: the summed loss becomes a Python number every time."""
+    nats = 0.0
+
+    def step(window: Window) -> None:
+        nonlocal state, nats
+        logits, state = forward(window.inputs, LSTMState(*(tensor.detach() for tensor in state)))
+        loss = nn.functional.cross_entropy(logits, window.targets.flatten())
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()
+        update()
+        nats += float(loss.detach() * window.targets.numel())
+
+    return step
+
+
+def _textbook_clip(parameters: list[Tensor] | list[nn.Parameter]) -> None:
+    """Scale the gradients by 1 / norm where the norm is above 1: a branch, so the host waits for the norm."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.sqrt(sum((torch.sum(gradient**2) for gradient in gradients), start=gradients[0].new_zeros(())))
+    if norm > 1:
+        for gradient in gradients:
+            gradient[:] *= 1 / norm
+
+
+CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
+    "textbook loop, scratch": textbook_scratch_loop,
+    "textbook loop, nn.LSTM": textbook_concise_loop,
+    "nn.LSTM, usual loop": library_step,
+    "nn.LSTM, pipeline": lambda shape, device: pipeline_step("concise", "fused", shape, device),
+    "book kernel, pipeline": lambda shape, device: pipeline_step("scratch", "book", shape, device),
+    "fused kernel, pipeline": lambda shape, device: pipeline_step("scratch", "fused", shape, device),
+}

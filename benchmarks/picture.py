@@ -1,0 +1,57 @@
+"""The benchmark's picture: speed at the default shape, and how a step's cost grows."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lstm_lm.plots import COLOURS, STYLE, save
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Left: tokens per second of each contestant; right: milliseconds of a step over hidden, by batch size."""
+    environment = report["environment"]
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), width_ratios=(1.25, 1))
+        _speeds(left, report["default_shape"])
+        _costs(right, pd.DataFrame(report["grid"]))
+        figure.suptitle(f"{environment['device_name']}, torch {environment['torch']}, fp32")
+        save(figure, path)
+
+
+def _speeds(axes: Axes, results: dict[str, Any]) -> None:
+    """A bar for each contestant's median, with quartiles."""
+    for row, (name, result) in enumerate(results.items()):
+        speed = result["tokens_per_second"]
+        spread = [[speed["median"] - speed["q1"]], [speed["q3"] - speed["median"]]]
+        axes.barh(row, speed["median"], color=_colour(name), xerr=spread, capsize=3)
+        axes.annotate(f"{speed['median']:,.0f}", (speed["q3"], row), (6, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(results)), list(results))
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.14)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set(xlabel="tokens per second, training (hidden 256, batch 32, 35 steps)")
+
+
+def _costs(axes: Axes, cells: pd.DataFrame) -> None:
+    """A line over hidden for each batch size: solid for the fused kernel, dashed for the library."""
+    cells["ms"] = [step["median"] for step in cells["step_ms"]]
+    for batch_size in cells["batch_size"].unique():
+        for name in cells["contestant"].unique():
+            line = cells[(cells["batch_size"] == batch_size) & (cells["contestant"] == name)]
+            axes.plot(line["hidden"], line["ms"], "--" if "nn.LSTM" in name else "-", marker=".", color=_colour(name))
+        last = line.iloc[-1]
+        axes.annotate(f"batch {batch_size}", (last["hidden"], last["ms"]), (5, 0), textcoords="offset points")
+    sizes = sorted(cells["hidden"].unique())
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.margins(x=0.15)
+    axes.set(yscale="log", xlabel="hidden units", ylabel="ms per step (solid: fused, dashed: nn.LSTM)")
+
+
+def _colour(name: str) -> str:
+    """Blue for what is written by hand, orange for the library, as in the pipeline's pictures."""
+    return COLOURS["concise" if "nn.LSTM" in name else "scratch"]
