@@ -43,7 +43,7 @@ def _costs(axes: Axes, cells: pd.DataFrame) -> None:
         for name in cells["contestant"].unique():
             line = cells[(cells["batch_size"] == batch_size) & (cells["contestant"] == name)]
             axes.plot(line["hidden"], line["ms"], "--" if "nn.LSTM" in name else "-", marker=".", color=_colour(name))
-        last = line.iloc[-1]
+        last = cells[cells["batch_size"] == batch_size].iloc[-1]
         axes.annotate(f"batch {batch_size}", (last["hidden"], last["ms"]), (5, 0), textcoords="offset points")
     sizes = sorted(cells["hidden"].unique())
     axes.set_xscale("log", base=2)
