@@ -32,7 +32,7 @@ def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 def test_each_gate_has_its_block() -> None:
     textbook = textbook_weights()
     fused, library = parity.textbook_to_fused(textbook), parity.textbook_to_library(textbook)
-    for block, gate in enumerate("ifoc"):
+    for block, gate in enumerate("cifo"):
         columns = slice(block * HIDDEN, (block + 1) * HIDDEN)
         assert torch.equal(fused["W_x"][:, columns], textbook[f"W_x{gate}"])
         assert torch.equal(fused["W_h"][:, columns], textbook[f"W_h{gate}"])

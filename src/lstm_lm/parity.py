@@ -3,7 +3,7 @@
     layout      tensors                                          gates
     textbook    W_xi (vocab_size, hidden), W_hi (hidden,         one tensor each, named i, f, o, c
                 hidden), b_i (hidden,), then f, o, c
-    fused       W_x (vocab_size, 4 hidden), W_h (hidden,         columns, in the textbook's order i, f, o, c
+    fused       W_x (vocab_size, 4 hidden), W_h (hidden,         columns, in the order c, i, f, o
                 4 hidden), b (4 hidden,)
     library     weight_ih_l0 (4 hidden, vocab_size),             rows, in the library's order i, f, g, o,
                 weight_hh_l0 (4 hidden, hidden),                 its g being the textbook's c
@@ -20,14 +20,14 @@ from torch import Tensor
 
 Weights = Mapping[str, Tensor]
 
-_TEXTBOOK_ORDER = "ifoc"
+_FUSED_ORDER = "cifo"
 _LIBRARY_ORDER = "ifco"
 
 
 def textbook_to_fused(weights: Weights) -> dict[str, Tensor]:
     """Twelve tensors side by side in three: `LSTMScratch`'s state dict to `LSTMFused`'s."""
     return {
-        name: torch.cat([weights[f"{part}{gate}"] for gate in _TEXTBOOK_ORDER], dim=-1)
+        name: torch.cat([weights[f"{part}{gate}"] for gate in _FUSED_ORDER], dim=-1)
         for name, part in {"W_x": "W_x", "W_h": "W_h", "b": "b_"}.items()
     }
 
@@ -37,7 +37,7 @@ def fused_to_textbook(weights: Weights) -> dict[str, Tensor]:
     blocks = [weights[name].chunk(4, dim=-1) for name in ("W_x", "W_h", "b")]
     return {
         f"{part}{gate}": block.clone()
-        for gate, *of_gate in zip(_TEXTBOOK_ORDER, *blocks, strict=True)
+        for gate, *of_gate in zip(_FUSED_ORDER, *blocks, strict=True)
         for part, block in zip(("W_x", "W_h", "b_"), of_gate, strict=True)
     }
 
@@ -59,7 +59,7 @@ def library_to_textbook(weights: Weights) -> dict[str, Tensor]:
     inputs, recurrent = weights["weight_ih_l0"].chunk(4), weights["weight_hh_l0"].chunk(4)
     biases = (weights["bias_ih_l0"] + weights["bias_hh_l0"]).chunk(4)
     textbook = {}
-    for gate in _TEXTBOOK_ORDER:
+    for gate in _FUSED_ORDER:
         row = _LIBRARY_ORDER.index(gate)
         textbook |= {
             f"W_x{gate}": inputs[row].T.contiguous(),
