@@ -56,6 +56,9 @@ small: setup  ## Run the whole pipeline on small parameters, in a copy
 job-summary: setup
 	@$(VENV)/python scripts/job_summary.py
 
+readme: setup  ## Put the committed numbers into README.md
+	@$(VENV)/python -m lstm_lm.readme
+
 audit: tools  ## Look for known vulnerabilities in the pinned packages
 	@$(VENV)/python scripts/audit.py
 

@@ -1,0 +1,32 @@
+"""The README's numbers are the committed ones, its pictures and files exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lstm_lm import readme
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_tables_are_those_of_the_committed_metrics() -> None:
+    assert readme.update(README, ROOT) == README, "run `make readme`"
+
+
+def test_a_missing_marker_is_an_error() -> None:
+    with pytest.raises(ValueError, match="<!-- results -->"):
+        readme.update("no tables here", ROOT)
+
+
+def test_pictures_and_links_lead_to_files() -> None:
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in target]
+    assert "plots/learning_curves.png" in targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_tree_names_what_is_there() -> None:
+    tree = README.split("```text")[1].split("```")[0]
+    modules = {path.name for path in (ROOT / "src/lstm_lm").glob("[!_]*.py")}
+    assert {name for name in re.findall(r"^ +(\w+\.py)", tree, re.MULTILINE) if not (ROOT / "stages" / name).exists()} == modules
