@@ -93,3 +93,17 @@ def test_without_results_there_is_nothing_to_verify(tmp_path):
     assert verified.returncode == 1
     assert "dvc.lock" in verified.stderr
     assert "Traceback" not in verified.stderr
+
+
+def test_results_are_current_until_the_code_changes(project):
+    script = Path(__file__).parents[1] / "scripts/check_current.sh"
+    (project / "scripts").mkdir()
+    (project / "scripts/check_current.sh").write_bytes(script.read_bytes())
+    (project / "data/models/scratch.safetensors").unlink()
+    current = run(project, "bash", "scripts/check_current.sh")
+    assert (current.returncode, current.stdout.splitlines()[-1]) == (0, "The committed results are current.")
+
+    (project / "train.py").write_text(TRAIN + "# changed\n")
+    stale = run(project, "bash", "scripts/check_current.sh")
+    assert stale.returncode == 1
+    assert "out of date" in stale.stderr
