@@ -52,11 +52,11 @@ def test_workflow_steps_run_only_commands_that_run_here():
         assert [command for command in commands if command.removeprefix("make ") not in targets] == []
 
 
-def test_job_summary_shows_committed_pictures_and_links_the_rest(tmp_path):
+def test_job_summary_shows_committed_pictures_and_links_the_report(tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "plots").mkdir()
-    (tmp_path / "plots/throughput.png").touch()
-    (tmp_path / "report/report.md").write_text("# R\n![Speed](throughput.png) ![Curve](curve.svg)\n")
+    (tmp_path / "plots/learning_curves.png").touch()
+    (tmp_path / "report/report.md").write_text("# R\n![Speed](speed.png)\n![Curves](learning_curves.png)\n")
     (tmp_path / "summary.md").write_text("before\n")
     environment = {
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
@@ -67,9 +67,11 @@ def test_job_summary_shows_committed_pictures_and_links_the_rest(tmp_path):
     }
     command = [sys.executable, str(ROOT / "scripts/job_summary.py")]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
-    assert (tmp_path / "summary.md").read_text().splitlines()[:3] == [
+    lines = (tmp_path / "summary.md").read_text().splitlines()
+    assert lines[:4] == [
         "before",
         "# R",
-        "![Speed](https://github.example/some/project/raw/abc/plots/throughput.png) "
-        "[Curve (in the report)](https://github.example/artifact)",
+        "[Speed against the base: in the report](https://github.example/artifact)",
+        "![Curves](https://github.example/some/project/raw/abc/plots/learning_curves.png)",
     ]
+    assert lines[-1].endswith("(https://github.example/artifact)")

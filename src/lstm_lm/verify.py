@@ -16,20 +16,17 @@ from lstm_lm.verdict import ENVIRONMENT, Status, compare
 
 
 def results(root: Path) -> dict[str, bytes]:
-    """Path -> what to compare: the content of metrics and plots, for data/ DVC's digest of it in dvc.lock.
+    """Path -> what to compare, for every output in dvc.lock: of metrics and plots the content, else DVC's digest.
 
     Raises:
-        OSError: there is no dvc.lock: the project has no results to compare with.
+        OSError: there is no dvc.lock, so no results to compare with, or a result is missing.
     """
-    found = {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for folder in ("metrics", "plots")
-        for path in sorted((root / folder).glob("*"))
-        if path.suffix in {".json", ".tsv", ".txt", ".png"}
-    }
     lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
-    outputs = [out for step in lock["stages"].values() for out in step.get("outs", [])]
-    return {out["path"]: out["md5"].encode() for out in outputs if out["path"].startswith("data/")} | found
+    outputs = {out["path"]: out["md5"] for step in lock["stages"].values() for out in step.get("outs", [])}
+    return {
+        path: (root / path).read_bytes() if path.startswith(("metrics/", "plots/")) else md5.encode()
+        for path, md5 in outputs.items()
+    }
 
 
 def copy_project(source: Path, target: Path) -> None:
