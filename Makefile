@@ -13,7 +13,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
-.PHONY: help setup run test lint verify bench report sweep-report current small job-summary audit tools lock
+.PHONY: help setup run test lint verify bench curves report sweep-report current small job-summary audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ verify: setup  ## Run the pipeline anew elsewhere and compare with the committed
 
 bench: setup  ## Measure the speed of the kernels side by side
 	@$(VENV)/python benchmarks/run.py
+
+curves: setup  ## Train with the book's and the fused kernel and compare the curves
+	@$(VENV)/python benchmarks/curves.py
 
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
 	@$(VENV)/python -m lstm_lm.report "$$BASE"
