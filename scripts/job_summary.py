@@ -2,7 +2,8 @@
 
 A job summary shows no picture from the runner's disk and strips data: addresses. What it shows is a picture
 that the repository holds, by the address of this commit: each of the report's pictures is replaced by the one of
-the same name in plots/, and the report's own, drawn against the base, is one link away. Without GITHUB_STEP_SUMMARY (not on GitHub) the text goes to standard output.
+the same name in plots/, and the report's own, drawn against the base, is one link away. Without
+GITHUB_STEP_SUMMARY (not on GitHub) the text goes to standard output.
 """
 
 import os
