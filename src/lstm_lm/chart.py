@@ -60,7 +60,7 @@ def generalisation(points: Sequence[Spec], unigram_perplexity: float) -> Spec:
     ]
     numbers = {
         "transform": [{"filter": "!datum.base"}],
-        "mark": {"type": "text", "dy": -15},
+        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 9},
         "encoding": {**place, "text": {"field": "perplexity", "format": ".2f"}},
     }
     line = {

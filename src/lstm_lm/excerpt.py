@@ -54,7 +54,9 @@ def _original(stream: str | None, prefix: str, length: int) -> tuple[str, str]:
 
 
 def _agreement(text: str, original: str) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, original, strict=False)))
+    """How many characters two texts share from the start; one or two count as chance."""
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, original, strict=False)))
+    return shared if shared > 2 else 0
 
 
 def _block(excerpt: dict[str, Any]) -> Markup:

@@ -45,13 +45,19 @@ class Sweep(NamedTuple):
 
 
 def main(_params: Params, root: Path) -> None:
-    """Write report/sweep.html, report/sweep.md and their pictures.
+    """Report on the experiments that `dvc exp show` lists."""
+    folder = root / "report"
+    print(f"{folder / 'sweep.html'}: {report(json.loads(dvc(root, 'exp', 'show', '--json')), folder)}")
+
+
+def report(shown: Sequence[Mapping[str, Any]], folder: Path) -> str:
+    """Write sweep.html, sweep.md and their pictures into `folder`; the verdict in a sentence.
 
     Raises:
-        ValueError: DVC lists no experiments, or nothing but the seed differs between them.
+        ValueError: there are no experiments with results, or nothing but the seed differs between them.
         OSError: a file cannot be written.
     """
-    done, left_out = experiments(json.loads(dvc(root, "exp", "show", "--json")))
+    done, left_out = experiments(shown)
     swept = sweep(done)
     held_out = [outcome for outcome in swept.outcomes if outcome.window == "held-out"]
     best = min(held_out, key=_mean)
@@ -64,9 +70,8 @@ def main(_params: Params, root: Path) -> None:
         "run": f"{len(done)} experiments with results" + (f", {left_out} without" if left_out else ""),
         "rows": table(swept),
     }
-    folder = root / "report"
     page.write(folder, "sweep", "sweep", figures(swept), content)
-    print(f"{folder / 'sweep.html'}: {verdict}")
+    return verdict
 
 
 def experiments(shown: Sequence[Mapping[str, Any]]) -> tuple[list[Experiment], int]:

@@ -3,7 +3,8 @@ const {config, specs} = JSON.parse(document.getElementById("charts").textContent
 
 async function draw(figure, spec) {
   const chart = figure.querySelector(".chart");
-  const {view} = await vegaEmbed(chart, {...spec, width: "container", height: 320}, {
+  // The element that Vega draws into gets Vega's own label: the one with ours is its parent.
+  const {view} = await vegaEmbed(chart.firstElementChild, {...spec, width: "container", height: 320}, {
     config, ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: {disableDefaultStyle: true},
   });
   if ("epochs" in chart.dataset) control(figure.querySelector(".tools"), view, spec.data.values);

@@ -1,0 +1,111 @@
+"""A project with results at two revisions, some of them hostile, and the report on it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
+CORPUS = "The Time Traveller for so it will be convenient to speak of him was expounding.\n" * 3
+PREFIX = "traveller"
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` with this checkout's package and a git identity."""
+    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+    environment = {**os.environ, **who, "PYTHONPATH": str(ROOT / "src"), "GIT_CONFIG_GLOBAL": os.devnull}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False, timeout=300
+    )
+
+
+def module(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m lstm_lm.<name>` in `folder`."""
+    return run(folder, sys.executable, "-m", f"lstm_lm.{name}", *arguments)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git, which must succeed."""
+    done = run(folder, "git", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def make_project(root: Path) -> Path:
+    """A folder with this project's pipeline and parameters, known to git, without results."""
+    (root / ".dvc").mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml", ".dvc/config", ".gitignore"):
+        shutil.copy(ROOT / name, root / name)
+    (root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "no results yet")
+    return root
+
+
+def set_params(root: Path, **changes: Any) -> None:
+    """Change values in params.yaml: model__hidden=64 stands for model.hidden."""
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        section, name = key.split("__")
+        params[section][name] = value
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def write_results(root: Path, scale: float, epochs: int = 60, text: str = "for so it is") -> None:
+    """Results as the stages write them: every perplexity is `scale` times what it would be with 1."""
+    for folder in ("metrics", "plots", "data/raw"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "data/raw/corpus.txt").write_text(CORPUS, encoding="utf-8")
+    evaluate: dict[str, Any] = {"corpus": "sample"}
+    for model, base in (("scratch", 4.0), ("concise", 3.0)):
+        windows = {"train": base * scale, "valid": 3.125 * base * scale, "test": 3.5 * base * scale}
+        evaluate[model] = {name: {"perplexity": value, "bits_per_token": value / 8} for name, value in windows.items()}
+        trained = {"corpus": "sample", "perplexity": windows["train"], "epochs": epochs, "parameters": 12345}
+        speed = {"corpus": "sample", "device": "a CPU", "tokens_per_second": 10000 * base, "seconds": 12.5}
+        speed |= {"tokens_per_second_q1": 9000 * base, "tokens_per_second_q3": 11000 * base, "peak_memory_mib": 300}
+        _write(root, f"train_{model}", trained)
+        _write(root, f"throughput_{model}", speed)
+        _write(root, f"environment_{model}", {"python": "3.11.7", "kernel": model, "platform": HOSTILE})
+        curve, timing = ["epoch\ttrain_perplexity\tvalid_perplexity"], ["epoch\tseconds\ttokens_per_second"]
+        for epoch in range(1, epochs + 1):
+            perplexity = windows["train"] * (1 + 5 / epoch)
+            curve.append(f"{epoch}\t{perplexity}\t{perplexity * 2 if epoch % 10 == 0 else ''}")
+            timing.append(f"{epoch}\t{epoch / 10}\t{10000 * base + epoch}")
+        (root / f"plots/curve_{model}.tsv").write_text("\n".join(curve) + "\n", encoding="utf-8")
+        (root / f"plots/timing_{model}.tsv").write_text("\n".join(timing) + "\n", encoding="utf-8")
+    _write(root, "evaluate", evaluate)
+    _write(root, "tokenize", {"corpus": "sample", "tokens": 29133, "unigram_perplexity": 16.25})
+    _write(root, "compare", {"corpus": "sample", "unigram_perplexity": 16.25})
+    texts = [
+        {"model": model, "prefix": prefix, "mode": "greedy", "text": f" {text}"}
+        for prefix in (PREFIX, HOSTILE)
+        for model in ("scratch", "concise")
+    ]
+    _write(root, "generated", {"corpus": "sample", "texts": texts})
+
+
+def _write(root: Path, name: str, content: object) -> None:
+    (root / f"metrics/{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project after `make report`: better than its base, with another model.hidden and more epochs."""
+    root = tmp_path_factory.getbasetemp() / "reported"
+    if not root.exists():
+        make_project(root)
+        write_results(root, scale=1.25, epochs=50)
+        git(root, "add", ".")
+        git(root, "commit", "-qm", HOSTILE)
+        write_results(root, scale=1.0, text=f"for so it {HOSTILE}")
+        set_params(root, model__hidden=64, evaluate__prefixes=[PREFIX, HOSTILE])
+        done = module(root, "report", "HEAD")
+        assert done.returncode == 0, done.stderr
+    return root
