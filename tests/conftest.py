@@ -1,0 +1,55 @@
+"""Fixtures that several test modules share."""
+
+import os
+
+# Before torch is imported, here and in every process that a test starts: two processes with two threads each on two
+# cores wait for each other most of the time, and one thread is enough for models this small.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from projects import ROOT, Nursery, Project
+from repository import SMALL, STAGES, Repository, ran
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """A process that runs stage scripts without importing anew."""
+    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture
+def bare_project(tmp_path: Path, nursery: Nursery) -> Project:
+    """A project with small parameters and no corpus yet."""
+    return Project(tmp_path / "project", nursery)
+
+
+@pytest.fixture(scope="session")
+def tokenized(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Project:
+    """A project whose sample corpus is fetched and tokenised; for copies only."""
+    project = Project(tmp_path_factory.mktemp("tokenized") / "project", nursery)
+    shutil.copy(ROOT / "data/corpora/sample.txt", project.root / "data/corpora")
+    project.run_through("fetch", "tokenize_corpus")
+    return project
+
+
+@pytest.fixture
+def small_project(tmp_path: Path, tokenized: Project) -> Project:
+    """A project of its own with small parameters and the sample's tokens, ready to train."""
+    return tokenized.copy_of(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A git repository with a small run of the whole pipeline through DVC, its results committed; for copies only."""
+    repository = Repository.of_project(tmp_path_factory.mktemp("trained") / "project")
+    repository.set(*SMALL.items())
+    assert ran(repository.dvc("repro")) == set(STAGES)
+    repository.commit()
+    return repository

@@ -1,0 +1,66 @@
+"""A process that has imported what the stages import, and forks a child for each stage script it is asked to run.
+
+Each child is a process of its own, to be stopped and killed like any other; only the seconds of importing torch are
+saved.
+Requests are lines of JSON on stdin: {script, folder, log, file_limit}, answered by the child's process id, and
+{wait}, answered by that child's exit status (negative: killed by this signal).
+"""
+
+import json
+import os
+import resource
+import runpy
+import sys
+import traceback
+
+import lstm_lm.corpora
+import lstm_lm.evaluation
+import lstm_lm.experiment
+import lstm_lm.generation  # noqa: F401
+
+
+def become(script: str, folder: str, log: str, file_limit: int | None) -> None:
+    """Make this forked child look like a fresh `python script`, run in `folder`, with its output in files."""
+    for descriptor, path in enumerate((os.devnull, f"{log}.out", f"{log}.err")):
+        opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.chdir(folder)
+    if file_limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    sys.argv = [script]
+
+
+def run_script(script: str) -> int:
+    """Run the script as the interpreter would; its exit status."""
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            return 1
+        return stop.code or 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Serve requests until stdin ends."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            print(os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1]))
+            continue
+        pid = os.fork()
+        if pid == 0:
+            become(**request)
+            status = run_script(request["script"])
+            sys.stdout.flush()
+            os._exit(status)  # an orderly end of torch takes a second
+        print(pid)
+
+
+if __name__ == "__main__":
+    main()

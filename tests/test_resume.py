@@ -1,0 +1,259 @@
+"""A training that is stopped, killed or betrayed by its checkpoint ends in the bytes of an undisturbed one."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from lstm_lm.interruption import Signals
+from projects import Child, Nursery, Project
+
+KILLS = 11
+"""Of each of the two models."""
+CADENCE = 0.1
+LONG = {"train__epochs": 40, "train__checkpoint_seconds": CADENCE}
+SLACK_SECONDS = 1.5
+"""What a busy machine may add to a step, a save and a start."""
+
+
+def undisturbed_training(tokenized: Project, folder: Path, **changes: object) -> Project:
+    project = tokenized.copy_of(folder / "project")
+    project.set(**changes)
+    project.run_through("train_scratch", "train_concise")
+    return project
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory, tokenized: Project) -> Project:
+    """A project whose two long trainings nothing happened to."""
+    return undisturbed_training(tokenized, tmp_path_factory.mktemp("long"), **LONG)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory, tokenized: Project) -> Project:
+    """A project whose two short trainings nothing happened to."""
+    return undisturbed_training(tokenized, tmp_path_factory.mktemp("short"))
+
+
+def start_training(project: Project, kind: str) -> Child:
+    """Start, and return when the model is built and the training about to begin."""
+    child = project.start(f"train_{kind}")
+    child.wait_for("out", f"{kind}: ")
+    return child
+
+
+def saved_position(project: Project) -> tuple[int, int] | None:
+    """Finished epochs and finished batches of the next one in the checkpoint; None without a checkpoint."""
+    states = [path for path in project.checkpoints() if path.name == "state.safetensors"]
+    if not states:
+        return None
+    with safe_open(states[0], framework="pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+    return len(facts["history"]["perplexity"]), facts["position"]
+
+
+def stop(project: Project, kind: str) -> None:
+    """Leave a checkpoint behind, somewhere in the middle."""
+    child = start_training(project, kind)
+    child.wait_for("err", "epoch 1/")
+    child.send(signal.SIGTERM)
+    assert child.wait().status == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("kind", ["scratch", "concise"])
+def test_killed_at_random_moments(kind: str, small_project: Project, long: Project) -> None:
+    project, moments = small_project, random.Random(kind)
+    project.set(**LONG)
+    seconds = json.loads((long.root / f"metrics/throughput_{kind}.json").read_text())["seconds"]
+    longest = 1.3 * seconds / KILLS
+    kills, resumed = 0, 0
+    while True:
+        before = saved_position(project)
+        child = start_training(project, kind)
+        if kills < KILLS:
+            time.sleep(moments.uniform(0, longest))
+            child.send(signal.SIGKILL)
+        result = child.wait()
+        if before:
+            epochs, batches = before
+            assert f"resumed at epoch {epochs + 1}, batch {batches + 1}\n" in result.out
+            resumed += 1
+        if result.status == 0 and kills == KILLS:
+            break
+        if result.status == 0:  # faster than expected: once more from the start
+            continue
+        assert result.status == -signal.SIGKILL, result.err
+        kills += 1
+        assert (saved_position(project) or (0, 0)) >= (before or (0, 0))
+    assert resumed > KILLS / 2
+    assert project.results(kind) == long.results(kind)
+    assert project.checkpoints() == []
+
+
+def test_no_more_than_the_cadence_is_lost(small_project: Project) -> None:
+    small_project.set(train__epochs=10**5, train__checkpoint_seconds=CADENCE)
+    child = start_training(small_project, "concise")
+    time.sleep(2 * SLACK_SECONDS)
+    child.send(signal.SIGKILL)
+    killed = time.time()
+    child.wait()
+    saved = next(path for path in small_project.checkpoints() if path.name == "state.safetensors")
+    assert killed - saved.stat().st_mtime < CADENCE + SLACK_SECONDS
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_at_once(number: signal.Signals, small_project: Project, short: Project) -> None:
+    child = start_training(small_project, "scratch")
+    child.wait_for("err", "epoch 3/")
+    child.send(number)
+    sent = time.monotonic()
+    result = child.wait()
+    assert time.monotonic() - sent < SLACK_SECONDS
+    assert result.status == 128 + number
+    last = result.err.splitlines()[-1]
+    assert last == f"train_scratch: stopped by {number.name}; the state is saved, the same command goes on"
+    assert "Traceback" not in result.err
+    epochs, batches = saved_position(small_project) or (0, 0)
+    assert epochs >= 3
+    result = small_project.run("train_scratch")
+    assert f"resumed at epoch {epochs + 1}, batch {batches + 1}\n" in result.out
+    assert small_project.results("scratch") == short.results("scratch")
+    assert small_project.checkpoints() == []
+
+
+def test_a_script_of_its_own_stops_and_goes_on(small_project: Project, short: Project, nursery: Nursery) -> None:
+    with nursery.script("train_concise", small_project.root) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if line.startswith("epoch 3/"):
+                process.send_signal(signal.SIGTERM)
+    assert process.returncode == 128 + signal.SIGTERM
+    with nursery.script("train_concise", small_project.root) as process:
+        assert "resumed at epoch" in process.communicate()[0]
+    assert process.returncode == 0
+    assert small_project.results("concise") == short.results("concise")
+
+
+def test_two_processes_give_the_same_bytes(small_project: Project, short: Project, nursery: Nursery) -> None:
+    with nursery.script("train_scratch", small_project.root) as process:
+        process.communicate()
+    assert process.returncode == 0
+    assert small_project.results("scratch") == short.results("scratch")
+
+
+def test_a_second_signal_acts_at_once() -> None:
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.received == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_signals_are_only_held_back_inside() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with Signals():
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_ctrl_c_outside_the_loop_is_one_line(bare_project: Project) -> None:
+    params = bare_project.root / "params.yaml"
+    params.unlink()
+    os.mkfifo(params)
+    child = bare_project.start("fetch")
+    with params.open("w"):  # waits until the stage has begun to read, and lets it wait
+        child.send(signal.SIGINT)
+        result = child.wait()
+    assert (result.status, result.err) == (130, "fetch: stopped by SIGINT; the same command starts again\n")
+
+
+def flip_a_byte(state: Path, _other: Path) -> None:
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+
+
+def truncate(state: Path, _other: Path) -> None:
+    os.truncate(state, state.stat().st_size // 2)
+
+
+def empty(state: Path, _other: Path) -> None:
+    os.truncate(state, 0)
+
+
+def replace_by_another(state: Path, other: Path) -> None:
+    shutil.copy(other, state)
+
+
+DAMAGE = {
+    flip_a_byte: "it is damaged",
+    truncate: "it cannot be read",
+    empty: "it cannot be read",
+    replace_by_another: "it belongs to another training",
+}
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, tokenized: Project) -> tuple[Project, Path]:
+    """A project with a checkpoint of "concise", and a checkpoint of the same training with another seed."""
+    folder = tmp_path_factory.mktemp("stopped")
+    projects = []
+    for seed in (1, 0):
+        project = tokenized.copy_of(folder / str(seed))
+        project.set(seed=seed)
+        stop(project, "concise")
+        projects.append(project)
+    other, project = projects
+    return project, other.checkpoints()[0]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+def test_a_checkpoint_that_cannot_be_trusted_is_ignored(
+    damage: Callable[[Path, Path], None], stopped: tuple[Project, Path], tmp_path: Path, short: Project
+) -> None:
+    whole, other = stopped
+    project = whole.copy_of(tmp_path / "project")
+    damage(project.checkpoints()[0], other)
+    result = project.run("train_concise")
+    assert result.status == 0
+    message = result.err.splitlines()[0]
+    assert message.startswith("checkpoint .checkpoints/concise-")
+    assert f"ignored: {DAMAGE[damage]}" in message
+    assert message.endswith("; training starts anew")
+    assert "resumed" not in result.out
+    assert project.results("concise") == short.results("concise")
+    assert project.checkpoints() == []
+
+
+def test_other_parameters_are_another_training(stopped: tuple[Project, Path], tmp_path: Path) -> None:
+    project = stopped[0].copy_of(tmp_path / "project")
+    left = project.checkpoints()
+    project.set(train__lr=0.5, train__epochs=2)
+    result = project.run("train_concise")
+    assert result.status == 0
+    assert f"checkpoint {left[0].relative_to(project.root)} ignored: it belongs to another training" in result.err
+    assert "resumed" not in result.out
+    assert project.checkpoints() == left, "whoever goes back to the old parameters goes on"
+
+
+def test_another_cadence_is_the_same_training(stopped: tuple[Project, Path], tmp_path: Path) -> None:
+    project = stopped[0].copy_of(tmp_path / "project")
+    project.set(train__checkpoint_seconds=7)
+    assert "resumed at epoch" in project.run("train_concise").out
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(stopped: tuple[Project, Path], tmp_path: Path) -> None:
+    project = stopped[0].copy_of(tmp_path / "project")
+    project.set(train__checkpoint_seconds=0.01)
+    before = project.files()
+    complaint = project.run("train_concise", file_limit=1000).complaint
+    assert complaint.startswith("train_concise: cannot write .checkpoints/concise-")
+    assert complaint.endswith("/state.safetensors: File too large")
+    assert project.files() == before
