@@ -14,8 +14,8 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-import servers
 
+import servers
 from lstm_lm.corpora import REGISTRY, SAMPLE, Corpus, CorpusUnavailable, fetch, fetch_registered
 from lstm_lm.download import Limits
 from lstm_lm.text import normalize
