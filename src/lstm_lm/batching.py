@@ -1,5 +1,10 @@
-"""Windows of a token stream for truncated back-propagation through time."""
+"""Windows of a token stream for truncated back-propagation through time.
 
+Random numbers are drawn from Python's `random.Random` in the textbook's order, one generator for all epochs, so
+that `random.seed(n)` before the textbook's own loop gives the windows that `random.Random(n)` gives here.
+"""
+
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -28,11 +33,6 @@ class Window(NamedTuple):
     continues: bool
 
 
-def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The random numbers of one epoch, from `seed` and `epoch` alone: no generator state outlives an epoch."""
-    return np.random.default_rng((seed, epoch))
-
-
 def windows_per_epoch(tokens: int, batch_size: int, num_steps: int) -> int:
     """The fewest windows that an epoch can have, whatever its random offset."""
     return (tokens - 1 - num_steps) // (batch_size * num_steps)
@@ -47,7 +47,7 @@ def check_long_enough(tokens: int, batch_size: int, num_steps: int) -> None:
         )
 
 
-def sequential_windows(stream: Tensor, batch_size: int, num_steps: int, generator: np.random.Generator) -> list[Window]:
+def sequential_windows(stream: Tensor, batch_size: int, num_steps: int, generator: random.Random) -> list[Window]:
     """The sequential partition: each row of a window continues the same row of the window before.
 
     A random offset in 0..num_steps is skipped, the rest cut to a multiple of `batch_size` and laid out in
@@ -56,7 +56,7 @@ def sequential_windows(stream: Tensor, batch_size: int, num_steps: int, generato
     Args:
         stream: token ids, int64, (tokens,).
     """
-    offset = int(generator.integers(0, num_steps, endpoint=True))
+    offset = generator.randint(0, num_steps)
     length = (len(stream) - offset - 1) // batch_size
     inputs = stream[offset : offset + batch_size * length].view(batch_size, length).T
     targets = stream[offset + 1 : offset + 1 + batch_size * length].view(batch_size, length).T
@@ -64,7 +64,7 @@ def sequential_windows(stream: Tensor, batch_size: int, num_steps: int, generato
     return [Window(inputs[s : s + num_steps], targets[s : s + num_steps], continues=s > 0) for s in starts]
 
 
-def random_windows(stream: Tensor, batch_size: int, num_steps: int, generator: np.random.Generator) -> list[Window]:
+def random_windows(stream: Tensor, batch_size: int, num_steps: int, generator: random.Random) -> list[Window]:
     """The random partition: subsequences in random order, each from the zero state.
 
     A random offset in 0..num_steps-1 is skipped, the rest cut into subsequences of `num_steps`, shuffled and
@@ -73,12 +73,13 @@ def random_windows(stream: Tensor, batch_size: int, num_steps: int, generator: n
     Args:
         stream: token ids, int64, (tokens,).
     """
-    offset = int(generator.integers(0, num_steps))
+    offset = generator.randint(0, num_steps - 1)
     count = (len(stream) - offset - 1) // num_steps
-    order = torch.from_numpy(generator.permutation(count)).to(stream.device)
-    used = count // batch_size * batch_size
-    inputs = stream[offset : offset + count * num_steps].view(count, num_steps)[order[:used]]
-    targets = stream[offset + 1 : offset + 1 + count * num_steps].view(count, num_steps)[order[:used]]
+    order = list(range(count))
+    generator.shuffle(order)
+    chosen = torch.tensor(order[: count // batch_size * batch_size], device=stream.device)
+    inputs = stream[offset : offset + count * num_steps].view(count, num_steps)[chosen]
+    targets = stream[offset + 1 : offset + 1 + count * num_steps].view(count, num_steps)[chosen]
     pairs = zip(inputs.split(batch_size), targets.split(batch_size), strict=True)
     return [Window(rows.T, successors.T, continues=False) for rows, successors in pairs]
 

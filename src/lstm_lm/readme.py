@@ -62,7 +62,8 @@ def performance(root: Path) -> str:
         )
     ratios = "\n".join(f"- {label}: {ratio:.2f}" for label, ratio in report["ratios"].items())
     environment = report["environment"]
-    return f"{_table(rows)}\n\n{environment['device_name']}, torch {environment['torch']}. Ratios of medians:\n\n{ratios}"
+    stamp = f"{environment['device_name']}, torch {environment['torch']}"
+    return f"{_table(rows)}\n\n{stamp}. Ratios of medians:\n\n{ratios}"
 
 
 TABLES = {"results": results, "performance": performance}

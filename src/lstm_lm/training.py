@@ -1,6 +1,7 @@
 """The training loop, one for every model: epochs of BPTT windows, resumable at any of them."""
 
 import math
+import random
 import time
 from dataclasses import asdict, dataclass, field
 
@@ -67,7 +68,9 @@ class Training:
     ) -> None:
         batching.check_long_enough(len(train), settings.batch_size, settings.num_steps)
         self.model, self.train, self.valid = model, train, valid
-        self.settings, self.seed, self.checkpoint = settings, seed, checkpoint
+        self.settings, self.checkpoint = settings, checkpoint
+        self.generator = random.Random(seed)
+        self.order = self.generator.getstate()  # before the current epoch's windows were cut
         self.step = make_step(model, settings)
         self.history = History()
         self.position = 0  # windows of the current epoch that are done
@@ -99,9 +102,9 @@ class Training:
 
     def _run_epoch(self, signals: Signals, started: float) -> None:
         """Train on what is left of the current epoch and add it to the history."""
-        generator = batching.epoch_generator(self.seed, self.epoch)
+        self.order = self.generator.getstate()
         cut = batching.PARTITIONS[self.settings.sampling]
-        windows = cut(self.train, self.settings.batch_size, self.settings.num_steps, generator)
+        windows = cut(self.train, self.settings.batch_size, self.settings.num_steps, self.generator)
         clock = time.perf_counter() - self.spent
         while self.position < len(windows):
             self._train_on(windows[self.position])
@@ -164,7 +167,12 @@ class Training:
             tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
             tensors |= {f"state.{name}": tensor for name, tensor in self.step.state._asdict().items()}
             tensors |= {"losses": self.losses, "norms": self.norms}
-            facts = {"position": self.position, "spent": self.spent, "history": asdict(self.history)}
+            facts = {
+                "order": self.order,
+                "position": self.position,
+                "spent": self.spent,
+                "history": asdict(self.history),
+            }
             self.checkpoint.save(tensors, facts)
 
     def _restore(self) -> None:
@@ -178,6 +186,8 @@ class Training:
             tensor.copy_(tensors[f"state.{name}"])
         self.losses.copy_(tensors["losses"])
         self.norms.copy_(tensors["norms"])
+        version, internal, gauss = facts["order"]
+        self.generator.setstate((version, tuple(internal), gauss))
         self.position, self.spent = facts["position"], facts["spent"]
         self.history = History(**facts["history"])
         print(f"resumed at epoch {self.epoch + 1}, batch {self.position + 1}", flush=True)
