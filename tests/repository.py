@@ -1,0 +1,115 @@
+"""The project in a git repository of its own, where a test uses it through DVC's command line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+SMALL = {"time_machine ": "sample ", "hidden: 256": "hidden: 8", "epochs: 500": "epochs: 3"}
+"""What makes a run small: texts of params.yaml and what takes their place."""
+
+_UNWANTED = shutil.ignore_patterns(
+    *(".venv", ".git", "cache", "tmp", "config.local", ".checkpoints", "__pycache__", "*.egg-info", "dvc.lock"),
+    *("report", "raw", "tokens", "models"),
+)
+_GUARD = '''\
+"""Writes down whom a Python process turns to beyond this machine, and does not let it."""
+import sys
+
+def guard(event, arguments):
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if host not in (None, "", "localhost", "127.0.0.1", "::1", b"localhost", b"127.0.0.1"):
+        with open({log!r}, "a") as log:
+            print(sys.argv, event, host, file=log)
+        raise OSError("no request may leave this machine")
+
+sys.addaudithook(guard)
+'''
+
+
+class Repository:
+    """A git repository with the project in `folder`; everything else that its commands write is in `folder.parent`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.requests = folder.parent / "requests.log"
+        guard = folder.parent / "guard"
+        guard.mkdir(parents=True, exist_ok=True)
+        (guard / "sitecustomize.py").write_text(_GUARD.format(log=str(self.requests)))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DVC_", "GIT_"))}
+        self.environment = {
+            **kept,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{guard}",
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "500",
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache"),
+            "DVC_GLOBAL_CONFIG_DIR": str(folder.parent / "no-config"),
+            "DVC_SYSTEM_CONFIG_DIR": str(folder.parent / "no-config"),
+        }
+
+    @classmethod
+    def of_project(cls, folder: Path) -> "Repository":
+        """The project as it stands in the working tree, without results, in a first commit."""
+        shutil.copytree(ROOT, folder, ignore=_UNWANTED)
+        for results in ("metrics", "plots"):
+            shutil.rmtree(folder / results, ignore_errors=True)
+        repository = cls(folder)
+        repository.git("init", "--quiet")
+        repository.commit()
+        return repository
+
+    def copy_to(self, folder: Path) -> "Repository":
+        """The whole repository once more, with DVC's cache."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Repository(folder)
+
+    def git(self, *arguments: str) -> str:
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+        return self.run("git", *identity, *arguments)
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "state")
+
+    def dvc(self, *arguments: str) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments)
+
+    def run(self, *command: str) -> str:
+        """The command's output; its failure fails the test with what it printed."""
+        result = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def set(self, *changes: tuple[str, str]) -> None:
+        """Replace texts in params.yaml, each of which must be there."""
+        path = self.folder / "params.yaml"
+        text = path.read_text()
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        path.write_text(text)
+
+    def metrics(self, name: str) -> dict:
+        return json.loads((self.folder / f"metrics/{name}.json").read_text())
+
+    def contents(self, paths: list[str]) -> dict[str, bytes]:
+        return {path: (self.folder / path).read_bytes() for path in paths}
+
+
+def ran(output: str) -> set[str]:
+    """The stages that DVC says it ran."""
+    return {name for name in STAGES if f"Running stage '{name}'" in output}

@@ -1,0 +1,108 @@
+"""A sweep through DVC's queue with two workers, and what one does with its experiments."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from repository import Repository
+
+HIDDEN = (4, 6)
+NAMES = ("sweep-1", "sweep-2")
+PATIENCE_SECONDS = 300
+MODELS = ["data/models/scratch.safetensors", "data/models/concise.safetensors"]
+
+
+def start_workers(repository: Repository) -> None:
+    """Start two workers; without a pipe, which they would inherit and hold open until they end."""
+    command = [sys.executable, "-m", "dvc", "queue", "start", "--jobs", "2"]
+    none = subprocess.DEVNULL
+    subprocess.run(command, cwd=repository.folder, env=repository.environment, stdout=none, stderr=none, check=True)
+
+
+def stop_workers(repository: Repository) -> None:
+    """End the queue's workers, and wait until they are gone."""
+    workers = []
+    for file in (repository.folder / ".dvc/tmp/exps/celery").glob("dvc-exp-worker-*.json"):
+        with contextlib.suppress(psutil.Error):
+            worker = psutil.Process(json.loads(file.read_text())["pid"])
+            workers += [worker] if "queue-worker" in worker.cmdline() else []
+    repository.dvc("queue", "stop", "--kill")
+    _, left = psutil.wait_procs(workers, timeout=60)
+    for worker in left:
+        worker.kill()
+    assert not left, "queue workers did not stop by themselves"
+
+
+def wait_until_done(repository: Repository) -> int:
+    """Wait until the queue has run everything; the most experiments that were running at one time."""
+    deadline, most = time.monotonic() + PATIENCE_SECONDS, 0
+    while True:
+        time.sleep(2)
+        status = repository.dvc("queue", "status")
+        assert "Failed" not in status, status
+        assert time.monotonic() < deadline, status
+        most = max(most, status.count("Running"))
+        if status.count("Success") == len(NAMES):
+            return most
+
+
+@pytest.fixture(scope="module")
+def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository whose sweep over model.hidden two workers have run, side by side and with busy checkpoints."""
+    repository = trained.copy_to(tmp_path_factory.mktemp("queue") / "project")
+    repository.set(("checkpoint_seconds: 30", "checkpoint_seconds: 0.001"))
+    repository.commit()
+    values = ",".join(map(str, HIDDEN))
+    repository.dvc("exp", "run", "--queue", "--name", "sweep", "-S", f"model.hidden={values}")
+    start_workers(repository)
+    try:
+        running = wait_until_done(repository)
+    finally:
+        stop_workers(repository)
+    assert running == 2
+    return repository
+
+
+def test_all_results_are_shown_and_the_workspace_is_untouched(swept: Repository) -> None:
+    shown = json.loads(swept.dvc("exp", "show", "--json"))
+    baseline = next(row for row in shown if row["rev"] != "workspace")
+    results = {}
+    for experiment in baseline["experiments"]:
+        (state,) = experiment["revs"]
+        assert state["error"] is None
+        params, metrics = state["data"]["params"]["params.yaml"]["data"], state["data"]["metrics"]
+        results[experiment["name"]] = params["model"]["hidden"], metrics["metrics/evaluate.json"]["data"]
+    assert {name: hidden for name, (hidden, _) in results.items()} == dict(zip(NAMES, HIDDEN, strict=True))
+    for kind in ("scratch", "concise"):
+        assert len({scores[kind]["valid"]["perplexity"] for _, scores in results.values()}) == len(HIDDEN)
+    assert swept.git("status", "--porcelain") == ""
+
+
+def test_an_applied_experiment_has_the_bytes_of_a_run_by_itself(swept: Repository) -> None:
+    swept.dvc("exp", "apply", NAMES[0])
+    applied = swept.contents(MODELS)
+    swept.dvc("repro", "--force", "--single-item", "train_scratch", "train_concise")
+    assert swept.contents(MODELS) == applied
+    swept.git("checkout", "--quiet", ".")
+    swept.dvc("checkout", "--quiet")
+
+
+def test_an_experiment_becomes_a_branch(swept: Repository) -> None:
+    swept.dvc("exp", "branch", NAMES[1], "narrow")
+    assert "hidden: 6" in swept.git("show", "narrow:params.yaml")
+
+
+def test_queued_and_finished_experiments_are_cleaned_up(swept: Repository) -> None:
+    swept.dvc("exp", "run", "--queue", "--name", "never", "-S", "seed=7")
+    assert "never" in swept.dvc("queue", "status")
+    swept.dvc("exp", "remove", "--queue")
+    assert "never" not in swept.dvc("queue", "status")
+    swept.dvc("exp", "remove", "--all-commits")
+    assert swept.dvc("exp", "list", "--all-commits", "--name-only").split() == []
+    assert "hidden: 6" in swept.git("show", "narrow:params.yaml")
+    assert not swept.requests.exists(), swept.requests.read_text()
