@@ -46,8 +46,8 @@ def copy_project(source: Path, target: Path) -> None:
 
 
 def rerun(project: Path) -> int:
-    """Run every stage of `project` with its own code and no cache; DVC's exit status."""
-    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
+    """Run every stage of `project` without a cache; DVC's exit status."""
+    environment = dict(os.environ)
     mirror = environment.get("CORPUS_MIRROR", "")
     if mirror and "://" not in mirror:
         environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())
