@@ -49,7 +49,8 @@ def choose(logits: np.ndarray, temperature: float | None, generator: np.random.G
     known = logits[1:]
     if temperature is None:
         return int(known.argmax()) + 1
-    weights = np.exp((known - known.max()) / temperature)
+    with np.errstate(over="ignore"):  # next to no temperature: all but the likeliest go to exp(-inf)
+        weights = np.exp((known - known.max()) / temperature)
     return int(generator.choice(len(known), p=weights / weights.sum())) + 1
 
 
