@@ -146,7 +146,8 @@ def _run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor
     dC = d_cell.clone()
     by_gate = d_gates.unflatten(-1, (4, C_tilde.shape[-1]))
     dA, dA_CIF, dA_O = d_gates.unbind(), by_gate[:, :, :3].unbind(), by_gate[:, :, 3].unbind()
-    dH, F, hidden_to_cell, transposed = d_hidden.unbind(), F.unbind(), hidden_to_cell.unbind(), recurrent.T
+    dH, F, hidden_to_cell = d_hidden.unbind(), F.unbind(), hidden_to_cell.unbind()
+    transposed = recurrent.T.contiguous()  # a product with a transposed view takes half as long again
     for t in reversed(range(len(dA))):
         dC.addcmul_(dH[t + 1], hidden_to_cell[t])
         dA_CIF[t].mul_(dC.unsqueeze(1))
