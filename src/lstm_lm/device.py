@@ -45,7 +45,8 @@ def configure(device: torch.device, precision: str) -> None:
         raise ValueError(f"train.precision is 'bf16', which {device_name(device)} cannot train an LSTM in; use fp32")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but for importing torch's compiler
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid: it writes every new tensor twice
+    # A debugging aid that writes every new tensor twice. The type stubs do not know it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     rounding = "tf32" if precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = rounding
     setattr(torch.backends.cudnn.rnn, "fp32_precision", rounding)  # noqa: B010, missing in the type stubs
