@@ -25,6 +25,12 @@ def test_numbers_of_a_training_may_differ_by_its_tolerance():
         assert judge(name, {"valid": {"perplexity": 100.0}}, {"valid": {"perplexity": far}}) is Status.DIFFERENT
 
 
+def test_bits_per_token_are_judged_as_the_perplexities_they_stand_for():
+    name = "metrics/evaluate.json"
+    assert judge(name, {"bits_per_token": 0.01}, {"bits_per_token": 0.9}) is Status.CLOSE
+    assert judge(name, {"bits_per_token": 5.0}, {"bits_per_token": 6.1}) is Status.DIFFERENT
+
+
 def test_other_numbers_may_differ_by_rounding_alone_and_counts_not_at_all():
     name = "metrics/tokenize.json"
     assert judge(name, {"bits": 4.0}, {"bits": 4.0 * (1 - ROUNDING / 2)}) is Status.CLOSE
