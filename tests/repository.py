@@ -51,6 +51,7 @@ class Repository:
         self.environment = {
             **kept,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            # As if the package were installed from this very folder: editable.
             "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{guard}",
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "500",

@@ -53,18 +53,24 @@ def wait_until_done(repository: Repository) -> int:
 
 @pytest.fixture(scope="module")
 def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository whose sweep over model.hidden two workers have run, side by side and with busy checkpoints."""
+    """A repository whose sweep over model.hidden two workers have run, side by side and with busy checkpoints.
+
+    The code in the workspace was broken meanwhile: an experiment runs the code that it was queued with.
+    """
     repository = trained.copy_to(tmp_path_factory.mktemp("queue") / "project")
     repository.set(("checkpoint_seconds: 30", "checkpoint_seconds: 0.001"))
     repository.commit()
     values = ",".join(map(str, HIDDEN))
     repository.dvc("exp", "run", "--queue", "--name", "sweep", "-S", f"model.hidden={values}")
+    edited = repository.folder / "src/lstm_lm/evaluation.py"
+    edited.write_text('raise ImportError("edited after the experiments were queued")\n')
     start_workers(repository)
     try:
         running = wait_until_done(repository)
     finally:
         stop_workers(repository)
     assert running == 2
+    repository.git("checkout", "--quiet", str(edited))
     return repository
 
 
