@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -75,13 +76,24 @@ def quartiles(values: np.ndarray) -> dict[str, float]:
 
 
 def peak_memory(name: str, shape: Shape, device: torch.device) -> float:
-    """MiB that a contestant needs at most: on the GPU what it allocates, else the growth of a fresh process."""
+    """MiB that a contestant needs at most: what it allocates on the GPU, else how much a process grows (on Linux)."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak_memory, (name, shape, device))
 
 
 def _peak_memory(name: str, shape: Shape, device: torch.device) -> float:
-    torch.mm(torch.ones(64, 64, device=device), torch.ones(64, 64, device=device))
-    before = 0 if device.type == "cuda" else devices.peak_memory(device)
+    small = Shape(hidden=8, batch_size=2)
+    epoch(CONTESTANTS[name](small, device), small, device, count=2)()  # libraries and imports are not the step's
+    if device.type == "cuda":
+        epoch(CONTESTANTS[name](shape, device), shape, device, count=3)()
+        return round(devices.peak_memory(device) / 2**20, 1)
+    before = _resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak of the imports
     epoch(CONTESTANTS[name](shape, device), shape, device, count=3)()
-    return round((devices.peak_memory(device) - before) / 2**20, 1)
+    return round((_resident("VmHWM") - before) / 1024, 1)
+
+
+def _resident(field: str) -> int:
+    """The process's resident memory as Linux counts it, in KiB: now (VmRSS) or at most (VmHWM)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split(f"{field}:")[1].split()[0])
