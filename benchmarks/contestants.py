@@ -150,4 +150,5 @@ CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
     "nn.LSTM, pipeline": lambda shape, device: pipeline_step("concise", "fused", shape, device),
     "book kernel, pipeline": lambda shape, device: pipeline_step("scratch", "book", shape, device),
     "fused kernel, pipeline": lambda shape, device: pipeline_step("scratch", "fused", shape, device),
+    "native kernel, pipeline": lambda shape, device: pipeline_step("scratch", "native", shape, device),
 }

@@ -67,6 +67,8 @@ def ratios(results: dict[str, Any]) -> dict[str, float]:
     pairs = {
         "fused over book kernel": ("fused kernel, pipeline", "book kernel, pipeline"),
         "fused over nn.LSTM": ("fused kernel, pipeline", "nn.LSTM, usual loop"),
+        "native over fused kernel": ("native kernel, pipeline", "fused kernel, pipeline"),
+        "native over nn.LSTM": ("native kernel, pipeline", "nn.LSTM, usual loop"),
         "fused over textbook scratch loop": ("fused kernel, pipeline", "textbook loop, scratch"),
         "nn.LSTM in the pipeline over textbook loop": ("nn.LSTM, pipeline", "textbook loop, nn.LSTM"),
     }

@@ -12,7 +12,7 @@ from lstm_lm import device as devices
 from lstm_lm.atomic import write_bytes, write_json, write_text
 from lstm_lm.batching import load_tokens
 from lstm_lm.checkpoint import Checkpoint, digest
-from lstm_lm.language_model import LanguageModel, build, weights_of
+from lstm_lm.language_model import LanguageModel, available_kernel, build, weights_of
 from lstm_lm.params import Params
 from lstm_lm.text import Vocabulary
 from lstm_lm.training import History, Training
@@ -37,7 +37,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     check_memory(params, len(vocabulary), device)
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy").to(device) for name in ("train", "valid")}
-    kernel = params.model.scratch_kernel if kind == "scratch" else "torch.nn.LSTM"
+    kernel = available_kernel(params.model.scratch_kernel, device) if kind == "scratch" else "torch.nn.LSTM"
     environment = devices.environment(device, kernel, params.train.precision)
     model = build(kind, len(vocabulary), params.model, params.seed).to(device)
     checkpoint = Checkpoint(
@@ -54,7 +54,7 @@ def training_key(kind: str, params: Params, environment: dict[str, object], stre
     train = params.train.model_copy(update={"checkpoint_seconds": 0})
     settings = f"{params.seed} {params.model!r} {train!r} {environment!r}"
     tokens = [stream.cpu().numpy().tobytes() for stream in streams.values()]
-    code = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py"))]
+    code = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.[cp][py]*"))]
     return digest(kind.encode(), settings.encode(), *tokens, *code)
 
 

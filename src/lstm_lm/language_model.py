@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from lstm_lm import parity
 from lstm_lm.lstm_concise import LSTMConcise
 from lstm_lm.lstm_fused import LSTMFused
+from lstm_lm.lstm_native import LSTMNative, library
 from lstm_lm.lstm_scratch import LSTMScratch, LSTMState, OutputScratch
 from lstm_lm.params import Model
 
 MODELS = ("scratch", "concise")
 
-_SCRATCH_KERNELS = {"book": LSTMScratch, "fused": LSTMFused}
+_SCRATCH_KERNELS = {"book": LSTMScratch, "fused": LSTMFused, "native": LSTMNative}
 
 
 class LanguageModel(nn.Module):
@@ -60,6 +61,11 @@ def build(kind: str, vocab_size: int, settings: Model, seed: int) -> LanguageMod
         return _concise(vocab_size, settings.hidden)
 
 
+def available_kernel(kernel: str, device: torch.device) -> str:
+    """`kernel`, or "fused" in place of "native" where there is no C++ compiler or `device` is not the CPU."""
+    return "fused" if kernel == "native" and (device.type != "cpu" or library() is None) else kernel
+
+
 def scratch_start(vocab_size: int, hidden: int, seed: int) -> dict[str, Tensor]:
     """The textbook's start under the textbook's names: weights N(0, 0.01^2), biases 0."""
     generator = torch.Generator().manual_seed(seed)
@@ -79,7 +85,7 @@ def from_weights(kind: str, weights: Mapping[str, Tensor], kernel: str = "fused"
     hidden, vocab_size = weights["W_hq"].shape
     model = LanguageModel(_SCRATCH_KERNELS[kernel](vocab_size, hidden), OutputScratch(hidden, vocab_size))
     lstm = {name: weight for name, weight in weights.items() if not name.endswith("q")}
-    model.lstm.load_state_dict(parity.textbook_to_fused(lstm) if kernel == "fused" else lstm)
+    model.lstm.load_state_dict(lstm if kernel == "book" else parity.textbook_to_fused(lstm))
     model.output.load_state_dict({name: weights[name] for name in ("W_hq", "b_q")})
     return model
 

@@ -1,5 +1,6 @@
 """The long short-term memory of `lstm_scratch`, its gates fused, back-propagation through time derived by hand."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -27,8 +28,24 @@ class Trace(NamedTuple):
     hidden: Tensor
 
 
+def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
+    """A trace that begins with the initial state, the rest of it but `gates` still to be written."""
+    num_steps, batch_size, _ = gates.shape
+    hidden = gates.new_empty(num_steps + 1, batch_size, initial_hidden.shape[-1])
+    cells, squashed = torch.empty_like(hidden), torch.empty_like(hidden[1:])
+    hidden[0], cells[0] = initial_hidden, initial_cell
+    return Trace(gates, cells, squashed, hidden)
+
+
+class Recurrences(NamedTuple):
+    """The two loops over time, which alone depend on how the arithmetic is done; `run` and `run_back` are one pair."""
+
+    run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
+    run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
 class BackpropagationThroughTime(torch.autograd.Function):
-    r"""(W_x, W_h, b, tokens, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
+    r"""(recurrences, W_x, W_h, b, tokens, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
 
     Forward, for t = 1 ... T, with x_t the tokens, * the element-wise product and sigma the logistic function:
 
@@ -61,14 +78,21 @@ class BackpropagationThroughTime(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, W_x: Tensor, W_h: Tensor, b: Tensor, tokens: Tensor, hidden: Tensor, cell: Tensor
+        ctx: Any,
+        recurrences: Recurrences,
+        W_x: Tensor,
+        W_h: Tensor,
+        b: Tensor,
+        tokens: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Tokens (num_steps, batch_size) to H_1 ... H_T (num_steps, batch_size, hidden) and C_T."""
         recurrent = W_h.to(_product_dtype(W_h))
         inputs = (W_x + b).index_select(0, tokens.reshape(-1)).view(*tokens.shape, -1)
-        trace = _run(inputs, recurrent, hidden, cell)
+        trace = recurrences.run(inputs, recurrent, hidden, cell)
         ctx.save_for_backward(recurrent, tokens, *trace)
-        ctx.vocab_size = W_x.shape[0]
+        ctx.run_back, ctx.vocab_size = recurrences.run_back, W_x.shape[0]
         return trace.hidden[1:], trace.cells[-1]
 
     @staticmethod
@@ -79,66 +103,32 @@ class BackpropagationThroughTime(torch.autograd.Function):
         """Gradients of H_1 ... H_T and of C_T to those of W_x, W_h, b, H_0 and C_0."""
         recurrent, tokens, *saved = ctx.saved_tensors
         trace = Trace(*saved)
-        d_gates, d_hidden, d_cell = _run_back(trace, recurrent, d_outputs, d_cell)
+        d_gates, d_hidden, d_cell = ctx.run_back(trace, recurrent, d_outputs, d_cell)
         d_gates = d_gates.flatten(0, 1)
         previous = trace.hidden[:-1].flatten(0, 1)
         d_W_h = (previous.to(recurrent.dtype).T @ d_gates.to(recurrent.dtype)).to(d_gates.dtype)
         d_W_x = d_gates.new_zeros(ctx.vocab_size, d_gates.shape[1]).index_add_(0, tokens.reshape(-1), d_gates)
-        return d_W_x, d_W_h, d_W_x.sum(0), None, d_hidden, d_cell
+        return None, d_W_x, d_W_h, d_W_x.sum(0), None, d_hidden, d_cell
 
 
-class LSTMFused(nn.Module):
-    """`LSTMScratch`'s function with its twelve weights in three tensors, several times fewer operations.
-
-    W_x (vocab_size, 4 hidden), W_h (hidden, 4 hidden) and b (4 hidden,) hold the textbook's W_x., W_h. and
-    b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
-    """
-
-    def __init__(self, vocab_size: int, hidden: int) -> None:
-        super().__init__()
-        self.W_x = nn.Parameter(torch.zeros(vocab_size, 4 * hidden))
-        self.W_h = nn.Parameter(torch.zeros(hidden, 4 * hidden))
-        self.b = nn.Parameter(torch.zeros(4 * hidden))
-
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """The state before the first token: zeros, (batch_size, hidden) each."""
-        return zero_state(batch_size, self.W_h)
-
-    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Run over a window of tokens.
-
-        Args:
-            tokens: token ids, int64, (num_steps, batch_size).
-            state: the state before the window.
-
-        Returns:
-            The hidden state after each step, (num_steps, batch_size, hidden), and the state after the last.
-        """
-        outputs, cell = BackpropagationThroughTime.apply(self.W_x, self.W_h, self.b, tokens, *state)
-        return outputs, LSTMState(outputs[-1], cell)
-
-
-def _run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
+def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
     """The forward recurrence; `gates` holds W_x[x_t] + b and is overwritten."""
-    num_steps, batch_size, _ = gates.shape
-    hidden = gates.new_empty(num_steps + 1, batch_size, len(recurrent))
-    cells, squashed = torch.empty_like(hidden), torch.empty_like(hidden[1:])
-    hidden[0], cells[0] = initial_hidden, initial_cell
+    trace = new_trace(gates, initial_hidden, initial_cell)
     # Views are made before the loop, all at once: inside it, each would cost as much as the arithmetic.
-    H, C, tanh_C, A = hidden.unbind(), cells.unbind(), squashed.unbind(), gates.unbind()
+    A, C, tanh_C, H = (buffer.unbind() for buffer in trace)
     C_tilde, I, F, O = (gate.unbind() for gate in gates.chunk(4, dim=-1))
     IFO = gates[..., len(recurrent) :].unbind()
-    for t in range(num_steps):
+    for t in range(len(gates)):
         _add_product(A[t], H[t], recurrent)
         C_tilde[t].tanh_()
         IFO[t].sigmoid_()
         torch.mul(F[t], C[t], out=C[t + 1]).addcmul_(I[t], C_tilde[t])
         torch.tanh(C[t + 1], out=tanh_C[t])
         torch.mul(O[t], tanh_C[t], out=H[t + 1])
-    return Trace(gates, cells, squashed, hidden)
+    return trace
 
 
-def _run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The backward recurrence: dA_1 ... dA_T, dH_0 and dC_0."""
     C_tilde, _, F, _ = trace.gates.chunk(4, dim=-1)
     d_gates, hidden_to_cell = _derivatives(trace)
@@ -182,3 +172,36 @@ def _product_dtype(weight: Tensor) -> torch.dtype:
     """The type that autocast wants products in, where it is on; else the weight's own."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+
+
+class LSTMFused(nn.Module):
+    """`LSTMScratch`'s function with its twelve weights in three tensors, several times fewer operations.
+
+    W_x (vocab_size, 4 hidden), W_h (hidden, 4 hidden) and b (4 hidden,) hold the textbook's W_x., W_h. and
+    b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
+    """
+
+    recurrences = Recurrences(run, run_back)
+
+    def __init__(self, vocab_size: int, hidden: int) -> None:
+        super().__init__()
+        self.W_x = nn.Parameter(torch.zeros(vocab_size, 4 * hidden))
+        self.W_h = nn.Parameter(torch.zeros(hidden, 4 * hidden))
+        self.b = nn.Parameter(torch.zeros(4 * hidden))
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        """The state before the first token: zeros, (batch_size, hidden) each."""
+        return zero_state(batch_size, self.W_h)
+
+    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """Run over a window of tokens.
+
+        Args:
+            tokens: token ids, int64, (num_steps, batch_size).
+            state: the state before the window.
+
+        Returns:
+            The hidden state after each step, (num_steps, batch_size, hidden), and the state after the last.
+        """
+        outputs, cell = BackpropagationThroughTime.apply(self.recurrences, self.W_x, self.W_h, self.b, tokens, *state)
+        return outputs, LSTMState(outputs[-1], cell)
