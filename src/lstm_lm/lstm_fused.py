@@ -77,20 +77,12 @@ class BackpropagationThroughTime(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        recurrences: Recurrences,
-        W_x: Tensor,
-        W_h: Tensor,
-        b: Tensor,
-        tokens: Tensor,
-        hidden: Tensor,
-        cell: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Tokens (num_steps, batch_size) to H_1 ... H_T (num_steps, batch_size, hidden) and C_T."""
+    def forward(ctx: Any, recurrences: Recurrences, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """W_x, W_h, b, tokens (num_steps, batch_size), H_0 and C_0 to H_1 ... H_T and C_T."""
+        W_x, W_h, b, tokens, hidden, cell = inputs
         recurrent = W_h.to(_product_dtype(W_h))
-        inputs = (W_x + b).index_select(0, tokens.reshape(-1)).view(*tokens.shape, -1)
-        trace = recurrences.run(inputs, recurrent, hidden, cell)
+        gates = (W_x + b).index_select(0, tokens.reshape(-1)).view(*tokens.shape, -1)
+        trace = recurrences.run(gates, recurrent, hidden, cell)
         ctx.save_for_backward(recurrent, tokens, *trace)
         ctx.run_back, ctx.vocab_size = recurrences.run_back, W_x.shape[0]
         return trace.hidden[1:], trace.cells[-1]
