@@ -10,11 +10,15 @@ from torch import Tensor, nn
 from lstm_lm import parity
 from lstm_lm.lstm_concise import LSTMConcise
 from lstm_lm.lstm_fused import LSTMFused
+from lstm_lm.lstm_native import LSTMNative, library
 from lstm_lm.lstm_scratch import LSTMScratch, LSTMState
 
 LSTM = LSTMScratch | LSTMFused | LSTMConcise
 
-FROM_SCRATCH = ("book", "fused")
+FUSED = ("fused", "native")
+"""The kernels with back-propagation through time by hand."""
+
+FROM_SCRATCH = ("book", *FUSED)
 """The kernels that are held against the library."""
 
 _gpu = pytest.param(
@@ -43,12 +47,14 @@ def textbook_weights(shape: Shape, dtype: torch.dtype = torch.float64, scale: fl
 
 
 def build(kernel: str, weights: Mapping[str, Tensor]) -> LSTM:
-    """The LSTM of this kernel (book, fused, library) with these textbook weights, on their device and of their type."""
+    """The LSTM of this kernel, or the library's, with these textbook weights, on their device and of their type."""
     sizes = weights["W_xi"].shape
     if kernel == "book":
         lstm, state = LSTMScratch(*sizes), dict(weights)
-    elif kernel == "fused":
-        lstm, state = LSTMFused(*sizes), parity.textbook_to_fused(weights)
+    elif kernel in FUSED:
+        if kernel == "native" and library() is None:
+            pytest.skip("the native kernel needs a C++ compiler")
+        lstm, state = {"fused": LSTMFused, "native": LSTMNative}[kernel](*sizes), parity.textbook_to_fused(weights)
     else:
         lstm = LSTMConcise(*sizes)
         state = {f"lstm.{name}": weight for name, weight in parity.textbook_to_library(weights).items()}
