@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import runpy
+import signal
 import sys
 import traceback
 
@@ -28,6 +29,7 @@ def become(script: str, folder: str, log: str, file_limit: int | None) -> None:
     os.chdir(folder)
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
     sys.argv = [script]
 
 

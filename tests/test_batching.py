@@ -63,6 +63,12 @@ def test_random_windows_start_afresh(size: tuple[int, int, int, int]) -> None:
     assert len(set((torch.cat([window.inputs[0] for window in windows]) % size[2]).tolist())) == 1
 
 
+def test_random_windows_come_in_random_order() -> None:
+    windows = batching.random_windows(NUMBERS, 4, 5, random.Random(0))
+    starts = torch.cat([window.inputs[0] for window in windows]).tolist()
+    assert sum(after < before for before, after in pairwise(starts)) > len(starts) / 4
+
+
 class NoOffset(random.Random):
     """Draws the lowest number always."""
 

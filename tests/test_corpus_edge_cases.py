@@ -38,10 +38,14 @@ def tokens(project: Project, content: bytes) -> tuple[list[str], np.ndarray]:
 
 def test_line_ends_and_byte_order_marks_make_no_difference(project: Project) -> None:
     plain = tokens(project, (PROSE * 20).encode())
+    with_mark = tokens(project, (PROSE * 20).encode("utf-8-sig"))
+    description = json.loads((project.root / "metrics/tokenize.json").read_text())
+    assert description["characters"] == len(PROSE * 20)
+    assert with_mark[0] == plain[0]
+    assert np.array_equal(with_mark[1], plain[1])
     for content in (
         (PROSE * 20).replace("\n", "\r\n").encode(),
         (PROSE * 20).replace("\n", "\r").encode(),
-        (PROSE * 20).encode("utf-8-sig"),
         (PROSE * 20).replace("!", "\N{EM DASH}\0\N{PILE OF POO}").encode(),
     ):
         other = tokens(project, content)

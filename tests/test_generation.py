@@ -74,11 +74,11 @@ def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
 
 
 def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
-    settings = Evaluate(prefixes=("ab", "c"), length=4, temperature=1.0)
+    settings = Evaluate(prefixes=("Ab", "c"), length=4, temperature=1.0)
     rows = generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)
     assert [(row["model"], row["prefix"], row["mode"]) for row in rows] == [
         (kind, prefix, mode)
-        for prefix in ("ab", "c")
+        for prefix in ("Ab", "c")
         for kind in ("scratch", "concise")
         for mode in ("greedy", "sampled")
     ]
@@ -86,5 +86,5 @@ def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
     assert rows[0]["text"] == "cdab"
     readable = generation.readable("tale", rows).splitlines()
     assert "tale" in readable[0]
-    assert "scratch  greedy   [ab]cdab" in readable
+    assert "scratch  greedy   [Ab]cdab" in readable
     assert len(readable) == 2 + len(rows)

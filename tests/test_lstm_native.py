@@ -19,7 +19,7 @@ WEIGHTLESS = Shape(1, 1, 1, 1)
 @pytest.fixture
 def anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Nothing cached, on disk or in the process, before and after; the folder of the cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(lstm_native, "CACHE", tmp_path / "cache")
     library.cache_clear()
     yield tmp_path / "cache"
     library.cache_clear()

@@ -7,7 +7,7 @@ import torch
 
 from lstm_lm.language_model import LanguageModel
 from lstm_lm.params import Evaluate
-from lstm_lm.text import Vocabulary
+from lstm_lm.text import Vocabulary, normalize
 
 
 @torch.no_grad()
@@ -57,14 +57,17 @@ def choose(logits: np.ndarray, temperature: float | None, generator: np.random.G
 def texts(
     models: Mapping[str, LanguageModel], vocabulary: Vocabulary, settings: Evaluate, seed: int
 ) -> list[dict[str, str]]:
-    """Every prefix continued by every model, greedily and sampled: rows of model, prefix, mode, text."""
+    """Every prefix continued by every model, greedily and sampled: rows of model, prefix, mode, text.
+
+    The prefixes are normalised as the corpus was. Raises ValueError where nothing is left of one.
+    """
     modes = {"greedy": None, "sampled": settings.temperature}
     return [
         {
             "model": kind,
             "prefix": prefix,
             "mode": mode,
-            "text": "".join(continuation(model, vocabulary, prefix, settings.length, temperature, seed)),
+            "text": "".join(continuation(model, vocabulary, normalize(prefix), settings.length, temperature, seed)),
         }
         for prefix in settings.prefixes
         for kind, model in models.items()

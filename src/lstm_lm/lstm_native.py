@@ -19,6 +19,8 @@ from lstm_lm.atomic import write_bytes
 from lstm_lm.lstm_fused import LSTMFused, Recurrences, Trace, new_trace
 
 SOURCE = Path(__file__).with_suffix(".cpp")
+CACHE = SOURCE.parent / "__pycache__"
+"""Where Python keeps what it compiled from this folder; nothing is written outside the project."""
 COMPILE = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-fopenmp", "-c")
 
 # Without -fopenmp: the threads are those of the OpenMP library that libtorch_cpu brings along. Two such libraries
@@ -64,7 +66,7 @@ def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor)
 def library() -> ctypes.CDLL | None:
     """The compiled recurrences, from the cache or compiled now; None, with a message, where that is not possible."""
     try:
-        path = _cache() / f"lstm_native-{_digest()}.so"
+        path = CACHE / f"lstm_native-{_digest()}.so"
         if not path.exists():
             write_bytes(path, build())
         return ctypes.CDLL(str(path))
@@ -104,10 +106,6 @@ def _call(direction: str, trace: Trace, *buffers: Tensor) -> None:
     function = getattr(library(), f"{direction}_{_NAMES[trace.gates.dtype]}")
     sizes = (*trace.squashed.shape, torch.get_num_threads())
     function(*(ctypes.c_void_p(buffer.data_ptr()) for buffer in buffers), *map(ctypes.c_int64, sizes))
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstm_lm"
 
 
 def _digest() -> str:
