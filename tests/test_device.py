@@ -42,7 +42,9 @@ def test_the_cpu_has_no_tf32() -> None:
         device.configure(CPU, "tf32")
 
 
-@pytest.mark.parametrize(("kind", "kernel"), [("scratch", "book"), ("scratch", "fused"), ("concise", "fused")])
+@pytest.mark.parametrize(
+    ("kind", "kernel"), [("scratch", "book"), ("scratch", "fused"), ("scratch", "native"), ("concise", "fused")]
+)
 def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     try:
         device.configure(CPU, "bf16")
