@@ -1,5 +1,6 @@
 """The training loop: learns, repeats itself byte for byte, counts right, goes on where it was stopped."""
 
+import hashlib
 import math
 import os
 import signal
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lstm_lm import training
+from lstm_lm import device, training
 from lstm_lm.batching import Window
 from lstm_lm.checkpoint import Checkpoint
 from lstm_lm.interruption import Interrupted
@@ -42,7 +43,7 @@ def model(kind: str = "concise", kernel: str = "fused", hidden: int = 12) -> Lan
 
 
 def weights(trained: LanguageModel) -> bytes:
-    return b"".join(weight.numpy().tobytes() for weight in trained.state_dict().values())
+    return b"".join(weight.cpu().numpy().tobytes() for weight in trained.state_dict().values())
 
 
 class Watched:
@@ -72,6 +73,21 @@ def test_the_same_seed_gives_the_same_bytes(kind: str, kernel: str, sampling: st
         runs.append((weights(trained), counted(history)))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+def test_two_runs_on_a_gpu_hash_alike(kind: str, kernel: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    gpu = torch.device("cuda")
+    device.configure(gpu, "fp32")
+    hashes = set()
+    for _ in range(2):
+        trained = model(kind, kernel).to(gpu)
+        Training(trained, STREAM.to(gpu), VALID.to(gpu), settings(), seed=0).run()
+        hashes.add(hashlib.sha256(weights(trained)).hexdigest())
+    assert len(hashes) == 1
 
 
 @pytest.mark.parametrize("kind", ["scratch", "concise"])
