@@ -80,6 +80,7 @@ def test_without_a_working_compiler_it_is_the_fused_kernel_and_says_so(
 @pytest.mark.usefixtures("anew")
 def test_wider_vectors_compute_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", compiler_that(tmp_path, 'exec c++ -DVECTOR_BYTES=64 "$@"'))
+    assert library() is not None
     for shape in SHAPES:
         weights, tokens, state = textbook_weights(shape), random_tokens(shape), random_state(shape)
         expected = everything(build("library", weights), tokens, state)
@@ -91,7 +92,7 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
     lstm = build("native", textbook_weights(shape, torch.float32))
     tokens, state = random_tokens(shape), random_state(shape, torch.float32)
     before, results = torch.get_num_threads(), []
-    for threads in (1, 2, 3, 16):
+    for threads in (1, 2, 3):
         torch.set_num_threads(threads)
         results.append(everything(lstm, tokens, state))
     torch.set_num_threads(before)
