@@ -36,7 +36,7 @@ class Shape(NamedTuple):
     hidden: int
 
 
-SHAPES = (Shape(7, 3, 11, 6), Shape(1, 1, 2, 1), Shape(35, 4, 28, 17), Shape(5, 18, 3, 40))
+SHAPES = (Shape(7, 3, 11, 6), Shape(1, 1, 2, 1), Shape(35, 4, 28, 17), Shape(5, 18, 3, 40), Shape(3, 7, 3, 70))
 
 
 def textbook_weights(shape: Shape, dtype: torch.dtype = torch.float64, scale: float = 0.5) -> dict[str, Tensor]:

@@ -76,6 +76,15 @@ def test_a_graph_can_be_walked_twice(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("kernel", FUSED)
+def test_the_gradients_that_come_in_are_left_as_they_were(kernel: str) -> None:
+    lstm = build(kernel, textbook_weights(SMALL))
+    outputs, final = lstm(random_tokens(SMALL), random_state(SMALL))
+    incoming = [torch.ones_like(outputs), torch.ones_like(final.cell)]
+    torch.autograd.grad([outputs, final.cell], list(lstm.parameters()), incoming)
+    assert all((gradient == 1).all() for gradient in incoming)
+
+
+@pytest.mark.parametrize("kernel", FUSED)
 def test_without_gradients_the_values_are_the_same(kernel: str) -> None:
     lstm, tokens, state = build(kernel, textbook_weights(SMALL)), random_tokens(SMALL), random_state(SMALL)
     outputs, final = lstm(tokens, state)
