@@ -27,7 +27,7 @@ run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m lstm_lm.summary
 
 test: tools  ## Run the tests
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m ruff check
@@ -68,13 +68,10 @@ audit: tools  ## Look for known vulnerabilities in the pinned packages
 tools: $(TOOLS)  ## Install what tests and checks need as well
 	@:
 
-lock: $(PACKAGES)  ## Renew constraints.txt from requirements*.txt
+lock: $(PACKAGES)  ## Renew constraints.txt from requirements*.txt, changing no more than they ask for
 	@$(VENV)/python -m pip install --quiet uv==0.13.9
-	@{ echo "# Every package that requirements-dev.txt brings, one version for all machines."; \
-	   echo "# Made by \`make lock\`; not edited by hand."; \
-	   $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header requirements-dev.txt; \
-	 } > constraints.new
-	@mv constraints.new constraints.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/uv pip compile --quiet --universal --python-version 3.11 \
+	    --no-annotate --output-file constraints.txt requirements-dev.txt
 
 # A half-made environment never has pip.
 $(VENV)/pip:

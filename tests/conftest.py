@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from projects import ROOT, Nursery, Project
 from repository import SMALL, STAGES, Repository, ran
+
+SLOWEST = ["test_queue", "test_report", "test_pipeline", "test_sharing", "test_resume"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest modules first: of processes that share the tests, none is left alone with one at the end."""
+    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +54,18 @@ def small_project(tmp_path: Path, tokenized: Project) -> Project:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A git repository with a small run of the whole pipeline through DVC, its results committed; for copies only."""
-    repository = Repository.of_project(tmp_path_factory.mktemp("trained") / "project")
-    repository.set(*SMALL.items())
-    assert ran(repository.dvc("repro")) == set(STAGES)
-    repository.commit()
-    return repository
+def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Repository:
+    """A git repository with a small run of the whole pipeline through DVC, its results committed; for copies only.
+
+    Made once for all processes among which the tests are divided.
+    """
+    common = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    complete = common / "trained/project"
+    with FileLock(common / "trained.lock"):
+        if not complete.exists():
+            repository = Repository.of_project(common / "training/project")
+            repository.set(*SMALL.items())
+            assert ran(repository.dvc("repro")) == set(STAGES)
+            repository.commit()
+            (common / "training").rename(common / "trained")
+    return Repository(complete)

@@ -17,7 +17,8 @@ import traceback
 import lstm_lm.corpora
 import lstm_lm.evaluation
 import lstm_lm.experiment
-import lstm_lm.generation  # noqa: F401
+import lstm_lm.generation
+import lstm_lm.plots  # noqa: F401
 
 
 def become(script: str, folder: str, log: str, file_limit: int | None) -> None:

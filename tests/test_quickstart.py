@@ -98,7 +98,7 @@ def test_an_unknown_corpus_is_a_mistake_not_a_missing_network(project):
 
 
 def test_without_git_dvc_is_told_so(tmp_path):
-    (tmp_path / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("name: time_machine", "name: sample"), encoding="utf-8")
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").touch()
     quickstart(tmp_path)

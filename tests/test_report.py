@@ -157,10 +157,9 @@ def test_without_git_the_report_is_about_what_is_here(project, tmp_path):
 
 
 @pytest.mark.parametrize("revision", ["--help", "a; touch pwned"])
-def test_an_unknown_revision_is_one_clear_line(project, revision):
-    done = module(project, "report", revision)
-    assert done.returncode == 1
-    assert done.stderr == f"report: dvc metrics diff failed: unknown Git revision '{revision}'\n"
+def test_an_unknown_revision_is_named(project, revision):
+    with pytest.raises(ValueError, match=re.escape(f"dvc metrics diff failed: unknown Git revision '{revision}'")):
+        difference(revision, project)
     assert not (project / "pwned").exists()
 
 
