@@ -13,7 +13,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
-.PHONY: help setup run test lint verify bench curves report sweep-report current small job-summary audit tools lock
+.PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,10 +44,16 @@ bench: setup  ## Measure the speed of the kernels side by side
 curves: setup  ## Train with the book's and the fused kernel and compare the curves
 	@$(VENV)/python benchmarks/curves.py
 
+whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (ten minutes)
+	@$(VENV)/python benchmarks/whole.py
+
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
 	@$(VENV)/python -m lstm_lm.report "$$BASE"
 
-sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
+sweep-whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (ten minutes)
+	@$(VENV)/python benchmarks/whole.py
+
+report: setup  ## Write report/: the experiments that `dvc exp show` lists
 	@$(VENV)/python -m lstm_lm.sweep
 
 current: setup  ## Tell whether the committed results belong to the committed code

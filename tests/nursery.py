@@ -20,6 +20,8 @@ import lstm_lm.experiment
 import lstm_lm.generation
 import lstm_lm.plots  # noqa: F401
 
+PATIENCE_SECONDS = 120
+
 
 def become(script: str, folder: str, log: str, file_limit: int | None) -> None:
     """Make this forked child look like a fresh `python script`, run in `folder`, with its output in files."""
@@ -28,6 +30,7 @@ def become(script: str, folder: str, log: str, file_limit: int | None) -> None:
         os.dup2(opened, descriptor)
         os.close(opened)
     os.chdir(folder)
+    signal.alarm(PATIENCE_SECONDS)  # ends a child that hangs, which fails its test
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored

@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from repository import ROOT, STAGES, Repository, ran
@@ -109,6 +111,30 @@ def test_editing_the_evaluation_retrains_nothing(project: Repository) -> None:
     path = project.folder / "params.yaml"
     path.write_text(path.read_text().replace("length: 50", "length: 20"))
     assert ran(project.dvc("repro")) == {"evaluate"}
+    project.git("checkout", "--quiet", ".")
+    project.dvc("checkout", "--quiet")
+
+
+def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Repository) -> None:
+    project.set(("epochs: 3", "epochs: 1000000"))
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", "train_scratch"]
+    log = project.folder.parent / "repro.log"
+    with log.open("wb") as output:
+        dvc = subprocess.Popen(
+            command, cwd=project.folder, env=project.environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        while "epoch 1/" not in log.read_text():
+            assert dvc.poll() is None, log.read_text()
+            time.sleep(0.1)
+        (training,) = psutil.Process(dvc.pid).children()
+    finally:
+        dvc.terminate()
+        dvc.wait()
+    psutil.wait_procs([training], timeout=60)
+    assert not training.is_running()
+    assert log.read_text().endswith("stopped by SIGTERM; the state is saved, the same command goes on\n")
+    assert list(project.folder.glob(".checkpoints/scratch-*/state.safetensors"))
     project.git("checkout", "--quiet", ".")
     project.dvc("checkout", "--quiet")
 

@@ -60,7 +60,7 @@ def generalisation(points: Sequence[Spec], unigram_perplexity: float) -> Spec:
     ]
     numbers = {
         "transform": [{"filter": "!datum.base"}],
-        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 9},
+        "mark": {"type": "text", "baseline": "bottom", "dy": -9},
         "encoding": {**place, "text": {"field": "perplexity", "format": ".2f"}},
     }
     line = {
@@ -85,21 +85,9 @@ def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], setting
         values: of the parameter, in order; numbers get an axis with their distances, logarithmic if wide.
         settings: what else differs between the experiments; a dash pattern for each.
     """
-    x: Spec = {"field": "value", "title": parameter, "sort": list(values), "type": "ordinal", "axis": {"labelAngle": 0}}
-    if all(isinstance(value, int | float) for value in values):
-        wide = min(values) > 0 and max(values) >= 4 * min(values)
-        scale = {"nice": False, "padding": 24, **({"type": "log"} if wide else {"zero": False})}
-        x |= {"type": "quantitative", "scale": scale, "axis": {"values": list(values), "format": "~g", "grid": False}}
-    encoding: Spec = {"x": x, "color": _MODEL}
+    encoding: Spec = {"x": _values_axis(parameter, values), "color": _MODEL}
     if len(settings) > 1:
-        dashes = [[1, 0], [5, 4], [2, 3], [8, 3, 2, 3]]
-        scale = {"domain": list(settings), "range": [dashes[i % len(dashes)] for i in range(len(settings))]}
-        encoding["strokeDash"] = {
-            "field": "setting",
-            "type": "nominal",
-            "scale": scale,
-            "legend": {**_DASHES, "columns": 1},
-        }
+        encoding["strokeDash"] = _dash_of_each(settings)
     names = {"value": parameter, "model": "model", "setting": "with", "mean": "mean", "lowest": "lowest"}
     names |= {"highest": "highest", "seeds": "seeds"}
     numbers = ("mean", "lowest", "highest")
@@ -125,6 +113,24 @@ def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], setting
             },
         ],
     }
+
+
+def _values_axis(parameter: str, values: Sequence[Any]) -> Spec:
+    """The x axis of a sweep: numbers in their distances, words side by side."""
+    x: Spec = {"field": "value", "title": parameter}
+    if not all(isinstance(value, int | float) for value in values):
+        return {**x, "type": "ordinal", "sort": list(values), "axis": {"labelAngle": 0}}
+    wide = min(values) > 0 and max(values) >= 4 * min(values)
+    scale = {"nice": False, "padding": 24, **({"type": "log"} if wide else {"zero": False})}
+    axis = {"values": list(values), "format": "~g", "grid": False}
+    return {**x, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+def _dash_of_each(settings: Sequence[str]) -> Spec:
+    """A dash pattern for each setting; more settings than patterns share them."""
+    dashes = [[1, 0], [5, 4], [2, 3], [8, 3, 2, 3]]
+    scale = {"domain": list(settings), "range": [dashes[i % len(dashes)] for i in range(len(settings))]}
+    return {"field": "setting", "type": "nominal", "scale": scale, "legend": {**_DASHES, "columns": 1}}
 
 
 def _perplexity(padding: int = 12) -> Spec:

@@ -1,5 +1,6 @@
 """SIGTERM and Ctrl-C, held back until the training is at a point where it can be saved."""
 
+import os
 import signal
 from types import FrameType, TracebackType
 
@@ -13,10 +14,21 @@ class Interrupted(Exception):
 
 
 class Signals:
-    """A context in which SIGTERM and SIGINT only leave a mark in `received`; a second one acts at once."""
+    """A context in which SIGTERM and SIGINT only leave a mark in `received`; a second one acts at once.
+
+    DVC does not pass on a SIGTERM: its stage would go on alone. So the end of the DVC that started this process
+    counts as a SIGTERM to it.
+    """
 
     def __init__(self) -> None:
-        self.received: int | None = None
+        self._received: int | None = None
+        self._dvc = os.getppid() if "DVC_STAGE" in os.environ else None
+
+    @property
+    def received(self) -> int | None:
+        """The number of the signal to stop on."""
+        orphaned = self._dvc is not None and os.getppid() != self._dvc
+        return self._received or (signal.SIGTERM if orphaned else None)
 
     def __enter__(self) -> "Signals":
         self._previous = {number: signal.signal(number, self._mark) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -29,6 +41,6 @@ class Signals:
             signal.signal(number, handler)
 
     def _mark(self, number: int, _frame: FrameType | None) -> None:
-        self.received = number
+        self._received = number
         for caught, handler in self._previous.items():
             signal.signal(caught, handler)

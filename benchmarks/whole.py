@@ -1,0 +1,81 @@
+"""`make whole`: how long `dvc repro` takes beside the textbook's two trainings, with the parameters of params.yaml.
+
+The textbook's loops train on the pipeline's own windows, one half of the epochs before and one half after the
+pipeline, which runs all of its stages anew in a copy of the current commit, once with each fast kernel. Writes
+metrics/benchmark_whole.json. Needs data/tokens/, so run `dvc repro tokenize` first. Takes about ten minutes.
+"""
+
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import yaml
+
+from contestants import Shape, TrainingStep, textbook_concise_loop, textbook_scratch_loop
+from lstm_lm import device as devices
+from lstm_lm import stage, verify
+from lstm_lm.atomic import write_json
+from lstm_lm.batching import PARTITIONS, load_tokens
+from lstm_lm.params import Params
+
+LOOPS = {"scratch": textbook_scratch_loop, "concise": textbook_concise_loop}
+
+
+def textbook_seconds(step: TrainingStep, params: Params, stream: torch.Tensor) -> float:
+    """Seconds of half of the epochs on the windows of `stream`, a token stream int64 (tokens,)."""
+    generator, settings = random.Random(params.seed), params.train
+    start = time.perf_counter()
+    for _ in range(settings.epochs // 2):
+        for window in PARTITIONS[settings.sampling](stream, settings.batch_size, settings.num_steps, generator):
+            step(window)
+    devices.synchronize(stream.device)
+    return time.perf_counter() - start
+
+
+def repro_seconds(kernel: str, root: Path) -> float:
+    """Seconds of `dvc repro` from nothing with `kernel`, in a copy.
+
+    Raises:
+        ValueError: a stage failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="lstm-lm-whole-") as folder:
+        project = Path(folder) / "project"
+        verify.copy_project(root, project)
+        path = project / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        params["model"]["scratch_kernel"] = kernel
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+        start = time.perf_counter()
+        if verify.rerun(project) != 0:
+            raise ValueError("the pipeline failed; its own message stands above")
+        return time.perf_counter() - start
+
+
+def main(params: Params, root: Path) -> None:
+    """Measure and write."""
+    device = devices.choose(params.device)
+    devices.configure(device, params.train.precision)
+    stream = load_tokens(root / "data/tokens/train.npy").to(device)
+    shape = Shape(params.model.hidden, params.train.batch_size, params.train.num_steps)
+    steps = {name: make(shape, device) for name, make in LOOPS.items()}
+
+    first = {name: textbook_seconds(step, params, stream) for name, step in steps.items()}
+    repro = {kernel: repro_seconds(kernel, root) for kernel in ("fused", "native")}
+    textbook = {name: first[name] + textbook_seconds(step, params, stream) for name, step in steps.items()}
+    whole = sum(textbook.values())
+    write_json(
+        root / "metrics/benchmark_whole.json",
+        {
+            "corpus": params.corpus.name,
+            "environment": devices.environment(device, "textbook, fused and native", params.train.precision),
+            "textbook_training_seconds": {name: round(value, 1) for name, value in textbook.items()},
+            "repro_seconds": {kernel: round(value, 1) for kernel, value in repro.items()},
+            "repro_over_textbook": {kernel: round(value / whole, 3) for kernel, value in repro.items()},
+        },
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main)
