@@ -13,7 +13,8 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
-.PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary audit tools lock
+.PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary readme audit \
+    tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -41,7 +42,7 @@ verify: setup  ## Run the pipeline anew elsewhere and compare with the committed
 bench: setup  ## Measure the speed of the kernels side by side
 	@$(VENV)/python benchmarks/run.py
 
-curves: setup  ## Train with the book's and the fused kernel and compare the curves
+curves: setup  ## Train with each kernel and compare the curves
 	@$(VENV)/python benchmarks/curves.py
 
 whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (ten minutes)
@@ -50,10 +51,7 @@ whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (ten mi
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
 	@$(VENV)/python -m lstm_lm.report "$$BASE"
 
-sweep-whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (ten minutes)
-	@$(VENV)/python benchmarks/whole.py
-
-report: setup  ## Write report/: the experiments that `dvc exp show` lists
+sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
 	@$(VENV)/python -m lstm_lm.sweep
 
 current: setup  ## Tell whether the committed results belong to the committed code

@@ -54,7 +54,7 @@ def unchanged(read: object, written: object) -> bool:
     if isinstance(written, dict):
         return isinstance(read, dict) and all(unchanged(read[key], value) for key, value in written.items())
     if isinstance(written, list):
-        return isinstance(read, tuple) and len(read) == len(written) and all(map(unchanged, read, written))
+        return isinstance(read, list) and len(read) == len(written) and all(map(unchanged, read, written))
     if isinstance(read, float):
         return type(written) in (int, float) and math.isfinite(read) and read == written
     return type(read) is type(written) and read == written
@@ -163,9 +163,10 @@ REFUSED = [
     ("train.lr", "true", "train.lr is True; input should be a valid number"),
     ("train.epochs", "5e2", "train.epochs is 500.0; input should be a valid integer"),
     ("train.epochs", "", "train.epochs is None; input should be a valid integer"),
-    ("evaluate.prefixes", "abc", "evaluate.prefixes is 'abc'; input should be a valid tuple"),
+    ("evaluate.prefixes", "abc", "evaluate.prefixes is 'abc'; input should be a valid list"),
     ("evaluate.prefixes", "[1]", "evaluate.prefixes.0 is 1; input should be a valid string"),
     ("evaluate.prefixes", "['']", "evaluate.prefixes.0 is ''; string should have at least 1 character"),
+    ("evaluate.prefixes", "!!set {a}", "evaluate.prefixes is {'a'}; input should be a valid list"),
 ]
 
 

@@ -33,6 +33,12 @@ def test_what_the_package_needs_is_installed_at_a_pinned_version():
     assert needed <= {name for name, _ in pins("requirements.txt")}
 
 
+def test_make_has_no_target_twice():
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert listed.stderr == ""
+    assert {"run", "test", "report", "sweep-report"} <= set(re.findall(r"^make (\S+)", listed.stdout, re.MULTILINE))
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_workflow_actions_are_pinned_by_commit_and_may_only_read(workflow):
     text = workflow.read_text(encoding="utf-8")

@@ -70,7 +70,7 @@ class Train(_Section):
 class Evaluate(_Section):
     """The prefixes to continue, by how many characters, and the temperature of the sampled continuation."""
 
-    prefixes: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=10_000)], ...], Field(strict=False)]
+    prefixes: list[Annotated[str, Field(min_length=1, max_length=10_000)]]
     length: Annotated[int, Field(ge=1, le=10**6)]
     temperature: Positive = 0.8
 

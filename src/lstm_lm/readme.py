@@ -60,13 +60,37 @@ def performance(root: Path) -> str:
                 f"{result['peak_memory_mib']:.0f}",
             ]
         )
-    ratios = "\n".join(f"- {label}: {ratio:.2f}" for label, ratio in report["ratios"].items())
     environment = report["environment"]
     stamp = f"{environment['device_name']}, torch {environment['torch']}"
-    return f"{_table(rows)}\n\n{stamp}. Ratios of medians:\n\n{ratios}"
+    ratios = [f"- {label}: {ratio:.2f}" for label, ratio in report["ratios"].items()]
+    return "\n".join([_table(rows), "", f"{stamp}. Ratios of medians:", "", *ratios])
 
 
-TABLES = {"results": results, "performance": performance}
+def whole(root: Path) -> str:
+    """The time of the whole pipeline against the textbook's two trainings. Raises OSError, KeyError."""
+    report = _metrics(root, "benchmark_whole")
+    textbook, shares = report["textbook_training_seconds"], report["repro_over_textbook"]
+    rows = [["", "seconds", "share"], ["---", "---:", "---:"]]
+    rows.append(["the textbook's two training loops", f"{sum(textbook.values()):.0f}", "1.00"])
+    for kernel, seconds in report["repro_seconds"].items():
+        rows.append([f"`dvc repro`, all six stages, {kernel} kernel", f"{seconds:.0f}", f"{shares[kernel]:.2f}"])
+    return _table(rows)
+
+
+def curves(root: Path) -> str:
+    """How far the kernels' learning curves are apart. Raises OSError, KeyError."""
+    report = _metrics(root, "benchmark_curves")
+    apart = " and ".join(f"{value:.0e} ({kernel})" for kernel, value in report["largest_relative_difference"].items())
+    last, median = report["perplexity"], report["median_perplexity"]
+    ends = ", ".join(f"{kernel} {last[kernel]:.2f} ({median[kernel]:.2f})" for kernel in last)
+    return (
+        f"From one seed, the perplexities of the first {report['first_epochs']} epochs differ from those of the book's "
+        f"kernel by at most a relative {apart}. Train perplexity after {report['epochs']} epochs, and in the median of "
+        f"the last {report['last_epochs']}, among which some spike: {ends}."
+    )
+
+
+TABLES = {"results": results, "performance": performance, "whole": whole, "curves": curves}
 
 
 def update(text: str, root: Path) -> str:
