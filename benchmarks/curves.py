@@ -2,7 +2,8 @@
 
 Trains with each kernel and the parameters of params.yaml and writes metrics/benchmark_curves.json: the largest
 relative difference of their per-epoch perplexities over the first epochs, where rounding alone sets them apart,
-and what each reaches: in the last epoch, and in the median of the last epochs, among which some spike. Needs data/tokens/, so run `dvc repro tokenize` first.
+and what each reaches: in the last epoch, and in the median of the last epochs, among which some spike. Needs
+data/tokens/, so run `dvc repro tokenize` first.
 """
 
 from pathlib import Path
