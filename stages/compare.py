@@ -23,7 +23,9 @@ def main(params: Params, root: Path) -> None:
 
     tokens, scores = metrics("tokenize"), metrics("evaluate")
     throughput = {kind: metrics(f"throughput_{kind}") for kind in MODELS}
-    curves = {kind: table(f"curve_{kind}").join(table(f"timing_{kind}")) for kind in MODELS}
+    curves = {
+        kind: table(f"curve_{kind}").join([table(f"held_out_{kind}"), table(f"timing_{kind}")]) for kind in MODELS
+    }
     difference = comparison.max_logit_difference(
         load_model("scratch", root / "data/models/scratch.safetensors"), load_tokens(root / "data/tokens/valid.npy")
     )

@@ -176,7 +176,8 @@ class Project:
 
     def results(self, kind: str) -> dict[str, bytes]:
         """What a training must leave byte for byte, whatever happened on the way."""
-        names = (f"data/models/{kind}.safetensors", f"plots/curve_{kind}.tsv", f"metrics/train_{kind}.json")
+        names = [f"data/models/{kind}.safetensors", f"metrics/train_{kind}.json"]
+        names += [f"plots/{name}_{kind}.tsv" for name in ("curve", "held_out")]
         return {name: (self.root / name).read_bytes() for name in names}
 
     def checkpoints(self) -> list[Path]:

@@ -73,13 +73,15 @@ def write_results(root: Path, scale: float, epochs: int = 60, text: str = "for s
         _write(root, f"train_{model}", trained)
         _write(root, f"throughput_{model}", speed)
         _write(root, f"environment_{model}", {"python": "3.11.7", "kernel": model, "platform": HOSTILE})
-        curve, timing = ["epoch\ttrain_perplexity\tvalid_perplexity"], ["epoch\tseconds\ttokens_per_second"]
+        curve, held_out = ["epoch\ttrain_perplexity"], ["epoch\tvalid_perplexity"]
+        timing = ["epoch\tseconds\ttokens_per_second"]
         for epoch in range(1, epochs + 1):
             perplexity = windows["train"] * (1 + 5 / epoch)
-            curve.append(f"{epoch}\t{perplexity}\t{perplexity * 2 if epoch % 10 == 0 else ''}")
+            curve.append(f"{epoch}\t{perplexity}")
+            held_out += [f"{epoch}\t{perplexity * 2}"] if epoch % 10 == 0 else []
             timing.append(f"{epoch}\t{epoch / 10}\t{10000 * base + epoch}")
-        (root / f"plots/curve_{model}.tsv").write_text("\n".join(curve) + "\n", encoding="utf-8")
-        (root / f"plots/timing_{model}.tsv").write_text("\n".join(timing) + "\n", encoding="utf-8")
+        for name, lines in (("curve", curve), ("held_out", held_out), ("timing", timing)):
+            (root / f"plots/{name}_{model}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     _write(root, "evaluate", evaluate)
     _write(root, "tokenize", {"corpus": "sample", "tokens": 29133, "unigram_perplexity": 16.25})
     _write(root, "compare", {"corpus": "sample", "unigram_perplexity": 16.25})

@@ -17,6 +17,8 @@ DETERMINISTIC = [
     "data/models/concise.safetensors",
     "plots/curve_scratch.tsv",
     "plots/curve_concise.tsv",
+    "plots/held_out_scratch.tsv",
+    "plots/held_out_concise.tsv",
     "metrics/tokenize.json",
     "metrics/train_scratch.json",
     "metrics/train_concise.json",

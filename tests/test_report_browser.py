@@ -115,7 +115,7 @@ def test_hovering_shows_the_values_of_an_epoch(page, reported):
     wait(tip.is_displayed)
     shown = dict(row.text.rsplit(" ", 1) for row in tip.find_elements(By.TAG_NAME, "tr"))
     curve = (reported / "plots/curve_scratch.tsv").read_text(encoding="utf-8").splitlines()
-    epoch, train, _ = curve[int(shown["epoch"])].split("\t")
+    epoch, train = curve[int(shown["epoch"])].split("\t")
     assert epoch == shown["epoch"]
     assert float(shown["from scratch, train"]) == pytest.approx(float(train), rel=1e-5)
     assert shown["from scratch, train (base)"] != shown["from scratch, train"]

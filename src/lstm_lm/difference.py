@@ -56,7 +56,7 @@ def difference(base: str, root: Path) -> Difference:
         base if git else None,
         {path: _changes(values) for path, values in metrics.items()},
         _changes(params),
-        _rows(plots, "train_perplexity"),
+        _rows(plots, "train_perplexity") + _rows(plots, "held_out_perplexity"),
         _rows(plots, "tokens_per_second"),
         outdated(root),
     )

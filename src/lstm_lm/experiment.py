@@ -25,7 +25,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     """Train the "scratch" or the "concise" model and write all that it leaves below `root`.
 
     Reads data/tokens/; writes data/models/<kind>.safetensors, metrics/{train,throughput,environment}_<kind>.json,
-    plots/{curve,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/ until then.
+    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/ until then.
 
     Raises:
         ValueError: the device, the window sizes or the memory do not allow it, or the loss diverges.
@@ -84,9 +84,11 @@ def write_results(
     write_bytes(root / f"data/models/{kind}.safetensors", save(weights_of(model)))
     epochs = pd.RangeIndex(1, len(history.perplexity) + 1, name="epoch")
     curve = pd.DataFrame({"train_perplexity": history.perplexity, "valid_perplexity": history.valid}, index=epochs)
+    held_out = curve.pop("valid_perplexity").dropna()  # a file of its own: DVC would draw the gaps as zeros
     speed = np.divide(history.tokens, history.seconds)
     timing = pd.DataFrame({"seconds": np.cumsum(history.seconds), "tokens_per_second": speed}, index=epochs)
     write_text(root / f"plots/curve_{kind}.tsv", curve.to_csv(sep="\t", lineterminator="\n"))
+    write_text(root / f"plots/held_out_{kind}.tsv", held_out.to_csv(sep="\t", lineterminator="\n"))
     write_text(root / f"plots/timing_{kind}.tsv", timing.to_csv(sep="\t", lineterminator="\n", float_format="%.6g"))
     write_json(
         root / f"metrics/train_{kind}.json",

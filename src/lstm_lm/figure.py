@@ -49,7 +49,7 @@ def series(rows: Sequence[Row], columns: Mapping[str, str]) -> list[Series]:
                 points = [
                     (int(row["epoch"]), float(row[column]))
                     for row in rows
-                    if row[column]
+                    if column in row
                     and (row["rev"] != "workspace") == at_base
                     and row["filename"].endswith(f"_{model}.tsv")
                 ]

@@ -105,7 +105,7 @@ def _leaves(name: str, content: bytes) -> Iterator[tuple[str, float | str]]:
         header, *rows = [line.split("\t") for line in text.splitlines()]
         for row in rows:
             for column, cell in zip(header[1:], row[1:], strict=True):
-                yield f"{header[0]} {row[0]} {column}", float(cell) if cell else ""
+                yield f"{header[0]} {row[0]} {column}", float(cell)
     else:
         yield from _json_leaves("", json.loads(text))
 
