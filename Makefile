@@ -45,7 +45,7 @@ bench: setup  ## Measure the speed of the kernels side by side
 curves: setup  ## Train with each kernel and compare the curves
 	@$(VENV)/python benchmarks/curves.py
 
-whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (ten minutes)
+whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (a quarter of an hour)
 	@$(VENV)/python benchmarks/whole.py
 
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)

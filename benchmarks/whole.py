@@ -2,7 +2,7 @@
 
 The textbook's loops train on the pipeline's own windows, one half of the epochs before and one half after the
 pipeline, which runs all of its stages anew in a copy of the current commit, once with each fast kernel. Writes
-metrics/benchmark_whole.json. Needs data/tokens/, so run `dvc repro tokenize` first. Takes about ten minutes.
+metrics/benchmark_whole.json. Needs data/tokens/, so run `dvc repro tokenize` first. Takes a quarter of an hour.
 """
 
 import random

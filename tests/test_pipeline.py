@@ -70,6 +70,13 @@ def test_every_result_names_its_corpus(project: Repository) -> None:
     assert "sample" in (project.folder / "plots/generated.txt").read_text()
 
 
+def test_no_cell_of_a_table_is_empty(project: Repository) -> None:
+    tables = list((project.folder / "plots").glob("*.tsv"))
+    assert len(tables) == 6
+    for table in tables:  # DVC would draw it as zero
+        assert "" not in table.read_text().replace("\t", "\n").splitlines(), table
+
+
 def test_held_out_perplexity_is_the_same_while_and_after_training(project: Repository) -> None:
     for kind in ("scratch", "concise"):
         trained = project.metrics(f"train_{kind}")["valid_perplexity"]
