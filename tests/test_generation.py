@@ -74,7 +74,7 @@ def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
 
 
 def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
-    settings = Evaluate(prefixes=("Ab", "c"), length=4, temperature=1.0)
+    settings = Evaluate(prefixes=["Ab", "c"], length=4, temperature=1.0)
     rows = generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)
     assert [(row["model"], row["prefix"], row["mode"]) for row in rows] == [
         (kind, prefix, mode)
