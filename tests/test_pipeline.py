@@ -124,26 +124,37 @@ def test_editing_the_evaluation_retrains_nothing(project: Repository) -> None:
     project.dvc("checkout", "--quiet")
 
 
-def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Repository) -> None:
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Repository, shell: str) -> None:
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"there is no {shell} here")
     project.set(("epochs: 3", "epochs: 1000000"))
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", "train_scratch"]
     log = project.folder.parent / "repro.log"
     with log.open("wb") as output:
         dvc = subprocess.Popen(
-            command, cwd=project.folder, env=project.environment, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=project.folder,
+            env={**project.environment, "SHELL": path},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         while "epoch 1/" not in log.read_text():
             assert dvc.poll() is None, log.read_text()
             time.sleep(0.1)
-        (training,) = psutil.Process(dvc.pid).children()
+        started = psutil.Process(dvc.pid).children(recursive=True)
     finally:
         dvc.terminate()
         dvc.wait()
-    psutil.wait_procs([training], timeout=60)
-    assert not training.is_running()
+    _, left = psutil.wait_procs(started, timeout=60)
+    for process in left:
+        process.kill()
+    assert not left
     assert log.read_text().endswith("stopped by SIGTERM; the state is saved, the same command goes on\n")
     assert list(project.folder.glob(".checkpoints/scratch-*/state.safetensors"))
+    shutil.rmtree(project.folder / ".checkpoints")
     project.git("checkout", "--quiet", ".")
     project.dvc("checkout", "--quiet")
 
