@@ -90,12 +90,12 @@ def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
         figure, axes = plt.subplots(figsize=(9, 3.2))
         labels, row = [], 0
         for kind, result in results.items():
-            median = result["tokens_per_second"]
+            median, book = result["tokens_per_second"], BOOK_TOKENS_PER_SECOND[kind]
             spread = [[median - result["tokens_per_second_q1"]], [result["tokens_per_second_q3"] - median]]
             axes.barh(row, median, color=COLOURS[kind], xerr=spread, capsize=3)
-            axes.barh(row + 1, BOOK_TOKENS_PER_SECOND[kind], color="white", edgecolor=COLOURS[kind], hatch="///")
-            for place, value in ((row, median), (row + 1, BOOK_TOKENS_PER_SECOND[kind])):
-                axes.annotate(f"{value:,.0f}", (value, place), (6, 0), textcoords="offset points", va="center")
+            axes.barh(row + 1, book, color="white", edgecolor=COLOURS[kind], hatch="///")
+            for place, value, end in ((row, median, result["tokens_per_second_q3"]), (row + 1, book, book)):
+                axes.annotate(f"{value:,.0f}", (end, place), (6, 0), textcoords="offset points", va="center")
             labels += [f"{LABELS[kind]}, here", f"{LABELS[kind]}, the book's GPU"]
             row += 2
         axes.set_yticks(range(row), labels)
