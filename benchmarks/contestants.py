@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lstm_lm.batching import Window
 from lstm_lm.language_model import build, scratch_start
+from lstm_lm.lstm_native import loops
 from lstm_lm.lstm_scratch import LSTMState
 from lstm_lm.params import Model, Train
 from lstm_lm.step import make_step
@@ -41,6 +42,21 @@ def pipeline_step(kind: str, kernel: str, shape: Shape, device: torch.device) ->
     """The step as the pipeline takes it: captured in a CUDA graph where there is one."""
     model = build(kind, VOCAB_SIZE, _model(shape, kernel), seed=0).to(device)
     return make_step(model, shape.settings())
+
+
+def library_alone(shape: Shape, device: torch.device) -> TrainingStep:
+    """nn.LSTM forward and backward and nothing else: no loop around it can take less."""
+    lstm = nn.LSTM(VOCAB_SIZE, shape.hidden).to(device)
+    inputs = torch.zeros(shape.num_steps, shape.batch_size, VOCAB_SIZE, device=device)
+    inputs[..., 1] = 1
+    d_outputs = torch.ones(shape.num_steps, shape.batch_size, shape.hidden, device=device)
+
+    def step(_window: Window) -> None:
+        lstm.zero_grad()
+        outputs, _ = lstm(inputs)
+        outputs.backward(d_outputs)
+
+    return step
 
 
 def library_step(shape: Shape, device: torch.device) -> TrainingStep:
@@ -143,12 +159,19 @@ def _textbook_clip(parameters: list[Tensor] | list[nn.Parameter]) -> None:
             gradient[:] *= 1 / norm
 
 
+def contestants(device: torch.device) -> list[str]:
+    """Those of CONTESTANTS that `device` can run."""
+    native = loops(device, "fp32") != "PyTorch"
+    return [name for name in CONTESTANTS if native or "C++" not in name]
+
+
 CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
     "textbook loop, scratch": textbook_scratch_loop,
     "textbook loop, nn.LSTM": textbook_concise_loop,
+    "nn.LSTM alone, no loop": library_alone,
     "nn.LSTM, usual loop": library_step,
     "nn.LSTM, pipeline": lambda shape, device: pipeline_step("concise", "fused", shape, device),
-    "book kernel, pipeline": lambda shape, device: pipeline_step("scratch", "book", shape, device),
-    "fused kernel, pipeline": lambda shape, device: pipeline_step("scratch", "fused", shape, device),
-    "native kernel, pipeline": lambda shape, device: pipeline_step("scratch", "native", shape, device),
+    "book, pipeline": lambda shape, device: pipeline_step("scratch", "book", shape, device),
+    "fused in PyTorch, pipeline": lambda shape, device: pipeline_step("scratch", "fused_pytorch", shape, device),
+    "fused in C++, pipeline": lambda shape, device: pipeline_step("scratch", "fused", shape, device),
 }

@@ -1,4 +1,4 @@
-"""`make curves`: whether the fast kernels learn what the book's loop learns, from one seed, on the pipeline's data.
+"""`make curves`: whether the fused kernels learn what the book's loop learns, from one seed, on the pipeline's data.
 
 Trains with each kernel and the parameters of params.yaml and writes metrics/benchmark_curves.json: the largest
 relative difference of their per-epoch perplexities over the first epochs, where rounding alone sets them apart,
@@ -20,7 +20,7 @@ from lstm_lm.params import Params
 from lstm_lm.text import Vocabulary
 from lstm_lm.training import History, Training
 
-KERNELS = ("book", "fused", "native")
+KERNELS = ("book", "fused", "fused_pytorch")
 FIRST_EPOCHS = 20
 LAST_EPOCHS = 25
 

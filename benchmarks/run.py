@@ -17,22 +17,23 @@ import numpy as np
 import torch
 
 import picture
-from contestants import CONTESTANTS, Shape
+from contestants import CONTESTANTS, Shape, contestants
 from lstm_lm import device as devices
 from lstm_lm import text
 from lstm_lm.atomic import write_json
+from lstm_lm.lstm_native import loops
 from measure import epoch, interleaved, peak_memory, products, quartiles
 
 HIDDEN = (64, 128, 256, 512, 1024)
 BATCH_SIZES = (1, 32, 1024)
-GRID_CONTESTANTS = ("nn.LSTM, pipeline", "fused kernel, pipeline")
+GRID_CONTESTANTS = ("nn.LSTM, pipeline", "fused in PyTorch, pipeline", "fused in C++, pipeline")
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def default_shape(device: torch.device, rounds: int) -> dict[str, Any]:
     """Every contestant at the default shape, with the matrix products that bound them, in one interleaved run."""
     shape, steps = Shape(), 8
-    actions = {name: epoch(make(shape, device), shape, device, steps) for name, make in CONTESTANTS.items()}
+    actions = {name: epoch(CONTESTANTS[name](shape, device), shape, device, steps) for name in contestants(device)}
     seconds = interleaved({**actions, "products": products(shape, device)}, device, rounds)
     floor = np.median(seconds.pop("products"))
     rates = {name: shape.tokens * steps / taken for name, taken in seconds.items()}
@@ -48,12 +49,12 @@ def default_shape(device: torch.device, rounds: int) -> dict[str, Any]:
 
 def grid(device: torch.device) -> list[dict[str, Any]]:
     """Milliseconds of a training step over hidden and batch size; few rounds where a step is long."""
-    rows = []
+    rows, names = [], [name for name in GRID_CONTESTANTS if name in contestants(device)]
     for batch_size in BATCH_SIZES:
         for hidden in HIDDEN:
             shape = Shape(hidden=hidden, batch_size=batch_size)
             rounds = 3 if hidden * hidden * batch_size > 10**8 else 10
-            actions = {name: epoch(CONTESTANTS[name](shape, device), shape, device, 1) for name in GRID_CONTESTANTS}
+            actions = {name: epoch(CONTESTANTS[name](shape, device), shape, device, 1) for name in names}
             for name, taken in interleaved(actions, device, rounds, warm_up=1).items():
                 rows.append(
                     {"hidden": hidden, "batch_size": batch_size, "contestant": name, "step_ms": quartiles(taken * 1e3)}
@@ -62,17 +63,23 @@ def grid(device: torch.device) -> list[dict[str, Any]]:
 
 
 def ratios(results: dict[str, Any]) -> dict[str, float]:
-    """Speeds over speeds, from medians of one run."""
+    """Speeds over speeds, from medians of one run, where both were measured."""
     speed = {name: result["tokens_per_second"]["median"] for name, result in results.items()}
     pairs = {
-        "fused over book kernel": ("fused kernel, pipeline", "book kernel, pipeline"),
-        "fused over nn.LSTM": ("fused kernel, pipeline", "nn.LSTM, usual loop"),
-        "native over fused kernel": ("native kernel, pipeline", "fused kernel, pipeline"),
-        "native over nn.LSTM": ("native kernel, pipeline", "nn.LSTM, usual loop"),
-        "fused over textbook scratch loop": ("fused kernel, pipeline", "textbook loop, scratch"),
-        "nn.LSTM in the pipeline over textbook loop": ("nn.LSTM, pipeline", "textbook loop, nn.LSTM"),
+        "fused in PyTorch over book": ("fused in PyTorch, pipeline", "book, pipeline"),
+        "fused in C++ over book": ("fused in C++, pipeline", "book, pipeline"),
+        "fused in C++ over fused in PyTorch": ("fused in C++, pipeline", "fused in PyTorch, pipeline"),
+        "fused in PyTorch over nn.LSTM": ("fused in PyTorch, pipeline", "nn.LSTM, usual loop"),
+        "fused in C++ over nn.LSTM": ("fused in C++, pipeline", "nn.LSTM, usual loop"),
+        "fused in C++ over the textbook's scratch loop": ("fused in C++, pipeline", "textbook loop, scratch"),
+        "nn.LSTM in the pipeline over the textbook's loop": ("nn.LSTM, pipeline", "textbook loop, nn.LSTM"),
+        "nn.LSTM alone over the textbook's loop around it": ("nn.LSTM alone, no loop", "textbook loop, nn.LSTM"),
     }
-    return {label: round(speed[above] / speed[below], 3) for label, (above, below) in pairs.items()}
+    return {
+        label: round(speed[above] / speed[below], 3)
+        for label, (above, below) in pairs.items()
+        if above in speed and below in speed
+    }
 
 
 def tokenising(rounds: int) -> dict[str, float]:
@@ -106,7 +113,7 @@ def measure(device: torch.device, rounds: int) -> dict[str, Any]:
     """Everything that is measured on one device, stamped with what it was measured on."""
     results = default_shape(device, rounds)
     report = {
-        "environment": devices.environment(device, "all", "fp32"),
+        "environment": devices.environment(device, f"all; fused in PyTorch, {loops(device, 'fp32')}", "fp32"),
         "default_shape": results,
         "ratios": ratios(results),
         "grid": grid(device),

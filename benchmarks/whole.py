@@ -1,7 +1,7 @@
 """`make whole`: how long `dvc repro` takes beside the textbook's two trainings, with the parameters of params.yaml.
 
 The textbook's loops train on the pipeline's own windows, one half of the epochs before and one half after the
-pipeline, which runs all of its stages anew in a copy of the current commit, once with each fast kernel. Writes
+pipeline, which runs all of its stages anew in a copy of the current commit, once with each fused kernel. Writes
 metrics/benchmark_whole.json. Needs data/tokens/, so run `dvc repro tokenize` first. Takes a quarter of an hour.
 """
 
@@ -62,14 +62,14 @@ def main(params: Params, root: Path) -> None:
     steps = {name: make(shape, device) for name, make in LOOPS.items()}
 
     first = {name: textbook_seconds(step, params, stream) for name, step in steps.items()}
-    repro = {kernel: repro_seconds(kernel, root) for kernel in ("fused", "native")}
+    repro = {kernel: repro_seconds(kernel, root) for kernel in ("fused", "fused_pytorch")}
     textbook = {name: first[name] + textbook_seconds(step, params, stream) for name, step in steps.items()}
     whole = sum(textbook.values())
     write_json(
         root / "metrics/benchmark_whole.json",
         {
             "corpus": params.corpus.name,
-            "environment": devices.environment(device, "textbook, fused and native", params.train.precision),
+            "environment": devices.environment(device, "textbook, fused, fused_pytorch", params.train.precision),
             "textbook_training_seconds": {name: round(value, 1) for name, value in textbook.items()},
             "repro_seconds": {kernel: round(value, 1) for kernel, value in repro.items()},
             "repro_over_textbook": {kernel: round(value / whole, 3) for kernel, value in repro.items()},

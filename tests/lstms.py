@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from lstm_lm import parity
 from lstm_lm.lstm_concise import LSTMConcise
 from lstm_lm.lstm_fused import LSTMFused
-from lstm_lm.lstm_native import LSTMNative, library
+from lstm_lm.lstm_native import LSTMNative
 from lstm_lm.lstm_scratch import LSTMScratch, LSTMState
 
 LSTM = LSTMScratch | LSTMFused | LSTMConcise
 
-FUSED = ("fused", "native")
+FUSED = ("fused", "fused_pytorch")
 """The kernels with back-propagation through time by hand."""
 
 FROM_SCRATCH = ("book", *FUSED)
@@ -52,9 +52,8 @@ def build(kernel: str, weights: Mapping[str, Tensor]) -> LSTM:
     if kernel == "book":
         lstm, state = LSTMScratch(*sizes), dict(weights)
     elif kernel in FUSED:
-        if kernel == "native" and library() is None:
-            pytest.skip("the native kernel needs a C++ compiler")
-        lstm, state = {"fused": LSTMFused, "native": LSTMNative}[kernel](*sizes), parity.textbook_to_fused(weights)
+        make = {"fused": LSTMNative, "fused_pytorch": LSTMFused}[kernel]
+        lstm, state = make(*sizes), parity.textbook_to_fused(weights)
     else:
         lstm = LSTMConcise(*sizes)
         state = {f"lstm.{name}": weight for name, weight in parity.textbook_to_library(weights).items()}

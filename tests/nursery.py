@@ -1,7 +1,7 @@
 """A process that has imported what the stages import, and forks a child for each stage script it is asked to run.
 
-Each child is a process of its own, to be stopped and killed like any other; only the seconds of importing torch are
-saved.
+Each child is a process of its own, to be stopped and killed like any other; only the seconds of importing torch and of
+compiling the loops in C++ are saved.
 Requests are lines of JSON on stdin: {script, folder, log, file_limit}, answered by the child's process id, and
 {wait}, answered by that child's exit status (negative: killed by this signal).
 """
@@ -19,6 +19,7 @@ import lstm_lm.evaluation
 import lstm_lm.experiment
 import lstm_lm.generation
 import lstm_lm.plots  # noqa: F401
+from lstm_lm.lstm_native import library
 
 PATIENCE_SECONDS = 120
 
@@ -54,6 +55,7 @@ def run_script(script: str) -> int:
 
 def main() -> None:
     """Serve requests until stdin ends."""
+    library()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:

@@ -43,7 +43,7 @@ def test_the_cpu_has_no_tf32() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "kernel"), [("scratch", "book"), ("scratch", "fused"), ("scratch", "native"), ("concise", "fused")]
+    ("kind", "kernel"), [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 )
 def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     try:

@@ -12,7 +12,7 @@ from lstm_lm.language_model import LanguageModel, build, from_weights, scratch_s
 from lstm_lm.params import Model
 
 VOCAB_SIZE = 11
-KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "native"), ("concise", "fused")]
+KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 
 
 def random_stream(tokens: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What the native kernel has of its own: its build and cache, its fallback, its arithmetic, its threads."""
+"""What the loops in C++ have of their own: their build and cache, their fallback, their arithmetic, their threads."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from lstm_lm import lstm_fused, lstm_native
-from lstm_lm.lstm_native import LSTMNative, library
-from lstms import SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
+from lstm_lm.lstm_native import LSTMNative, library, loops
+from lstms import FUSED, SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
-
-WEIGHTLESS = Shape(1, 1, 1, 1)
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def compiler_that(tmp_path: Path, script: str) -> str:
 def test_it_is_compiled_once_and_found_again(anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     monkeypatch.setenv("CXX", compiler_that(tmp_path, f'echo called >> "{log}"; exec c++ "$@"'))
-    assert library() is not None
+    assert loops(CPU, "fp32").startswith("C++ (")
     calls = log.read_text(encoding="utf-8")
     library.cache_clear()
     assert library() is not None
@@ -55,7 +54,7 @@ def test_it_is_compiled_once_and_found_again(anew: Path, tmp_path: Path, monkeyp
     ],
     ids=["none", "refuses", "garbage"],
 )
-def test_without_a_working_compiler_it_is_the_fused_kernel_and_says_so(
+def test_without_a_working_compiler_the_loops_are_pytorch_s_and_it_says_so(
     script: str | None,
     reason: str,
     tmp_path: Path,
@@ -64,16 +63,25 @@ def test_without_a_working_compiler_it_is_the_fused_kernel_and_says_so(
 ) -> None:
     monkeypatch.setenv("CXX", "/nowhere/c++" if script is None else compiler_that(tmp_path, script))
     shape = SHAPES[0]
-    lstm = LSTMNative(shape.vocab_size, shape.hidden).double()
-    LSTMNative(shape.vocab_size, shape.hidden)
+    weights, tokens, state = textbook_weights(shape), random_tokens(shape), random_state(shape)
+    assert loops(CPU, "fp32") == "PyTorch"
+    actual, expected = (everything(build(kernel, weights), tokens, state) for kernel in FUSED)
+    assert_same(actual, expected, rtol=0, atol=0)
     message = capsys.readouterr().err
-    assert message.startswith("no native kernel, computing with the fused one: ")
+    assert message.startswith("no loops in C++, computing with those in PyTorch: ")
     assert message.count("\n") == 1
     assert reason in message
-    fused = build("fused", textbook_weights(shape))
-    lstm.load_state_dict(fused.state_dict())
-    tokens, state = random_tokens(shape), random_state(shape)
-    assert_same(everything(lstm, tokens, state), everything(fused, tokens, state), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "fp32"), ("mps", "fp32"), ("cpu", "bf16")])
+def test_nothing_is_compiled_where_it_is_of_no_use(
+    device: str, precision: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    LSTMNative(5, 3)
+    assert loops(torch.device(device), precision) == "PyTorch"
+    assert capsys.readouterr().err == ""
 
 
 @needs_compiler
@@ -84,12 +92,13 @@ def test_wider_vectors_compute_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     for shape in SHAPES:
         weights, tokens, state = textbook_weights(shape), random_tokens(shape), random_state(shape)
         expected = everything(build("library", weights), tokens, state)
-        assert_same(everything(build("native", weights), tokens, state), expected, rtol=1e-10, atol=1e-12)
+        assert_same(everything(build("fused", weights), tokens, state), expected, rtol=1e-10, atol=1e-12)
 
 
+@needs_compiler
 def test_any_number_of_threads_gives_the_same_bytes() -> None:
     shape = Shape(6, 7, 5, 37)
-    lstm = build("native", textbook_weights(shape, torch.float32))
+    lstm = build("fused", textbook_weights(shape, torch.float32))
     tokens, state = random_tokens(shape), random_state(shape, torch.float32)
     before, results = torch.get_num_threads(), []
     for threads in (1, 2, 3):
@@ -101,10 +110,9 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
         assert all(torch.equal(result[name], results[0][name]) for name in results[0] if name != "weight_hh_l0")
 
 
+@needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_its_activations_are_right_to_the_last_bits(dtype: torch.dtype) -> None:
-    if library() is None:
-        pytest.skip("the native kernel needs a C++ compiler")
     x = torch.cat([torch.linspace(-30, 30, 20001), torch.linspace(-1e-3, 1e-3, 2001), torch.tensor([1e30, -1e30])])
     x = torch.cat([x, torch.tensor([torch.inf, -torch.inf])]).to(dtype)
     zeros = x.new_zeros(len(x), 1)
@@ -115,9 +123,8 @@ def test_its_activations_are_right_to_the_last_bits(dtype: torch.dtype) -> None:
     torch.testing.assert_close(trace.gates.double(), expected, rtol=4 * torch.finfo(dtype).eps, atol=1e-37)
 
 
+@needs_compiler
 def test_what_is_not_a_number_stays_so() -> None:
-    if library() is None:
-        pytest.skip("the native kernel needs a C++ compiler")
     gates, zeros = torch.zeros(2, 1, 4), torch.zeros(1, 1)
     gates[0, 0, 2] = torch.nan
     trace = lstm_native.run(gates, torch.zeros(1, 4), zeros, zeros)
@@ -125,7 +132,7 @@ def test_what_is_not_a_number_stays_so() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_other_types_are_left_to_the_fused_kernel(dtype: torch.dtype) -> None:
+def test_other_types_are_left_to_the_loops_in_pytorch(dtype: torch.dtype) -> None:
     gates, zeros, recurrent = torch.zeros(2, 1, 12, dtype=dtype), torch.zeros(1, 3), torch.ones(3, 12, dtype=dtype)
     expected = lstm_fused.run(gates.clone(), recurrent, zeros, zeros)
     actual = lstm_native.run(gates, recurrent, zeros, zeros)

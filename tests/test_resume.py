@@ -17,8 +17,8 @@ from projects import Child, Nursery, Project
 
 KILLS = 11
 """Of each of the two models."""
-CADENCE = 0.1
-LONG = {"train__epochs": 40, "train__checkpoint_seconds": CADENCE}
+CADENCE = 0.05
+LONG = {"train__epochs": 100, "train__checkpoint_seconds": CADENCE}
 SLACK_SECONDS = 1.5
 """What a busy machine may add to a step, a save and a start."""
 

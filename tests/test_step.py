@@ -12,7 +12,7 @@ from lstm_lm.params import Model, Train
 from lstm_lm.step import EagerStep, clip_gradients, descend, make_step
 
 VOCAB_SIZE, BATCH_SIZE, NUM_STEPS = 7, 3, 5
-KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "native"), ("concise", "fused")]
+KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 
 
 def settings(**changes: object) -> Train:

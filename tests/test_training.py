@@ -21,7 +21,7 @@ from lstm_lm.step import Step
 from lstm_lm.training import History, Training
 
 TEXT = b"the time traveller for so it will be convenient to speak of him was expounding a recondite matter to us "
-KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "native"), ("concise", "fused")]
+KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 STREAM = torch.tensor([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TEXT * 3])
 VALID = STREAM[:60]
 

@@ -12,7 +12,7 @@ from lstm_lm import device as devices
 from lstm_lm.atomic import write_bytes, write_json, write_text
 from lstm_lm.batching import load_tokens
 from lstm_lm.checkpoint import Checkpoint, digest
-from lstm_lm.language_model import LanguageModel, available_kernel, build, weights_of
+from lstm_lm.language_model import LanguageModel, build, computed_by, weights_of
 from lstm_lm.params import Params
 from lstm_lm.text import Vocabulary
 from lstm_lm.training import History, Training
@@ -37,7 +37,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     check_memory(params, len(vocabulary), device)
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy").to(device) for name in ("train", "valid")}
-    kernel = available_kernel(params.model.scratch_kernel, device) if kind == "scratch" else "torch.nn.LSTM"
+    kernel = computed_by(kind, params.model, device, params.train.precision)
     environment = devices.environment(device, kernel, params.train.precision)
     model = build(kind, len(vocabulary), params.model, params.seed).to(device)
     checkpoint = Checkpoint(

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from lstm_lm import parity
 from lstm_lm.lstm_concise import LSTMConcise
 from lstm_lm.lstm_fused import LSTMFused
-from lstm_lm.lstm_native import LSTMNative, library
+from lstm_lm.lstm_native import LSTMNative, loops
 from lstm_lm.lstm_scratch import LSTMScratch, LSTMState, OutputScratch
 from lstm_lm.params import Model
 
 MODELS = ("scratch", "concise")
 
-_SCRATCH_KERNELS = {"book": LSTMScratch, "fused": LSTMFused, "native": LSTMNative}
+_SCRATCH_KERNELS = {"book": LSTMScratch, "fused": LSTMNative, "fused_pytorch": LSTMFused}
 
 
 class LanguageModel(nn.Module):
@@ -61,9 +61,12 @@ def build(kind: str, vocab_size: int, settings: Model, seed: int) -> LanguageMod
         return _concise(vocab_size, settings.hidden)
 
 
-def available_kernel(kernel: str, device: torch.device) -> str:
-    """`kernel`, or "fused" in place of "native" where there is no C++ compiler or `device` is not the CPU."""
-    return "fused" if kernel == "native" and (device.type != "cpu" or library() is None) else kernel
+def computed_by(kind: str, settings: Model, device: torch.device, precision: str) -> str:
+    """What computes the LSTM in a training on `device`, for the record; "fused" says what its loops run in."""
+    if kind == "concise":
+        return "torch.nn.LSTM"
+    kernel = settings.scratch_kernel
+    return f"fused, loops in {loops(device, precision)}" if kernel == "fused" else kernel
 
 
 def scratch_start(vocab_size: int, hidden: int, seed: int) -> dict[str, Tensor]:
@@ -76,7 +79,7 @@ def scratch_start(vocab_size: int, hidden: int, seed: int) -> dict[str, Tensor]:
     }
 
 
-def from_weights(kind: str, weights: Mapping[str, Tensor], kernel: str = "fused") -> LanguageModel:
+def from_weights(kind: str, weights: Mapping[str, Tensor], kernel: str = "fused_pytorch") -> LanguageModel:
     """The model that `weights_of` took the weights from, on the CPU; "scratch" with the `kernel` asked for."""
     if kind == "concise":
         model = _concise(weights["output.weight"].shape[0], weights["output.weight"].shape[1])

@@ -227,6 +227,13 @@ void backward(const T* gates, const T* recurrent, const T* cells, const T* squas
 
 }  // namespace
 
+// Results depend on it, so they name it.
+#ifdef __clang__
+extern "C" const char* compiler() { return __VERSION__; }
+#else
+extern "C" const char* compiler() { return "GCC " __VERSION__; }
+#endif
+
 #define EXPORT(T)                                                                                                      \
   extern "C" void forward_##T(T* gates, const T* recurrent, T* hidden, T* cells, T* squashed, Index num_steps,         \
                               Index batch_size, Index n, Index threads) {                                              \

@@ -1,4 +1,4 @@
-"""The fused LSTM with its two recurrences in C++, compiled on demand for this machine, cached, never required."""
+"""The fused LSTM with its two loops over time in C++, compiled on demand for this machine, cached, never required."""
 
 import ctypes
 import functools
@@ -30,18 +30,6 @@ LINK = ("-shared", "-Wl,--no-as-needed", f"-L{Path(torch.__file__).parent / 'lib
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 
 
-class LSTMNative(LSTMFused):
-    """`LSTMFused` to the last weight; on a CPU its loops over time run in C++, each thread on its own rows.
-
-    Where there is no compiler, on another device and under autocast it computes what `LSTMFused` computes.
-    """
-
-    def __init__(self, vocab_size: int, hidden: int) -> None:
-        super().__init__(vocab_size, hidden)
-        if library() is not None:
-            self.recurrences = Recurrences(run, run_back)
-
-
 def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
     """The forward recurrence; `gates` holds W_x[x_t] + b and is overwritten."""
     if not _is_for_us(gates, recurrent):
@@ -62,16 +50,33 @@ def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor)
     return d_gates, d_hidden[0], d_cell
 
 
+class LSTMNative(LSTMFused):
+    """`LSTMFused` to the last weight; on a CPU its loops over time run in C++, each thread on its own rows.
+
+    Where there is no compiler, on another device and under autocast it computes what `LSTMFused` computes.
+    """
+
+    recurrences = Recurrences(run, run_back)
+
+
+def loops(device: torch.device, precision: str) -> str:
+    """What the loops of `LSTMNative` run in: "C++", with its compiler, or "PyTorch"."""
+    compiled = library() if device.type == "cpu" and precision != "bf16" else None
+    return "PyTorch" if compiled is None else f"C++ ({compiled.compiler().decode()})"
+
+
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled recurrences, from the cache or compiled now; None, with a message, where that is not possible."""
+    """The compiled loops, from the cache or compiled now; None, with a message, where that is not possible."""
     try:
         path = CACHE / f"lstm_native-{_digest()}.so"
         if not path.exists():
             write_bytes(path, build())
-        return ctypes.CDLL(str(path))
+        compiled = ctypes.CDLL(str(path))
+        compiled.compiler.restype = ctypes.c_char_p
+        return compiled
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"no native kernel, computing with the fused one: {_first_line(error)}", file=sys.stderr)
+        print(f"no loops in C++, computing with those in PyTorch: {_first_line(error)}", file=sys.stderr)
         return None
 
 
@@ -96,8 +101,9 @@ def build() -> bytes:
 
 
 def _is_for_us(gates: Tensor, recurrent: Tensor) -> bool:
-    """Whether the C++ code can do it: on the CPU, in float32 or float64 throughout."""
-    return gates.device.type == "cpu" and gates.dtype == recurrent.dtype and gates.dtype in _NAMES
+    """Whether the C++ code can do it: compiled, on the CPU, in float32 or float64 throughout."""
+    ours = gates.device.type == "cpu" and gates.dtype == recurrent.dtype and gates.dtype in _NAMES
+    return ours and library() is not None
 
 
 def _call(direction: str, trace: Trace, *buffers: Tensor) -> None:

@@ -47,10 +47,10 @@ class Tokenize(_Section):
 
 
 class Model(_Section):
-    """Size and kind of the LSTM; `scratch_kernel` chooses between three computations of one function."""
+    """Size and kind of the LSTM; `scratch_kernel` chooses between three ways to compute one function."""
 
     hidden: Annotated[int, Field(ge=1, le=65536)]
-    scratch_kernel: Literal["book", "fused", "native"] = "fused"
+    scratch_kernel: Literal["book", "fused", "fused_pytorch"] = "fused"
     init: Literal["book", "shared"] = "book"
 
 

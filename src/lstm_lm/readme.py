@@ -45,7 +45,7 @@ def results(root: Path) -> str:
 
 
 def performance(root: Path) -> str:
-    """The benchmark at the default shape, fastest last, and its ratios. Raises OSError, KeyError."""
+    """The benchmark at the default shape and its ratios. Raises OSError, KeyError."""
     report = _metrics(root, "benchmark_cpu")
     rows = [["", "tokens/s, median", "quartiles", "share of the products' speed", "peak memory, MiB"]]
     rows.append(["---", *["---:"] * 4])
@@ -73,16 +73,16 @@ def whole(root: Path) -> str:
     rows = [["", "seconds", "share"], ["---", "---:", "---:"]]
     rows.append(["the textbook's two training loops", f"{sum(textbook.values()):.0f}", "1.00"])
     for kernel, seconds in report["repro_seconds"].items():
-        rows.append([f"`dvc repro`, all six stages, {kernel} kernel", f"{seconds:.0f}", f"{shares[kernel]:.2f}"])
+        rows.append([f"`dvc repro`, all six stages, `{kernel}`", f"{seconds:.0f}", f"{shares[kernel]:.2f}"])
     return _table(rows)
 
 
 def curves(root: Path) -> str:
     """How far the kernels' learning curves are apart. Raises OSError, KeyError."""
     report = _metrics(root, "benchmark_curves")
-    apart = " and ".join(f"{value:.0e} ({kernel})" for kernel, value in report["largest_relative_difference"].items())
+    apart = " and ".join(f"{value:.0e} (`{kernel}`)" for kernel, value in report["largest_relative_difference"].items())
     last, median = report["perplexity"], report["median_perplexity"]
-    ends = ", ".join(f"{kernel} {last[kernel]:.2f} ({median[kernel]:.2f})" for kernel in last)
+    ends = ", ".join(f"`{kernel}` {last[kernel]:.2f} ({median[kernel]:.2f})" for kernel in last)
     return (
         f"From one seed, the perplexities of the first {report['first_epochs']} epochs differ from those of the book's "
         f"kernel by at most a relative {apart}. Train perplexity after {report['epochs']} epochs, and in the median of "
