@@ -32,6 +32,7 @@ def _speeds(axes: Axes, results: dict[str, Any]) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.14)
+    axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set(xlabel="tokens per second, training (hidden 256, batch 32, 35 steps)")
 
@@ -49,7 +50,8 @@ def _costs(axes: Axes, cells: pd.DataFrame) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.margins(x=0.15)
-    axes.legend(axes.get_lines(), list(cells["contestant"].unique()))
+    names = list(cells["contestant"].unique())
+    axes.legend(axes.get_lines()[: len(names)], names)
     axes.set(yscale="log", xlabel="hidden units", ylabel="ms per step")
 
 
