@@ -85,6 +85,15 @@ def test_nothing_is_compiled_where_it_is_of_no_use(
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_with_a_compiler_the_loops_in_pytorch_are_not_used(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(lstm_fused, "run")
+    monkeypatch.delattr(lstm_fused, "run_back")
+    shape = SHAPES[0]
+    everything(build("fused", textbook_weights(shape, dtype)), random_tokens(shape), random_state(shape, dtype))
+
+
+@needs_compiler
 @pytest.mark.usefixtures("anew")
 def test_wider_vectors_compute_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", compiler_that(tmp_path, 'exec c++ -DVECTOR_BYTES=64 "$@"'))
