@@ -23,9 +23,9 @@ setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
 	@:
 
 run: setup  ## Run the whole pipeline, then show the results
-	@$(VENV)/python -m lstm_lm.quickstart
+	@$(VENV)/python -m lstm_lm.workbench.quickstart
 	@$(VENV)/python -m dvc repro
-	@$(VENV)/python -m lstm_lm.summary
+	@$(VENV)/python -m lstm_lm.workbench.summary
 
 test: tools  ## Run the tests
 	@$(VENV)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -37,7 +37,7 @@ lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python scripts/lint_workflows.py
 
 verify: setup  ## Run the pipeline anew elsewhere and compare with the committed results
-	@$(VENV)/python -m lstm_lm.verify
+	@$(VENV)/python -m lstm_lm.workbench.verify
 
 bench: setup  ## Measure the speed of the kernels side by side
 	@$(VENV)/python benchmarks/run.py
@@ -49,10 +49,10 @@ whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (a quar
 	@$(VENV)/python benchmarks/whole.py
 
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
-	@$(VENV)/python -m lstm_lm.report "$$BASE"
+	@$(VENV)/python -m lstm_lm.review.report "$$BASE"
 
 sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
-	@$(VENV)/python -m lstm_lm.sweep
+	@$(VENV)/python -m lstm_lm.review.sweep
 
 current: setup  ## Tell whether the committed results belong to the committed code
 	@scripts/check_current.sh
@@ -64,7 +64,7 @@ job-summary: setup
 	@$(VENV)/python scripts/job_summary.py
 
 readme: setup  ## Put the committed numbers into README.md
-	@$(VENV)/python -m lstm_lm.readme
+	@$(VENV)/python -m lstm_lm.workbench.readme
 
 audit: tools  ## Look for known vulnerabilities in the pinned packages
 	@$(VENV)/python scripts/audit.py

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lstm_lm.batching import Window
-from lstm_lm.language_model import build, scratch_start
-from lstm_lm.lstm_native import loops
-from lstm_lm.lstm_scratch import LSTMState
+from lstm_lm.model.language_model import build, scratch_start
+from lstm_lm.model.lstm_native import loops
+from lstm_lm.model.lstm_scratch import LSTMState
 from lstm_lm.params import Model, Train
-from lstm_lm.step import make_step
+from lstm_lm.tokens.batching import Window
+from lstm_lm.training.step import make_step
 
 VOCAB_SIZE = 28
 

@@ -14,11 +14,11 @@ import torch
 from lstm_lm import device as devices
 from lstm_lm import stage
 from lstm_lm.atomic import write_json
-from lstm_lm.batching import load_tokens
-from lstm_lm.language_model import build
+from lstm_lm.model.language_model import build
 from lstm_lm.params import Params
-from lstm_lm.text import Vocabulary
-from lstm_lm.training import History, Training
+from lstm_lm.tokens.batching import load_tokens
+from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.training.loop import History, Training
 
 KERNELS = ("book", "fused", "fused_pytorch")
 FIRST_EPOCHS = 20

@@ -10,7 +10,7 @@ import torch
 
 from contestants import CONTESTANTS, VOCAB_SIZE, Shape, TrainingStep
 from lstm_lm import device as devices
-from lstm_lm.batching import Window
+from lstm_lm.tokens.batching import Window
 
 
 def windows(shape: Shape, device: torch.device, count: int = 8) -> list[Window]:

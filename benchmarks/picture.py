@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from lstm_lm.plots import COLOURS, STYLE, save
+from lstm_lm.comparison.plots import COLOURS, STYLE, save
 
 
 def draw(report: dict[str, Any], path: Path) -> None:

@@ -19,9 +19,9 @@ import torch
 import picture
 from contestants import CONTESTANTS, Shape, contestants
 from lstm_lm import device as devices
-from lstm_lm import text
 from lstm_lm.atomic import write_json
-from lstm_lm.lstm_native import loops
+from lstm_lm.model.lstm_native import loops
+from lstm_lm.tokens import text
 from measure import epoch, interleaved, peak_memory, products, quartiles
 
 HIDDEN = (64, 128, 256, 512, 1024)

@@ -15,10 +15,11 @@ import yaml
 
 from contestants import Shape, TrainingStep, textbook_concise_loop, textbook_scratch_loop
 from lstm_lm import device as devices
-from lstm_lm import stage, verify
+from lstm_lm import stage
 from lstm_lm.atomic import write_json
-from lstm_lm.batching import PARTITIONS, load_tokens
 from lstm_lm.params import Params
+from lstm_lm.tokens.batching import PARTITIONS, load_tokens
+from lstm_lm.workbench import verify
 
 LOOPS = {"scratch": textbook_scratch_loop, "concise": textbook_concise_loop}
 

@@ -11,7 +11,7 @@ cd "$copy/project"
 export PYTHONPATH="$PWD/src"
 
 python -m dvc exp run -S corpus.name=sample -S model.hidden=64 -S train.epochs=20
-table="$(python -m lstm_lm.summary | sed '/^Plots:/,$d')"
+table="$(python -m lstm_lm.workbench.summary | sed '/^Plots:/,$d')"
 echo "$table"
 if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
     printf '### The pipeline on small parameters\n\n```text\n%s\n```\n\n' "$table" >> "$GITHUB_STEP_SUMMARY"

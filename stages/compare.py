@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstm_lm import comparison, plots, stage
+from lstm_lm import stage
 from lstm_lm.atomic import write_json
-from lstm_lm.batching import load_tokens
-from lstm_lm.language_model import MODELS, load_model
+from lstm_lm.comparison import plots
+from lstm_lm.comparison import summary as comparison
+from lstm_lm.model.language_model import MODELS, load_model
 from lstm_lm.params import Params
+from lstm_lm.tokens.batching import load_tokens
 
 
 def main(params: Params, root: Path) -> None:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from lstm_lm import device, evaluation, generation, stage
+from lstm_lm import device, stage
 from lstm_lm.atomic import write_json, write_text
-from lstm_lm.batching import load_tokens
-from lstm_lm.language_model import MODELS, load_model
+from lstm_lm.generate import continuation as generation
+from lstm_lm.model import score as evaluation
+from lstm_lm.model.language_model import MODELS, load_model
 from lstm_lm.params import Params
-from lstm_lm.text import WINDOWS, Vocabulary
+from lstm_lm.tokens.batching import load_tokens
+from lstm_lm.tokens.text import WINDOWS, Vocabulary
 
 
 def main(params: Params, root: Path) -> None:

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from lstm_lm import corpora, stage
+from lstm_lm import stage
+from lstm_lm.corpus import registry as corpora
 from lstm_lm.params import Params
 
 

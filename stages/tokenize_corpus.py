@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lstm_lm import stage, text
+from lstm_lm import stage
 from lstm_lm.atomic import write_bytes, write_json
 from lstm_lm.params import Params
+from lstm_lm.tokens import text
 
 
 def main(params: Params, root: Path) -> None:

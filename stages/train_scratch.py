@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from lstm_lm import experiment, stage
+from lstm_lm import stage
 from lstm_lm.params import Params
+from lstm_lm.training import experiment
 
 
 def main(params: Params, root: Path) -> None:

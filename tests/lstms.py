@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lstm_lm import parity
-from lstm_lm.lstm_concise import LSTMConcise
-from lstm_lm.lstm_fused import LSTMFused
-from lstm_lm.lstm_native import LSTMNative
-from lstm_lm.lstm_scratch import LSTMScratch, LSTMState
+from lstm_lm.model import parity
+from lstm_lm.model.lstm_concise import LSTMConcise
+from lstm_lm.model.lstm_fused import LSTMFused
+from lstm_lm.model.lstm_native import LSTMNative
+from lstm_lm.model.lstm_scratch import LSTMScratch, LSTMState
 
 LSTM = LSTMScratch | LSTMFused | LSTMConcise
 

@@ -14,12 +14,7 @@ import signal
 import sys
 import traceback
 
-import lstm_lm.corpora
-import lstm_lm.evaluation
-import lstm_lm.experiment
-import lstm_lm.generation
-import lstm_lm.plots  # noqa: F401
-from lstm_lm.lstm_native import library
+from lstm_lm.model.lstm_native import library
 
 PATIENCE_SECONDS = 120
 

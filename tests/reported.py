@@ -27,8 +27,8 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def module(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m lstm_lm.<name>` in `folder`."""
-    return run(folder, sys.executable, "-m", f"lstm_lm.{name}", *arguments)
+    """Run `python -m lstm_lm.review.<name>` in `folder`."""
+    return run(folder, sys.executable, "-m", f"lstm_lm.review.{name}", *arguments)
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -14,10 +14,6 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 SMALL = {"time_machine ": "sample ", "hidden: 256": "hidden: 8", "epochs: 500": "epochs: 3"}
 """What makes a run small: texts of params.yaml and what takes their place."""
 
-_UNWANTED = shutil.ignore_patterns(
-    *(".venv", ".git", "cache", "tmp", "config.local", ".checkpoints", "__pycache__", "*.egg-info", "dvc.lock"),
-    *("report", "raw", "tokens", "models"),
-)
 _GUARD = '''\
 """Writes down whom a Python process turns to beyond this machine, and does not let it."""
 import sys
@@ -63,9 +59,12 @@ class Repository:
     @classmethod
     def of_project(cls, folder: Path) -> "Repository":
         """The project as it stands in the working tree, without results, in a first commit."""
-        shutil.copytree(ROOT, folder, ignore=_UNWANTED)
-        for results in ("metrics", "plots"):
-            shutil.rmtree(folder / results, ignore_errors=True)
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+        for name in files:
+            if (ROOT / name).is_file() and not name.startswith(("dvc.lock", "metrics/", "plots/")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
         repository = cls(folder)
         repository.git("init", "--quiet")
         repository.commit()

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lstm_lm import device
-from lstm_lm.batching import Window
-from lstm_lm.language_model import build
+from lstm_lm.model.language_model import build
 from lstm_lm.params import Model, Train
-from lstm_lm.step import EagerStep
+from lstm_lm.tokens.batching import Window
+from lstm_lm.training.step import EagerStep
 
 CPU = torch.device("cpu")
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,13 +55,56 @@ print(json.dumps(imported))
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_deps_are_the_modules_that_the_stage_imports(name: str, imported: dict[str, list[str]]) -> None:
+def test_deps_are_what_the_stage_imports(name: str, imported: dict[str, list[str]]) -> None:
     script = STAGES[name]["cmd"].split()[-1]
-    modules = {f"src/{module.replace('.', '/')}.py" for module in imported[script]}
-    declared = {dependency for dependency in STAGES[name]["deps"] if dependency.startswith("src/")}
-    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*.cpp")}
-    assert declared == modules | {source for source in sources if source.replace(".cpp", ".py") in modules}
+    package = ROOT / "src/lstm_lm"
+    parts = {module.split(".")[1] for module in imported[script]}
+    used = {f"src/lstm_lm/{part}" if (package / part).is_dir() else f"src/lstm_lm/{part}.py" for part in parts}
+    assert {dependency for dependency in STAGES[name]["deps"] if dependency.startswith("src/")} == used
     assert script in STAGES[name]["deps"]
+
+
+def test_dvc_yaml_is_written_as_dvc_writes_it(trained: Repository, tmp_path: Path) -> None:
+    repository = trained.copy_to(tmp_path / "project")
+    for stage in STAGES:
+        repository.dvc("freeze", stage)
+    changed = repository.git("diff", "--unified=0", "--", "dvc.yaml").splitlines()[4:]
+    assert [line for line in changed if not line.startswith("@@")] == ["+    frozen: true"] * len(STAGES)
+    for stage in STAGES:
+        repository.dvc("unfreeze", stage)
+    assert repository.git("status", "--porcelain", "--", "dvc.yaml") == ""
+
+
+LEFT_BEHIND = ("__pycache__/x.cpython-311.pyc", "__pycache__/lstm_native-0.so", "lstm_fused.py~", ".lstm_fused.py.swp")
+
+
+def test_what_programs_leave_behind_is_no_change(project: Repository) -> None:
+    left = [project.folder / "src/lstm_lm/model" / name for name in LEFT_BEHIND]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"left behind")
+    assert ran(project.dvc("repro", "--dry")) == set()
+    for path in left:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("model/lstm_fused.py", {"train_scratch", "train_concise"}),
+        ("review/page.py", set()),
+        ("workbench/verify.py", set()),
+        ("comparison/plots.py", {"compare"}),
+    ],
+)
+def test_a_change_in_a_folder_runs_the_stages_that_use_it(project: Repository, file: str, stages: set[str]) -> None:
+    path = project.folder / "src/lstm_lm" / file
+    path.write_text(path.read_text() + "\n# changed\n")
+    planned = ran(project.dvc("repro", "--dry"))
+    assert stages <= planned
+    assert bool(planned & {"train_scratch", "train_concise"}) == file.startswith("model/")
+    assert bool(planned) == bool(stages)
+    project.git("checkout", "--quiet", ".")
 
 
 def test_every_result_names_its_corpus(project: Repository) -> None:

@@ -62,7 +62,7 @@ def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repo
     repository.commit()
     values = ",".join(map(str, HIDDEN))
     repository.dvc("exp", "run", "--queue", "--name", "sweep", "-S", f"model.hidden={values}")
-    edited = repository.folder / "src/lstm_lm/evaluation.py"
+    edited = repository.folder / "src/lstm_lm/model/score.py"
     edited.write_text('raise ImportError("edited after the experiments were queued")\n')
     start_workers(repository)
     try:

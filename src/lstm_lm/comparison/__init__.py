@@ -1,0 +1,1 @@
+"""From scratch against the library, in numbers and pictures."""

@@ -1,0 +1,48 @@
+"""Scratch against concise: the same weights in both, and what each reached."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lstm_lm.model import parity
+from lstm_lm.model.language_model import LanguageModel, from_weights, weights_of
+from lstm_lm.model.score import CHUNK
+from lstm_lm.tokens.batching import whole_stream
+
+
+@torch.no_grad()
+def max_logit_difference(scratch: LanguageModel, stream: Tensor) -> float:
+    """The largest absolute difference of logits when the scratch model's weights are loaded into nn.LSTM.
+
+    Both read the whole stream from the zero state; rounding is all that may set them apart.
+
+    Args:
+        stream: token ids, int64, (tokens,), on the CPU like the model.
+    """
+    library = from_weights("concise", parity.textbook_to_concise(weights_of(scratch)))
+    states = [scratch.initial_state(1), library.initial_state(1)]
+    largest = 0.0
+    for window in whole_stream(stream, CHUNK):
+        ours, states[0] = scratch(window.inputs, states[0])
+        theirs, states[1] = library(window.inputs, states[1])
+        largest = max(largest, float((ours - theirs).abs().max()))
+    return largest
+
+
+def summary(
+    scores: Mapping[str, Any], throughput: Mapping[str, Any], unigram_perplexity: float, logit_difference: float
+) -> dict[str, Any]:
+    """The comparison as one table of numbers.
+
+    `overfit` is held-out over train perplexity: 1 for a model that has learnt nothing but the language, large
+    for one that has learnt its train window by heart.
+    """
+    speeds = {kind: result["tokens_per_second"] for kind, result in throughput.items()}
+    return {
+        "scratch_over_concise_tokens_per_second": round(speeds["scratch"] / speeds["concise"], 3),
+        "overfit": {kind: scores[kind]["valid"]["perplexity"] / scores[kind]["train"]["perplexity"] for kind in speeds},
+        "unigram_perplexity": unigram_perplexity,
+        "max_logit_difference": logit_difference,
+    }

@@ -1,0 +1,114 @@
+"""Let a trained model continue a text in the terminal: `python -m lstm_lm.generate --help`."""
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from lstm_lm.generate.continuation import continuation
+from lstm_lm.model.language_model import MODELS, LanguageModel, load_model
+from lstm_lm.tokens.text import Vocabulary, normalize
+
+
+class _Parser(argparse.ArgumentParser):
+    """Arguments of which a wrong one is a ValueError, one line like every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message.removeprefix('argument ')} (--help shows all)")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line. Raises ValueError: an argument is unknown, out of range or of the wrong type."""
+    parser = _Parser(prog="python -m lstm_lm.generate", description="Continue a text with a trained model.")
+    parser.add_argument("--model", choices=MODELS, default="scratch", help="which model writes (%(default)s)")
+    parser.add_argument("--prefix", metavar="TEXT", help="what to continue; without it, all of the standard input")
+    parser.add_argument(
+        "--length", type=_number(int, 1, 10**9), default=200, metavar="N", help="characters to write (%(default)s)"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=_number(float, 0.001, 1000.0),
+        metavar="T",
+        help="sample, from careful (0.5) to wild (1.5); without it, always the likeliest character",
+    )
+    parser.add_argument(
+        "--seed", type=_number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the sampling (%(default)s)"
+    )
+    return parser.parse_args()
+
+
+def load(kind: str, root: Path) -> tuple[LanguageModel, Vocabulary]:
+    """The trained model and the vocabulary of the project in `root`.
+
+    Raises:
+        ValueError: one of the two files is missing or damaged, or they do not belong together.
+        OSError: one of them cannot be read.
+    """
+    weights, tokens = root / f"data/models/{kind}.safetensors", root / "data/tokens/vocabulary.json"
+    for path in (weights, tokens):
+        if not path.exists():
+            raise ValueError(f"{path} is not there: make it with `dvc repro`, or get it with `dvc pull`")
+    model, vocabulary = load_model(kind, weights), Vocabulary.load(tokens)
+    known = list(model.output.parameters())[-1].numel()
+    if known != len(vocabulary):
+        raise ValueError(
+            f"{weights} knows {known} tokens, {tokens} has {len(vocabulary)}: bring both to one state with `dvc repro`"
+        )
+    return model, vocabulary
+
+
+def prefix_of(text: str | None) -> str:
+    """The text to continue, from the command line or the standard input, normalised as the corpus was.
+
+    Raises:
+        ValueError: there is no letter in it.
+    """
+    source = "--prefix"
+    if text is None:
+        source = "the standard input"
+        if sys.stdin.isatty():
+            print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
+    prefix = normalize(sys.stdin.buffer.read().decode("utf-8", "replace") if text is None else text)
+    if not prefix:
+        raise ValueError(f"{source} has no letter from a to z: give a text to continue")
+    return prefix
+
+
+def written(chosen: argparse.Namespace, root: Path) -> Iterator[str]:
+    """The prefix, then the continuation, a character at a time. Raises what `load` and `prefix_of` raise."""
+    model, vocabulary = load(chosen.model, root)
+    prefix = prefix_of(chosen.prefix)
+    yield prefix
+    yield from continuation(model, vocabulary, prefix, chosen.length, chosen.temperature, chosen.seed)
+    yield "\n"
+
+
+def main() -> None:
+    """Write to the terminal as the model does; a mistake is one line on stderr and exit status 1."""
+    for number in (signal.SIGINT, signal.SIGPIPE):  # Ctrl-C, and `| head`: end quietly, as other filters do
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        for text in written(arguments(), Path()):
+            print(text, end="", flush=True)
+    except (ValueError, OSError) as error:
+        sys.exit(f"generate: {error}")
+
+
+def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """A reader of one argument: a number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if low <= kind(text) <= high:
+                return kind(text)
+        what = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {what} from {low} to {high}")
+
+    return read
+
+
+if __name__ == "__main__":
+    main()

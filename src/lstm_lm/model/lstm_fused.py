@@ -1,0 +1,199 @@
+"""The long short-term memory of `lstm_scratch`, its gates fused, back-propagation through time derived by hand."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from lstm_lm.model.lstm_scratch import LSTMState, zero_state
+
+# Each writes incoming * (its function's derivative, from the function's value) into grad_input.
+_through_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
+_through_tanh = torch.ops.aten.tanh_backward.grad_input
+
+
+class Trace(NamedTuple):
+    """What a forward pass leaves for the backward pass, for every step of a window.
+
+    `gates` holds C~, I, F and O side by side, (num_steps, batch_size, 4 hidden). `hidden` and `cells` begin
+    with the initial state, (num_steps + 1, batch_size, hidden). `squashed` is tanh(C), (num_steps,
+    batch_size, hidden).
+    """
+
+    gates: Tensor
+    cells: Tensor
+    squashed: Tensor
+    hidden: Tensor
+
+
+def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
+    """A trace that begins with the initial state, the rest of it but `gates` still to be written."""
+    num_steps, batch_size, _ = gates.shape
+    hidden = gates.new_empty(num_steps + 1, batch_size, initial_hidden.shape[-1])
+    cells, squashed = torch.empty_like(hidden), torch.empty_like(hidden[1:])
+    hidden[0], cells[0] = initial_hidden, initial_cell
+    return Trace(gates, cells, squashed, hidden)
+
+
+class Recurrences(NamedTuple):
+    """The two loops over time, which alone depend on how the arithmetic is done; `run` and `run_back` are one pair."""
+
+    run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
+    run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+class BackpropagationThroughTime(torch.autograd.Function):
+    r"""(recurrences, W_x, W_h, b, tokens, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
+
+    Forward, for t = 1 ... T, with x_t the tokens, * the element-wise product and sigma the logistic function:
+
+        A_t = W_x[x_t] + b + H_{t-1} W_h
+        [C~_t, I_t, F_t, O_t] = [tanh, sigma, sigma, sigma](A_t)
+        C_t = F_t * C_{t-1} + I_t * C~_t
+        H_t = O_t * tanh(C_t)
+
+    Write dX for the gradient of the loss with respect to X, and dH'_t for the part of dH_t that comes from
+    outside: the output layer. H_t acts through A_{t+1}, C_t through H_t and C_{t+1}, so that for t = T ... 1
+
+        dH_t = dH'_t + dA_{t+1} W_h^T
+        dC_t = dC_{t+1} * F_{t+1} + dH_t * O_t * (1 - tanh(C_t)^2)
+        dA_t = [dC_t * I_t * (1 - C~_t^2),              through C~_t = tanh, then I_t * C~_t
+                dC_t * C~_t * I_t * (1 - I_t),          through I_t = sigma, then I_t * C~_t
+                dC_t * C_{t-1} * F_t * (1 - F_t),       through F_t = sigma, then F_t * C_{t-1}
+                dH_t * tanh(C_t) * O_t * (1 - O_t)]     through O_t = sigma, then O_t * tanh(C_t)
+
+    All but the leading dC_t and dH_t is known after the forward pass, so it is computed for all steps at
+    once; the three gates that dC_t reaches stand side by side, as do the three that sigma makes, which is
+    why C~ comes first. The initial state's gradients are what the recurrence leaves at t = 0. The weights
+    collect a sum over steps, after the recurrence:
+
+        dW_h = sum_t H_{t-1}^T dA_t,  one product with the steps stacked
+        dW_x[v] = sum of dA_t over all t with x_t = v
+        db = sum_t dA_t = sum_v dW_x[v]
+
+    Under autocast the products with W_h and its gradient are taken in autocast's type, all else in W_h's own.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, recurrences: Recurrences, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """W_x, W_h, b, tokens (num_steps, batch_size), H_0 and C_0 to H_1 ... H_T and C_T."""
+        W_x, W_h, b, tokens, hidden, cell = inputs
+        recurrent = W_h.to(_product_dtype(W_h))
+        gates = (W_x + b).index_select(0, tokens.reshape(-1)).view(*tokens.shape, -1)
+        trace = recurrences.run(gates, recurrent, hidden, cell)
+        ctx.save_for_backward(recurrent, tokens, *trace)
+        ctx.run_back, ctx.vocab_size = recurrences.run_back, W_x.shape[0]
+        return trace.hidden[1:], trace.cells[-1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the parameters' names
+        ctx: Any, d_outputs: Tensor, d_cell: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of H_1 ... H_T and of C_T to those of W_x, W_h, b, H_0 and C_0."""
+        recurrent, tokens, *saved = ctx.saved_tensors
+        trace = Trace(*saved)
+        d_gates, d_hidden, d_cell = ctx.run_back(trace, recurrent, d_outputs, d_cell)
+        d_gates = d_gates.flatten(0, 1)
+        previous = trace.hidden[:-1].flatten(0, 1)
+        d_W_h = (previous.to(recurrent.dtype).T @ d_gates.to(recurrent.dtype)).to(d_gates.dtype)
+        d_W_x = d_gates.new_zeros(ctx.vocab_size, d_gates.shape[1]).index_add_(0, tokens.reshape(-1), d_gates)
+        return None, d_W_x, d_W_h, d_W_x.sum(0), None, d_hidden, d_cell
+
+
+def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
+    """The forward recurrence; `gates` holds W_x[x_t] + b and is overwritten."""
+    trace = new_trace(gates, initial_hidden, initial_cell)
+    # Views are made before the loop, all at once: inside it, each would cost as much as the arithmetic.
+    A, C, tanh_C, H = (buffer.unbind() for buffer in trace)
+    C_tilde, I, F, O = (gate.unbind() for gate in gates.chunk(4, dim=-1))
+    IFO = gates[..., len(recurrent) :].unbind()
+    for t in range(len(gates)):
+        _add_product(A[t], H[t], recurrent)
+        C_tilde[t].tanh_()
+        IFO[t].sigmoid_()
+        torch.mul(F[t], C[t], out=C[t + 1]).addcmul_(I[t], C_tilde[t])
+        torch.tanh(C[t + 1], out=tanh_C[t])
+        torch.mul(O[t], tanh_C[t], out=H[t + 1])
+    return trace
+
+
+def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The backward recurrence: dA_1 ... dA_T, dH_0 and dC_0."""
+    C_tilde, _, F, _ = trace.gates.chunk(4, dim=-1)
+    d_gates, hidden_to_cell = _derivatives(trace)
+    d_hidden = torch.cat([torch.zeros_like(d_outputs[:1]), d_outputs])
+    dC = d_cell.clone()
+    by_gate = d_gates.unflatten(-1, (4, C_tilde.shape[-1]))
+    dA, dA_CIF, dA_O = d_gates.unbind(), by_gate[:, :, :3].unbind(), by_gate[:, :, 3].unbind()
+    dH, F, hidden_to_cell = d_hidden.unbind(), F.unbind(), hidden_to_cell.unbind()
+    transposed = recurrent.T.contiguous()  # a product with a transposed view takes half as long again
+    for t in reversed(range(len(dA))):
+        dC.addcmul_(dH[t + 1], hidden_to_cell[t])
+        dA_CIF[t].mul_(dC.unsqueeze(1))
+        dA_O[t].mul_(dH[t + 1])
+        dC.mul_(F[t])
+        _add_product(dH[t], dA[t], transposed)
+    return d_gates, d_hidden[0], dC
+
+
+def _derivatives(trace: Trace) -> tuple[Tensor, Tensor]:
+    """For all steps at once, what dC_t and dH_t are multiplied with on the way to dA_t, and dH_t on that to dC_t."""
+    C_tilde, I, F, O = trace.gates.chunk(4, dim=-1)
+    factors, hidden_to_cell = torch.empty_like(trace.gates), torch.empty_like(trace.squashed)
+    to_C_tilde, to_I, to_F, to_O = factors.chunk(4, dim=-1)
+    _through_tanh(I, C_tilde, grad_input=to_C_tilde)
+    _through_sigmoid(C_tilde, I, grad_input=to_I)
+    _through_sigmoid(trace.cells[:-1], F, grad_input=to_F)
+    _through_sigmoid(trace.squashed, O, grad_input=to_O)
+    _through_tanh(O, trace.squashed, grad_input=hidden_to_cell)
+    return factors, hidden_to_cell
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add the product of `left` and `right`, taken in `right`'s type, to `total`, in place."""
+    if left.dtype == right.dtype:
+        total.addmm_(left, right)
+    else:
+        total.add_(left.to(right.dtype) @ right)
+
+
+def _product_dtype(weight: Tensor) -> torch.dtype:
+    """The type that autocast wants products in, where it is on; else the weight's own."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+
+
+class LSTMFused(nn.Module):
+    """`LSTMScratch`'s function with its twelve weights in three tensors, several times fewer operations.
+
+    W_x (vocab_size, 4 hidden), W_h (hidden, 4 hidden) and b (4 hidden,) hold the textbook's W_x., W_h. and
+    b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
+    """
+
+    recurrences = Recurrences(run, run_back)
+
+    def __init__(self, vocab_size: int, hidden: int) -> None:
+        super().__init__()
+        self.W_x = nn.Parameter(torch.zeros(vocab_size, 4 * hidden))
+        self.W_h = nn.Parameter(torch.zeros(hidden, 4 * hidden))
+        self.b = nn.Parameter(torch.zeros(4 * hidden))
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        """The state before the first token: zeros, (batch_size, hidden) each."""
+        return zero_state(batch_size, self.W_h)
+
+    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """Run over a window of tokens.
+
+        Args:
+            tokens: token ids, int64, (num_steps, batch_size).
+            state: the state before the window.
+
+        Returns:
+            The hidden state after each step, (num_steps, batch_size, hidden), and the state after the last.
+        """
+        outputs, cell = BackpropagationThroughTime.apply(self.recurrences, self.W_x, self.W_h, self.b, tokens, *state)
+        return outputs, LSTMState(outputs[-1], cell)

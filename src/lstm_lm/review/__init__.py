@@ -1,0 +1,1 @@
+"""Pages for a reviewer: a report on the results, a report on a sweep."""

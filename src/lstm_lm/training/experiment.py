@@ -1,0 +1,117 @@
+"""One training as a stage runs it: tokens and parameters in; weights, metrics, curves out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from lstm_lm import device as devices
+from lstm_lm.atomic import write_bytes, write_json, write_text
+from lstm_lm.model.language_model import LanguageModel, build, computed_by, weights_of
+from lstm_lm.params import Params
+from lstm_lm.tokens.batching import load_tokens
+from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.training.checkpoint import Checkpoint, digest
+from lstm_lm.training.loop import History, Training
+
+WARM_UP = 5
+"""First epochs that the throughput leaves out, unless there are no others."""
+
+
+def train(kind: str, params: Params, root: Path) -> None:
+    """Train the "scratch" or the "concise" model and write all that it leaves below `root`.
+
+    Reads data/tokens/; writes data/models/<kind>.safetensors, metrics/{train,throughput,environment}_<kind>.json,
+    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/ until then.
+
+    Raises:
+        ValueError: the device, the window sizes or the memory do not allow it, or the loss diverges.
+        Interrupted: stopped by a signal, with the state saved.
+        OSError: a file cannot be read or written.
+    """
+    device = devices.choose(params.device)
+    devices.configure(device, params.train.precision)
+    vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
+    check_memory(params, len(vocabulary), device)
+    streams = {name: load_tokens(root / f"data/tokens/{name}.npy").to(device) for name in ("train", "valid")}
+    kernel = computed_by(kind, params.model, device, params.train.precision)
+    environment = devices.environment(device, kernel, params.train.precision)
+    model = build(kind, len(vocabulary), params.model, params.seed).to(device)
+    checkpoint = Checkpoint(
+        root / ".checkpoints", kind, training_key(kind, params, environment, streams), params.train.checkpoint_seconds
+    )
+    print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {environment['device_name']}")
+    history = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
+    write_results(kind, params, root, model, history, environment)
+    checkpoint.clear()
+
+
+def training_key(kind: str, params: Params, environment: dict[str, object], streams: dict[str, Tensor]) -> str:
+    """A digest of everything that the bytes of a training depend on: data, parameters, environment, this code."""
+    train = params.train.model_copy(update={"checkpoint_seconds": 0})
+    settings = f"{params.seed} {params.model!r} {train!r} {environment!r}"
+    tokens = [stream.cpu().numpy().tobytes() for stream in streams.values()]
+    package = Path(__file__).parents[1]
+    code = [source.read_bytes() for source in sorted(package.rglob("*.[cp][py]*")) if source.suffix in (".py", ".cpp")]
+    return digest(kind.encode(), settings.encode(), *tokens, *code)
+
+
+def check_memory(params: Params, vocab_size: int, device: torch.device) -> None:
+    """Raise ValueError, with the estimate, where a training cannot fit into the device's memory.
+
+    Weights count three times (themselves, gradients, a temporary); a window keeps about twelve vectors of
+    `hidden` numbers and three of `vocab_size` for each token until its backward pass.
+    """
+    hidden, window = params.model.hidden, params.train.batch_size * params.train.num_steps
+    weights = 4 * hidden * (hidden + vocab_size + 1) + (hidden + 1) * vocab_size
+    estimate = 4 * (3 * weights + window * (12 * hidden + 3 * vocab_size))
+    total = devices.total_memory(device)
+    if estimate > total:
+        raise ValueError(
+            f"training needs about {estimate / 2**30:,.1f} GiB, {device.type} has {total / 2**30:,.1f} GiB: lower "
+            f"model.hidden ({hidden}), train.batch_size ({params.train.batch_size}) "
+            f"or train.num_steps ({params.train.num_steps})"
+        )
+
+
+def write_results(
+    kind: str, params: Params, root: Path, model: LanguageModel, history: History, environment: dict[str, object]
+) -> None:
+    """Write weights, metrics and curves; what can differ from run to run goes to files of its own."""
+    device = next(model.parameters()).device
+    write_bytes(root / f"data/models/{kind}.safetensors", save(weights_of(model)))
+    epochs = pd.RangeIndex(1, len(history.perplexity) + 1, name="epoch")
+    curve = pd.DataFrame({"train_perplexity": history.perplexity, "valid_perplexity": history.valid}, index=epochs)
+    held_out = curve.pop("valid_perplexity").dropna()  # a file of its own: DVC would draw the gaps as zeros
+    speed = np.divide(history.tokens, history.seconds)
+    timing = pd.DataFrame({"seconds": np.cumsum(history.seconds), "tokens_per_second": speed}, index=epochs)
+    write_text(root / f"plots/curve_{kind}.tsv", curve.to_csv(sep="\t", lineterminator="\n"))
+    write_text(root / f"plots/held_out_{kind}.tsv", held_out.to_csv(sep="\t", lineterminator="\n"))
+    write_text(root / f"plots/timing_{kind}.tsv", timing.to_csv(sep="\t", lineterminator="\n", float_format="%.6g"))
+    write_json(
+        root / f"metrics/train_{kind}.json",
+        {
+            "corpus": params.corpus.name,
+            "perplexity": history.perplexity[-1],
+            "valid_perplexity": history.valid[-1],
+            "epochs": len(epochs),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        },
+    )
+    q1, median, q3 = np.percentile(speed[WARM_UP:] if len(speed) > WARM_UP else speed, [25, 50, 75])
+    write_json(
+        root / f"metrics/throughput_{kind}.json",
+        {
+            "corpus": params.corpus.name,
+            "device": environment["device_name"],
+            "tokens_per_second": round(float(median)),
+            "tokens_per_second_q1": round(float(q1)),
+            "tokens_per_second_q3": round(float(q3)),
+            "seconds": round(history.wall, 2),
+            "peak_memory_mib": round(devices.peak_memory(device) / 2**20),
+        },
+    )
+    write_json(root / f"metrics/environment_{kind}.json", environment)

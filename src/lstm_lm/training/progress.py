@@ -1,0 +1,40 @@
+"""How far a training is: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+LINES = 20
+"""Plain lines that a whole training prints."""
+
+
+class Progress:
+    """Shows epoch, perplexity, tokens per second and the time left.
+
+    Args:
+        epochs: how many there will be.
+        done: how many there are already.
+    """
+
+    def __init__(self, epochs: int, done: int) -> None:
+        self.epochs = epochs
+        self.every = max(1, epochs // LINES)
+        self.bar = tqdm(total=epochs, initial=done, unit="epoch", disable=None, dynamic_ncols=True)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.close()
+
+    def show(self, epoch: int, perplexity: float, tokens_per_second: float, seconds: float) -> None:
+        """Show what epoch number `epoch` reached, `seconds` after the training began."""
+        text = f"perplexity {perplexity:.2f}, {tokens_per_second:,.0f} tokens/s"
+        self.bar.set_postfix_str(text, refresh=False)
+        self.bar.update(epoch - self.bar.n if not self.bar.disable else 0)
+        if self.bar.disable and (epoch % self.every == 0 or epoch in (1, self.epochs)):
+            left = seconds / epoch * (self.epochs - epoch)
+            print(f"epoch {epoch}/{self.epochs}: {text}, {left:.0f} s left", file=sys.stderr, flush=True)

@@ -1,0 +1,94 @@
+"""Run the whole pipeline anew in a copy of the project and compare every committed result with what comes out."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+
+import yaml
+
+from lstm_lm.workbench import quickstart
+from lstm_lm.workbench.verdict import ENVIRONMENT, Status, compare
+
+MADE = (".venv", ".checkpoints", ".dvc/cache", ".dvc/tmp", "data/raw", "data/tokens", "data/models", "report")
+"""What a copy of the project does not need."""
+
+
+def results(root: Path) -> dict[str, bytes]:
+    """Path -> what to compare, for every output in dvc.lock: of metrics and plots the content, else DVC's digest.
+
+    Raises:
+        OSError: there is no dvc.lock, so no results to compare with, or a result is missing.
+    """
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    outputs = {out["path"]: out["md5"] for step in lock["stages"].values() for out in step.get("outs", [])}
+    return {
+        path: (root / path).read_bytes() if path.startswith(("metrics/", "plots/")) else md5.encode()
+        for path, md5 in outputs.items()
+    }
+
+
+def copy_project(source: Path, target: Path) -> None:
+    """Clone the current commit of `source`, or copy its files where it is not a git repository.
+
+    Raises:
+        OSError: git could not clone, or a file could not be copied.
+    """
+    if (source / ".git").exists():
+        cloning = ["git", "clone", "--quiet", str(source.resolve()), str(target)]
+        if subprocess.run(cloning, check=False).returncode != 0:
+            raise OSError(f"git could not clone {source.resolve()}")
+        return
+    made = {source / name for name in MADE}
+    shutil.copytree(source, target, ignore=lambda folder, names: [n for n in names if Path(folder, n) in made])
+    quickstart.do_without_git(target)
+
+
+def rerun(project: Path) -> int:
+    """Run every stage of `project` without a cache; DVC's exit status."""
+    environment = dict(os.environ)
+    mirror = environment.get("CORPUS_MIRROR", "")
+    if mirror and "://" not in mirror:
+        environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())
+    command = [sys.executable, "-m", "dvc", "repro", "--force"]
+    return subprocess.run(command, cwd=project, env=environment, check=False).returncode
+
+
+def report(committed: Mapping[str, bytes], anew: Mapping[str, bytes]) -> bool:
+    """Print one line for each result and a last one; whether nothing is different."""
+    names = sorted(committed.keys() | anew.keys())
+    environments = [name for name in names if fnmatch(name, ENVIRONMENT)]
+    same_machine = all(committed.get(name) == anew.get(name) for name in environments)
+    verdicts = {name: compare(name, committed.get(name), anew.get(name), same_machine) for name in names}
+    width = max(len(name) for name in names)
+    for name, (status, detail) in verdicts.items():
+        print(f"{name:<{width}}  {status:<16}  {detail}".rstrip())
+    different = sum(status is Status.DIFFERENT for status, _ in verdicts.values())
+    print(f"\nThis machine and the committed results' own are {'the same kind' if same_machine else 'different'}.")
+    print(f"{different} of {len(names)} results are different." if different else "The results are reproduced.")
+    return not different
+
+
+def main() -> int:
+    """Verify the project in the working directory; 0 if reproduced, 1 if not."""
+    with tempfile.TemporaryDirectory(prefix="lstm-lm-verify-") as folder:
+        project = Path(folder) / "project"
+        try:
+            copy_project(Path(), project)
+            committed = results(project)
+            if rerun(project) != 0:
+                print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
+                return 1
+            reproduced = report(committed, results(project))
+        except OSError as error:
+            print(f"verify: {error}", file=sys.stderr)
+            return 1
+    return 0 if reproduced else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Continuations of a prefix, greedy and sampled."""
+
+import numpy as np
+import pytest
+import torch
+
+from lstm_lm.generate import continuation as generation
+from lstm_lm.generate.continuation import choose, continuation
+from lstm_lm.model.language_model import LanguageModel, from_weights, scratch_start
+from lstm_lm.params import Evaluate, Train
+from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.training.loop import Training
+
+VOCABULARY = Vocabulary(("<unk>", "a", "b", "c", "d"))
+CYCLE = torch.tensor([1, 2, 3, 4] * 60)
+
+
+@pytest.fixture(scope="module")
+def cycling() -> LanguageModel:
+    """A model that has learnt a, b, c, d, a, b, ..."""
+    settings = Train(batch_size=4, num_steps=8, epochs=40, lr=2.0, clip=1.0, sampling="sequential")
+    model = from_weights("scratch", {name: 20 * w for name, w in scratch_start(5, 12, 0).items()}, "book")
+    Training(model, CYCLE, CYCLE[:20], settings, seed=0).run()
+    return model
+
+
+def test_greedy_goes_on_with_what_was_learnt(cycling: LanguageModel) -> None:
+    assert "".join(continuation(cycling, VOCABULARY, "abc", 10)) == "dabcdabcda"
+    assert "".join(continuation(cycling, VOCABULARY, "cd", 3)) == "abc"
+    assert list(continuation(cycling, VOCABULARY, "a", 0)) == []
+
+
+def test_greedy_is_the_likeliest_token_after_all_that_stands_there(cycling: LanguageModel) -> None:
+    text = "ad"
+    for _ in range(6):
+        ids = torch.from_numpy(VOCABULARY.encode(text).astype(np.int64))[:, None]
+        logits, _ = cycling(ids, cycling.initial_state(1))
+        text += VOCABULARY.tokens[int(logits[-1, 0, 1:].argmax()) + 1]
+    assert "ad" + "".join(continuation(cycling, VOCABULARY, "ad", 6)) == text
+
+
+def test_a_seed_gives_the_same_sample(cycling: LanguageModel) -> None:
+    def sample(seed: int) -> str:
+        return "".join(continuation(cycling, VOCABULARY, "a", 40, temperature=8.0, seed=seed))
+
+    assert sample(1) == sample(1)
+    assert len({sample(seed) for seed in range(5)}) == 5
+    assert set(sample(1)) <= set("abcd")
+
+
+def test_unknown_characters_may_stand_in_the_prefix_only(cycling: LanguageModel) -> None:
+    written = "".join(continuation(cycling, VOCABULARY, "\N{PILE OF POO}Z", 50, temperature=1e6))
+    assert len(written) == 50
+    assert set(written) <= set("abcd")
+
+
+def test_an_empty_prefix_is_refused(cycling: LanguageModel) -> None:
+    with pytest.raises(ValueError, match="the prefix is empty"):
+        list(continuation(cycling, VOCABULARY, "", 3))
+
+
+def test_samples_have_the_softmax_s_frequencies() -> None:
+    logits = np.array([9.0, 0.0, 1.0, -1.0])
+    generator = np.random.default_rng(0)
+    drawn = np.bincount([choose(logits, 2.0, generator) for _ in range(20_000)], minlength=4) / 20_000
+    weights = np.exp(logits[1:] / 2.0)
+    np.testing.assert_allclose(drawn, [0, *weights / weights.sum()], atol=0.015)
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-9])
+def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
+    logits = np.array([99.0, 1.0, 3.0, 2.0])
+    assert choose(logits, temperature, np.random.default_rng(0)) == choose(logits, None, np.random.default_rng(0)) == 2
+
+
+def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
+    settings = Evaluate(prefixes=["Ab", "c"], length=4, temperature=1.0)
+    rows = generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)
+    assert [(row["model"], row["prefix"], row["mode"]) for row in rows] == [
+        (kind, prefix, mode)
+        for prefix in ("Ab", "c")
+        for kind in ("scratch", "concise")
+        for mode in ("greedy", "sampled")
+    ]
+    assert {len(row["text"]) for row in rows} == {4}
+    assert rows[0]["text"] == "cdab"
+    readable = generation.readable("tale", rows).splitlines()
+    assert "tale" in readable[0]
+    assert "scratch  greedy   [Ab]cdab" in readable
+    assert len(readable) == 2 + len(rows)

@@ -1,0 +1,157 @@
+"""What the fused kernels have of their own: derivatives by hand, buffers, determinism, precision, capture."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from lstm_lm.model.lstm_fused import BackpropagationThroughTime, LSTMFused
+from lstm_lm.model.lstm_scratch import LSTMState
+from lstms import DEVICES, FUSED, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
+
+SMALL = Shape(4, 2, 5, 3)
+DEFAULT = Shape(35, 32, 28, 256)
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Run with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def deterministic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Deterministic algorithms, as in training."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+@pytest.mark.parametrize("device", DEVICES)
+def test_derivatives_are_those_of_finite_differences(kernel: str, device: str) -> None:
+    lstm = build(kernel, textbook_weights(SMALL)).to(device)
+    assert isinstance(lstm, LSTMFused)
+    tokens = random_tokens(SMALL).to(device)
+
+    def forward(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        W_x, W_h, b, hidden, cell = inputs
+        return BackpropagationThroughTime.apply(lstm.recurrences, W_x, W_h, b, tokens, hidden, cell)  # pyright: ignore[reportReturnType]
+
+    state = [part.to(device).requires_grad_() for part in random_state(SMALL)]
+    assert torch.autograd.gradcheck(forward, (*lstm.parameters(), *state))
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_a_second_derivative_is_refused_not_wrong(kernel: str) -> None:
+    lstm = build(kernel, textbook_weights(SMALL))
+    outputs, _ = lstm(random_tokens(SMALL), random_state(SMALL))
+    (gradient,) = torch.autograd.grad(outputs.square().sum(), list(lstm.parameters())[:1], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.usefixtures("threads", "deterministic")
+def test_two_runs_give_the_same_bytes(kernel: str, device: str) -> None:
+    weights = {name: weight.to(device) for name, weight in textbook_weights(DEFAULT, torch.float32, 0.05).items()}
+    tokens = random_tokens(DEFAULT).to(device)
+    state = LSTMState(*(part.to(device) for part in random_state(DEFAULT, torch.float32)))
+    first, second = (everything(build(kernel, weights), tokens, state) for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_a_graph_can_be_walked_twice(kernel: str) -> None:
+    lstm = build(kernel, textbook_weights(SMALL))
+    loss = lstm(random_tokens(SMALL), random_state(SMALL))[0].square().sum()
+    first, second = (torch.autograd.grad(loss, list(lstm.parameters()), retain_graph=True) for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_the_gradients_that_come_in_are_left_as_they_were(kernel: str) -> None:
+    lstm = build(kernel, textbook_weights(SMALL))
+    outputs, final = lstm(random_tokens(SMALL), random_state(SMALL))
+    incoming = [torch.ones_like(outputs), torch.ones_like(final.cell)]
+    torch.autograd.grad([outputs, final.cell], list(lstm.parameters()), incoming)
+    assert all((gradient == 1).all() for gradient in incoming)
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_without_gradients_the_values_are_the_same(kernel: str) -> None:
+    lstm, tokens, state = build(kernel, textbook_weights(SMALL)), random_tokens(SMALL), random_state(SMALL)
+    outputs, final = lstm(tokens, state)
+    with torch.no_grad():
+        bare, bare_final = lstm(tokens, state)
+    assert torch.equal(bare, outputs)
+    assert torch.equal(bare_final.hidden, final.hidden)
+    assert torch.equal(bare_final.cell, final.cell)
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_outputs_lie_in_memory_step_after_step(kernel: str) -> None:
+    outputs, _ = build(kernel, textbook_weights(SMALL))(random_tokens(SMALL), random_state(SMALL))
+    assert outputs.is_contiguous()
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_only_the_weights_that_are_asked_for_get_gradients(kernel: str) -> None:
+    lstm = build(kernel, textbook_weights(SMALL))
+    lstm.requires_grad_(False)
+    state = LSTMState(*(part.requires_grad_() for part in random_state(SMALL)))
+    lstm(random_tokens(SMALL), state)[0].sum().backward()
+    assert state.hidden.grad is not None
+    assert all(parameter.grad is None for parameter in lstm.parameters())
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+@pytest.mark.parametrize("device", DEVICES)
+def test_autocast_rounds_the_products_alone(kernel: str, device: str) -> None:
+    shape = Shape(6, 4, 9, 32)
+    weights = {name: weight.to(device) for name, weight in textbook_weights(shape, torch.float32, 0.2).items()}
+    tokens = random_tokens(shape).to(device)
+    state = LSTMState(*(part.to(device) for part in random_state(shape, torch.float32)))
+    expected = everything(build(kernel, weights), tokens, state)
+    with torch.autocast(device, torch.bfloat16):
+        actual = everything(build(kernel, weights), tokens, state)
+    assert all(tensor.dtype == torch.float32 for tensor in actual.values())
+    assert not torch.equal(actual["outputs"], expected["outputs"])
+    assert_same(actual, expected, rtol=0.05, atol=0.1)
+
+
+def test_three_tensors_that_begin_at_zero() -> None:
+    shapes = {name: tuple(parameter.shape) for name, parameter in LSTMFused(5, 3).named_parameters()}
+    assert shapes == {"W_x": (5, 12), "W_h": (3, 12), "b": (12,)}
+    assert not any(parameter.any() for parameter in LSTMFused(5, 3).parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("deterministic")
+def test_a_captured_run_repeats_the_eager_one() -> None:
+    weights = {name: weight.cuda() for name, weight in textbook_weights(DEFAULT, torch.float32, 0.05).items()}
+    tokens = random_tokens(DEFAULT).cuda()
+    state = LSTMState(*(part.cuda() for part in random_state(DEFAULT, torch.float32)))
+    lstm = build("fused", weights)
+
+    def run() -> list[Tensor]:
+        outputs, _ = lstm(tokens, state)
+        return [outputs, *torch.autograd.grad(outputs.square().sum(), list(lstm.parameters()))]
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        expected = [run() for _ in range(3)][-1]
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        actual = run()
+    graph.replay()
+    torch.testing.assert_close(actual, expected)

@@ -1,0 +1,72 @@
+"""Scores: every token but the first counts once, nats are summed and divided once."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lstm_lm.model import score as evaluation
+from lstm_lm.model.language_model import LanguageModel, build, from_weights, scratch_start
+from lstm_lm.model.score import Score, score
+from lstm_lm.params import Model
+
+VOCAB_SIZE = 11
+KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
+
+
+def random_stream(tokens: int) -> torch.Tensor:
+    return torch.randint(VOCAB_SIZE, (tokens,), generator=torch.Generator().manual_seed(0))
+
+
+def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
+    """A model that is far from indifferent."""
+    model = build(kind, VOCAB_SIZE, Model.model_validate({"hidden": 8, "scratch_kernel": kernel}), seed=0)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, generator=generator)
+    return model
+
+
+def test_uniform_logits_have_the_vocabulary_s_size_as_perplexity() -> None:
+    weights = {name: torch.zeros_like(weight) for name, weight in scratch_start(VOCAB_SIZE, 8, 0).items()}
+    result = score(from_weights("scratch", weights), random_stream(5000))
+    assert result.tokens == 4999
+    assert result.perplexity == pytest.approx(VOCAB_SIZE, rel=1e-6)
+    assert result.bits_per_token == pytest.approx(math.log2(VOCAB_SIZE), rel=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+def test_it_is_the_cross_entropy_of_the_whole_stream_at_once(kind: str, kernel: str) -> None:
+    model, stream = random_model(kind, kernel), random_stream(2 * evaluation.CHUNK + 77)
+    logits, _ = model(stream[:-1, None], model.initial_state(1))
+    nats = nn.functional.cross_entropy(logits[:, 0].double(), stream[1:], reduction="sum").item()
+    assert score(model, stream).nats == pytest.approx(nats, rel=1e-6)
+
+
+def test_the_state_is_carried_over_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, stream = random_model(), random_stream(100)
+    at_once = score(model, stream)
+    monkeypatch.setattr(evaluation, "CHUNK", 7)
+    assert score(model, stream).nats == pytest.approx(at_once.nats, rel=1e-6)
+    assert score(model, stream).tokens == at_once.tokens
+
+
+def test_two_tokens_are_one_prediction() -> None:
+    assert score(random_model(), random_stream(2)).tokens == 1
+
+
+def test_perplexity_and_bits() -> None:
+    result = Score(nats=3 * math.log(4), tokens=3)
+    assert result.perplexity == pytest.approx(4)
+    assert result.bits_per_token == pytest.approx(2)
+    assert Score(1e6, 1).perplexity == math.inf
+
+
+def test_scores_by_name() -> None:
+    model, streams = random_model(), {"valid": random_stream(20), "test": random_stream(30)}
+    results = evaluation.scores(model, streams)
+    assert results.keys() == streams.keys()
+    for name, stream in streams.items():
+        expected = score(model, stream)
+        assert results[name] == {"perplexity": expected.perplexity, "bits_per_token": expected.bits_per_token}

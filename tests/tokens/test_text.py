@@ -1,0 +1,120 @@
+"""Text to tokens as the textbook has it."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstm_lm.corpus import registry as corpora
+from lstm_lm.tokens import text
+from lstm_lm.tokens.text import Vocabulary
+
+
+@pytest.mark.parametrize(
+    ("raw", "normalized"),
+    [
+        ("The Time Machine, by H. G. Wells [1898]\n", "the time machine by h g wells"),
+        ("  'Tis -- well!  \n\n said\r\nI\rthen", "tis wellsaidithen"),
+        ("Ωmega naïve caf\N{LATIN SMALL LETTER E WITH ACUTE}", "mega na ve caf"),
+        ("a\vb\x85c\N{LINE SEPARATOR}d", "a b c d"),  # no line ends for the textbook
+        ("KELVIN \N{KELVIN SIGN}", "kelvin"),
+        ("123\n!?\n", ""),
+        ("", ""),
+    ],
+)
+def test_normalize(raw: str, normalized: str) -> None:
+    assert text.normalize(raw) == normalized
+
+
+def test_the_vocabulary_is_in_order_of_frequency_then_of_appearance() -> None:
+    assert Vocabulary.of("banana bread").tokens == ("<unk>", "a", "b", "n", " ", "r", "e", "d")
+    assert Vocabulary.of("").tokens == ("<unk>",)
+
+
+def test_there_and_back_is_the_same() -> None:
+    vocabulary = Vocabulary.of("time traveller")
+    ids = vocabulary.encode("time travel")
+    assert vocabulary.decode(ids) == "time travel"
+    assert vocabulary.decode(vocabulary.encode("my")) == "m<unk>"
+
+
+@pytest.mark.parametrize(("size", "kind"), [(255, np.uint8), (256, np.uint16)])
+def test_ids_take_the_smallest_type_that_holds_them(size: int, kind: type) -> None:
+    characters = "".join(map(chr, range(size)))
+    ids = Vocabulary.of(characters).encode(characters)
+    assert ids.dtype == kind
+    assert ids.tolist() == list(range(1, size + 1))
+
+
+def test_a_vocabulary_is_saved_readably_and_loaded(tmp_path: Path) -> None:
+    vocabulary = Vocabulary(("<unk>", " ", "ä", '"'))
+    vocabulary.save(tmp_path / "vocabulary.json")
+    assert (tmp_path / "vocabulary.json").read_text(encoding="utf-8") == '[\n"<unk>",\n" ",\n"ä",\n"\\""\n]\n'
+    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
+
+
+def test_the_windows_follow_each_other() -> None:
+    ids = np.arange(20)
+    windows = text.split(ids, (10, 4, 3))
+    assert {name: window.tolist() for name, window in windows.items()} == {
+        "train": list(range(10)),
+        "valid": [10, 11, 12, 13],
+        "test": [14, 15, 16],
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "sizes"), [((-1, 4, 3), (13, 4, 3)), ((4, -1, 3), (4, 13, 3)), ((4, 3, -1), (4, 3, 13))]
+)
+def test_one_window_may_take_what_is_left(counts: tuple[int, ...], sizes: tuple[int, ...]) -> None:
+    windows = text.split(np.arange(20), counts)
+    assert tuple(map(len, windows.values())) == sizes
+    assert np.concatenate(list(windows.values())).tolist() == list(range(20))
+
+
+@pytest.mark.parametrize("counts", [(10, 6, 5), (-1, 10, 9), (-1, 10, 11)])
+def test_windows_that_do_not_fit_are_refused(counts: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^the corpus has 20 tokens .*too few for tokenize\.train_tokens -?\d+, "):
+        text.split(np.arange(20), counts)
+
+
+def test_entropy_is_that_of_the_frequencies() -> None:
+    assert text.unigram_entropy(np.repeat(np.arange(1, 5), 10)) == 2.0
+    assert text.unigram_entropy(np.array([1, 1, 1, 2])) == pytest.approx(2 - 0.75 * np.log2(3))
+    assert str(text.unigram_entropy(np.ones(7, dtype=np.uint8))) == "0.0"
+
+
+def test_the_description_counts(tmp_path: Path) -> None:
+    raw = "Aa bb!\n"
+    vocabulary = Vocabulary.of(text.normalize(raw))
+    ids = vocabulary.encode(text.normalize(raw))
+    description = text.describe(raw, ids, {"train": ids[:2], "valid": ids[2:4], "test": ids[4:]}, vocabulary)
+    entropy = -(2 * 0.4 * np.log2(0.4) + 0.2 * np.log2(0.2))
+    assert description == {
+        "characters": 7,
+        "tokens": 5,
+        "train_tokens": 2,
+        "valid_tokens": 2,
+        "test_tokens": 1,
+        "vocabulary_size": 4,
+        "unigram_entropy_bits": pytest.approx(entropy),
+        "unigram_perplexity": pytest.approx(2**entropy),
+    }
+
+
+def test_the_time_machine_is_the_textbook_s(tmp_path: Path) -> None:
+    mirror = os.environ.get("CORPUS_MIRROR")
+    if not mirror:
+        pytest.skip("needs The Time Machine: set CORPUS_MIRROR to a folder or base URL that holds time_machine.txt")
+    corpora.fetch("time_machine", tmp_path / "raw.txt", tmp_path, mirror)
+    stream = text.normalize(text.read_text(tmp_path / "raw.txt"))
+    vocabulary = Vocabulary.of(stream)
+    ids = vocabulary.encode(stream)
+    assert len(ids) == 170_580
+    assert vocabulary.tokens == ("<unk>", *" etainoshrdlmucfwgypbvkxzjq")
+    assert stream.startswith("the time machine by h g wellsithe time traveller for so it will be")
+    assert ids.dtype == np.uint8
+    digest = "6e4b58fb6d0d894ec6448ca8521d4a42f763afc5409d9b2478fc9b46d36a439d"
+    assert hashlib.sha256(ids.tobytes()).hexdigest() == digest

@@ -1,0 +1,59 @@
+"""A training that goes astray stops, says where and what to do, and leaves nothing useless behind."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from lstm_lm.model.language_model import from_weights, scratch_start
+from lstm_lm.params import Train
+from lstm_lm.training.checkpoint import Checkpoint
+from lstm_lm.training.loop import Diverged, Training
+from projects import Project
+
+WILD = {"train__lr": 1e6, "train__clip": 1e6, "train__checkpoint_seconds": 1e-9}
+NUMBER = r"(nan|inf|[-+.e\d]+)"
+MESSAGE = re.compile(
+    rf"the training diverged at epoch \d+, batch \d+: loss {NUMBER}, gradient norm {NUMBER} "
+    rf"\(the largest in this epoch before it: {NUMBER}\); lower train\.lr \(1e\+06\) or train\.clip \(1e\+06\)"
+)
+
+
+@pytest.mark.parametrize("kind", ["scratch", "concise"])
+def test_a_wild_training_stops_with_advice_and_touches_no_result(kind: str, small_project: Project) -> None:
+    small_project.set(train__epochs=2)
+    small_project.run_through(f"train_{kind}")
+    before = small_project.files()
+    small_project.set(**WILD)
+    before["params.yaml"] = (small_project.root / "params.yaml").read_bytes()
+    complaint = small_project.run(f"train_{kind}").complaint
+    assert MESSAGE.fullmatch(complaint.removeprefix(f"train_{kind}: ")), complaint
+    after = {name: content for name, content in small_project.files().items() if ".checkpoints" not in name}
+    assert after == before
+
+
+@pytest.mark.parametrize("kind", ["scratch", "concise"])
+def test_the_last_good_checkpoint_stays(kind: str, small_project: Project) -> None:
+    small_project.set(**{**WILD, "train__lr": 1e4})
+    assert "diverged" in small_project.run(f"train_{kind}").complaint
+    (state,) = small_project.checkpoints()
+    with safe_open(state, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118
+            assert torch.isfinite(file.get_tensor(name)).all(), name
+    assert "diverged" in small_project.run(f"train_{kind}").complaint, "the same again, from the checkpoint"
+
+
+def test_an_infinite_gradient_beside_a_finite_loss_is_noticed(tmp_path: Path) -> None:
+    weights = scratch_start(vocab_size=5, hidden=4, seed=0)
+    weights["W_hq"] *= 1e30
+    weights |= {name: weight * 1e-28 for name, weight in weights.items() if name.startswith("W_xc")}
+    model = from_weights("scratch", weights, "book")
+    stream = torch.arange(100) % 4 + 1
+    settings = Train(batch_size=2, num_steps=5, epochs=3, lr=1.0, clip=1.0, sampling="sequential")
+    checkpoint = Checkpoint(tmp_path, "scratch", "key", cadence=0)
+    training = Training(model, stream, stream, settings, 0, checkpoint)
+    with pytest.raises(Diverged, match=r"at epoch 1, batch 1: loss \d.*, gradient norm inf"):
+        training.run()
+    assert checkpoint.load() is None
