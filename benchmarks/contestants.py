@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.language_model import build, scratch_start
+from lstm_lm.model.layer import State
 from lstm_lm.model.lstm_native import loops
-from lstm_lm.model.lstm_scratch import LSTMState
 from lstm_lm.params import Model, Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import make_step
@@ -67,7 +67,7 @@ def library_step(shape: Shape, device: torch.device) -> TrainingStep:
 
     def step(window: Window) -> None:
         nonlocal state
-        logits, state = model(window.inputs, LSTMState(*(tensor.detach() for tensor in state)))
+        logits, state = model(window.inputs, state.detach())
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), window.targets.flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -83,7 +83,7 @@ def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     parameters = list(model.parameters())
 
-    def forward(inputs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+    def forward(inputs: Tensor, state: State) -> tuple[Tensor, State]:
         logits, state = model(inputs, state)
         return logits.flatten(0, 1), state
 
@@ -104,14 +104,14 @@ def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
     def gate(name: str, X: Tensor, H: Tensor) -> Tensor:
         return X @ weights[f"W_x{name}"] + H @ weights[f"W_h{name}"] + weights[f"b_{name}"]
 
-    def forward(inputs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+    def forward(inputs: Tensor, state: State) -> tuple[Tensor, State]:
         H, C = state
         outputs = []
         for X in nn.functional.one_hot(inputs, VOCAB_SIZE).float():
             C = torch.sigmoid(gate("f", X, H)) * C + torch.sigmoid(gate("i", X, H)) * torch.tanh(gate("c", X, H))
             H = torch.sigmoid(gate("o", X, H)) * torch.tanh(C)
             outputs.append(H @ weights["W_hq"] + weights["b_q"])
-        return torch.cat(outputs), LSTMState(H, C)
+        return torch.cat(outputs), State(H, C)
 
     @torch.no_grad()
     def update() -> None:
@@ -121,7 +121,7 @@ def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
             parameter -= parameter.grad
 
     zeros = torch.zeros(shape.batch_size, shape.hidden, device=device)
-    return _textbook_loop(forward, parameters, LSTMState(zeros, zeros), update)
+    return _textbook_loop(forward, parameters, State(zeros, zeros), update)
 
 
 def _model(shape: Shape, kernel: str = "fused") -> Model:
@@ -129,9 +129,9 @@ def _model(shape: Shape, kernel: str = "fused") -> Model:
 
 
 def _textbook_loop(
-    forward: Callable[[Tensor, LSTMState], tuple[Tensor, LSTMState]],
+    forward: Callable[[Tensor, State], tuple[Tensor, State]],
     parameters: list[Tensor] | list[nn.Parameter],
-    state: LSTMState,
+    state: State,
     update: Callable[[], None],
 ) -> TrainingStep:
     """One batch of the textbook's loop: the summed loss becomes a Python number every time."""
@@ -139,7 +139,7 @@ def _textbook_loop(
 
     def step(window: Window) -> None:
         nonlocal state, nats
-        logits, state = forward(window.inputs, LSTMState(*(tensor.detach() for tensor in state)))
+        logits, state = forward(window.inputs, state.detach())
         loss = nn.functional.cross_entropy(logits, window.targets.flatten())
         for parameter in parameters:
             parameter.grad = None

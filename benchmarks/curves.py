@@ -18,27 +18,28 @@ from lstm_lm.model.language_model import build
 from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import Vocabulary
-from lstm_lm.training.loop import History, Training
+from lstm_lm.training.loop import Training
 
 KERNELS = ("book", "fused", "fused_pytorch")
 FIRST_EPOCHS = 20
 LAST_EPOCHS = 25
 
 
-def train(kernel: str, params: Params, root: Path, device: torch.device) -> History:
-    """Train the scratch model with `kernel`, as the pipeline does, without a checkpoint."""
+def train(kernel: str, params: Params, root: Path, device: torch.device) -> np.ndarray:
+    """Train the scratch model with `kernel`, as the pipeline does; perplexity by epoch, (epochs,)."""
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     settings = params.model.model_copy(update={"scratch_kernel": kernel})
     model = build("scratch", len(vocabulary), settings, params.seed).to(device)
-    streams = [load_tokens(root / f"data/tokens/{name}.npy").to(device) for name in ("train", "valid")]
-    return Training(model, streams[0], streams[1], params.train, params.seed).run()
+    streams = [load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")]
+    epochs = Training(model, streams[0], streams[1], params.train, params.seed).run()
+    return np.array([epoch.train_perplexity for epoch in epochs])
 
 
 def main(params: Params, root: Path) -> None:
     """Train with every kernel and compare with the book's."""
     device = devices.choose(params.device)
     devices.configure(device, params.train.precision)
-    curves = {kernel: np.array(train(kernel, params, root, device).perplexity) for kernel in KERNELS}
+    curves = {kernel: train(kernel, params, root, device) for kernel in KERNELS}
     apart = {kernel: np.abs(curves[kernel] / curves["book"] - 1)[:FIRST_EPOCHS].max() for kernel in KERNELS[1:]}
     write_json(
         root / "metrics/benchmark_curves.json",

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
 
@@ -18,20 +19,23 @@ from lstm_lm import device as devices
 from lstm_lm import stage
 from lstm_lm.atomic import write_json
 from lstm_lm.params import Params
-from lstm_lm.tokens.batching import PARTITIONS, load_tokens
+from lstm_lm.tokens.batching import PARTITIONS, Window, load_tokens
 from lstm_lm.workbench import verify
 
 LOOPS = {"scratch": textbook_scratch_loop, "concise": textbook_concise_loop}
 
 
-def textbook_seconds(step: TrainingStep, params: Params, stream: torch.Tensor) -> float:
-    """Seconds of half of the epochs on the windows of `stream`, a token stream int64 (tokens,)."""
+def textbook_seconds(step: TrainingStep, params: Params, stream: np.ndarray, device: torch.device) -> float:
+    """Seconds of half of the epochs on the windows of `stream`, token ids (tokens,)."""
     generator, settings = random.Random(params.seed), params.train
     start = time.perf_counter()
     for _ in range(settings.epochs // 2):
-        for window in PARTITIONS[settings.sampling](stream, settings.batch_size, settings.num_steps, generator):
-            step(window)
-    devices.synchronize(stream.device)
+        cut = PARTITIONS[settings.sampling]
+        partition = cut(len(stream), settings.batch_size, settings.num_steps, generator)
+        for number in range(len(partition.starts)):
+            window = partition.window(stream, number, settings.num_steps)
+            step(Window(window.inputs.to(device), window.targets.to(device), window.continues))
+    devices.synchronize(device)
     return time.perf_counter() - start
 
 
@@ -58,13 +62,13 @@ def main(params: Params, root: Path) -> None:
     """Measure and write."""
     device = devices.choose(params.device)
     devices.configure(device, params.train.precision)
-    stream = load_tokens(root / "data/tokens/train.npy").to(device)
+    stream = load_tokens(root / "data/tokens/train.npy")
     shape = Shape(params.model.hidden, params.train.batch_size, params.train.num_steps)
     steps = {name: make(shape, device) for name, make in LOOPS.items()}
 
-    first = {name: textbook_seconds(step, params, stream) for name, step in steps.items()}
+    first = {name: textbook_seconds(step, params, stream, device) for name, step in steps.items()}
     repro = {kernel: repro_seconds(kernel, root) for kernel in ("fused", "fused_pytorch")}
-    textbook = {name: first[name] + textbook_seconds(step, params, stream) for name, step in steps.items()}
+    textbook = {name: first[name] + textbook_seconds(step, params, stream, device) for name, step in steps.items()}
     whole = sum(textbook.values())
     write_json(
         root / "metrics/benchmark_whole.json",

@@ -29,7 +29,7 @@ def main(params: Params, root: Path) -> None:
         kind: table(f"curve_{kind}").join([table(f"held_out_{kind}"), table(f"timing_{kind}")]) for kind in MODELS
     }
     difference = comparison.max_logit_difference(
-        load_model("scratch", root / "data/models/scratch.safetensors"), load_tokens(root / "data/tokens/valid.npy")
+        load_model(root / "data/models/scratch.safetensors"), load_tokens(root / "data/tokens/valid.npy")
     )
     summary = comparison.summary(scores, throughput, tokens["unigram_perplexity"], difference)
     write_json(root / "metrics/compare.json", {"corpus": params.corpus.name, **summary})

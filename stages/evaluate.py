@@ -17,8 +17,8 @@ def main(params: Params, root: Path) -> None:
     where = device.choose(params.device)
     device.configure(where, "fp32")
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
-    streams = {name: load_tokens(root / f"data/tokens/{name}.npy").to(where) for name in WINDOWS}
-    models = {kind: load_model(kind, root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
+    streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in WINDOWS}
+    models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
     scores = {kind: evaluation.scores(model, streams) for kind, model in models.items()}
     write_json(root / "metrics/evaluate.json", {"corpus": params.corpus.name, **scores})
     texts = generation.texts(models, vocabulary, params.evaluate, params.seed)

@@ -1,19 +1,20 @@
 """The project's LSTMs with the same weights, and all that a run of one brings forth, to compare one with another."""
 
+import copy
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lstm_lm.model import parity
-from lstm_lm.model.lstm_concise import LSTMConcise
-from lstm_lm.model.lstm_fused import LSTMFused
-from lstm_lm.model.lstm_native import LSTMNative
-from lstm_lm.model.lstm_scratch import LSTMScratch, LSTMState
+from lstm_lm.model.layer import Stack, State, Textbook
+from lstm_lm.model.lstm_concise import LibraryLSTM
+from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer
+from lstm_lm.model.lstm_native import NATIVE
+from lstm_lm.model.lstm_scratch import BookLayer
 
-LSTM = LSTMScratch | LSTMFused | LSTMConcise
+LSTM = Stack | LibraryLSTM
 
 FUSED = ("fused", "fused_pytorch")
 """The kernels with back-propagation through time by hand."""
@@ -39,25 +40,23 @@ class Shape(NamedTuple):
 SHAPES = (Shape(7, 3, 11, 6), Shape(1, 1, 2, 1), Shape(35, 4, 28, 17), Shape(5, 18, 3, 40), Shape(3, 7, 3, 70))
 
 
-def textbook_weights(shape: Shape, dtype: torch.dtype = torch.float64, scale: float = 0.5) -> dict[str, Tensor]:
+def textbook_weights(shape: Shape, dtype: torch.dtype = torch.float64, scale: float = 0.5) -> Textbook:
     """Random weights, biases too, under the textbook's names, always the same for the same arguments."""
     generator = torch.Generator().manual_seed(0)
-    zeros = LSTMScratch(shape.vocab_size, shape.hidden).state_dict()
+    zeros = BookLayer(shape.vocab_size, shape.hidden).textbook()
     return {name: scale * torch.randn(zero.shape, generator=generator, dtype=dtype) for name, zero in zeros.items()}
 
 
 def build(kernel: str, weights: Mapping[str, Tensor]) -> LSTM:
     """The LSTM of this kernel, or the library's, with these textbook weights, on their device and of their type."""
     sizes = weights["W_xi"].shape
-    if kernel == "book":
-        lstm, state = LSTMScratch(*sizes), dict(weights)
-    elif kernel in FUSED:
-        make = {"fused": LSTMNative, "fused_pytorch": LSTMFused}[kernel]
-        lstm, state = make(*sizes), parity.textbook_to_fused(weights)
+    if kernel == "library":
+        lstm = LibraryLSTM(*sizes)
+    elif kernel == "book":
+        lstm = Stack([BookLayer(*sizes)])
     else:
-        lstm = LSTMConcise(*sizes)
-        state = {f"lstm.{name}": weight for name, weight in parity.textbook_to_library(weights).items()}
-    lstm.to(weights["W_xi"]).load_state_dict(state)
+        lstm = Stack([FusedLayer(*sizes, loops=NATIVE if kernel == "fused" else PYTORCH)])
+    lstm.to(weights["W_xi"]).load_textbook(weights)
     return lstm
 
 
@@ -67,19 +66,19 @@ def random_tokens(shape: Shape) -> Tensor:
     return torch.randint(shape.vocab_size, (shape.batch_size, shape.num_steps), generator=generator).T
 
 
-def random_state(shape: Shape, dtype: torch.dtype = torch.float64, seed: int = 2) -> LSTMState:
+def random_state(shape: Shape, dtype: torch.dtype = torch.float64, seed: int = 2) -> State:
     """A state as any window may leave it."""
     generator = torch.Generator().manual_seed(seed)
-    hidden, cell = torch.randn(2, shape.batch_size, shape.hidden, generator=generator, dtype=dtype)
-    return LSTMState(hidden, cell)
+    hidden, cell = torch.randn(2, 1, shape.batch_size, shape.hidden, generator=generator, dtype=dtype)
+    return State(hidden, cell)
 
 
-def everything(lstm: LSTM, tokens: Tensor, state: LSTMState) -> dict[str, Tensor]:
-    """Outputs, final state, and the gradients of weights and initial state, weights under the library's names.
+def everything(lstm: LSTM, tokens: Tensor, state: State) -> dict[str, Tensor]:
+    """Outputs, final state, and the gradients of weights and initial state, weights under the textbook's names.
 
     The loss weighs every output, the final hidden and the final cell state with random numbers of their own.
     """
-    state = LSTMState(*(part.clone().requires_grad_() for part in state))
+    state = State(*(part.clone().requires_grad_() for part in state))
     lstm.zero_grad()
     outputs, final = lstm(tokens, state)
     generator = torch.Generator().manual_seed(3)
@@ -101,14 +100,17 @@ def everything(lstm: LSTM, tokens: Tensor, state: LSTMState) -> dict[str, Tensor
     }
 
 
-def _weight_gradients(lstm: nn.Module) -> dict[str, Tensor]:
-    gradients = {name: parameter.grad for name, parameter in lstm.named_parameters() if parameter.grad is not None}
-    if isinstance(lstm, LSTMConcise):
-        return {name.removeprefix("lstm."): gradient for name, gradient in gradients.items()}
-    if isinstance(lstm, LSTMFused):
-        gradients = parity.fused_to_textbook(gradients)
-    gradients = parity.textbook_to_library(gradients)
-    return {**gradients, "bias_hh_l0": gradients["bias_ih_l0"]}
+def _weight_gradients(lstm: LSTM) -> Textbook:
+    """The gradients under the weights' names; of the library's two biases, which have the same, that of one."""
+    gradients = copy.deepcopy(lstm)
+    for gradient, parameter in zip(gradients.parameters(), lstm.parameters(), strict=True):
+        assert parameter.grad is not None
+        gradient.data = parameter.grad.clone()
+    if isinstance(gradients, LibraryLSTM):
+        biases = [gradients.get_parameter(name) for name in ("bias_ih_l0", "bias_hh_l0")]
+        assert torch.equal(*biases)
+        biases[1].data.zero_()
+    return {f"gradient of {name}": gradient for name, gradient in gradients.textbook().items()}
 
 
 def assert_same(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], rtol: float, atol: float) -> None:

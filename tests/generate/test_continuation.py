@@ -6,20 +6,21 @@ import torch
 
 from lstm_lm.generate import continuation as generation
 from lstm_lm.generate.continuation import choose, continuation
-from lstm_lm.model.language_model import LanguageModel, from_weights, scratch_start
+from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
 from lstm_lm.params import Evaluate, Train
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.loop import Training
 
 VOCABULARY = Vocabulary(("<unk>", "a", "b", "c", "d"))
-CYCLE = torch.tensor([1, 2, 3, 4] * 60)
+CYCLE = np.array([1, 2, 3, 4] * 60, np.uint8)
 
 
 @pytest.fixture(scope="module")
 def cycling() -> LanguageModel:
     """A model that has learnt a, b, c, d, a, b, ..."""
     settings = Train(batch_size=4, num_steps=8, epochs=40, lr=2.0, clip=1.0, sampling="sequential")
-    model = from_weights("scratch", {name: 20 * w for name, w in scratch_start(5, 12, 0).items()}, "book")
+    model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=12))
+    model.load_textbook({name: 20 * weight for name, weight in scratch_start(5, 12, 0).items()})
     Training(model, CYCLE, CYCLE[:20], settings, seed=0).run()
     return model
 

@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
 
 from lstm_lm.generate import __main__ as generate
 from lstm_lm.generate.continuation import continuation
-from lstm_lm.model.language_model import MODELS, build, load_model, weights_of
+from lstm_lm.model.language_model import MODELS, build, load_model, save_model
 from lstm_lm.params import Model
 from lstm_lm.tokens.text import Vocabulary
 
@@ -32,7 +31,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     VOCABULARY.save(root / "data/tokens/vocabulary.json")
     for kind in MODELS:
         model = build(kind, len(VOCABULARY), Model(hidden=8), seed=3)
-        save_file(weights_of(model), root / f"data/models/{kind}.safetensors")
+        save_model(model, root / f"data/models/{kind}.safetensors")
     return root
 
 
@@ -43,7 +42,7 @@ def run(root: Path, *arguments: str, text: bytes | None = None) -> subprocess.Co
 
 
 def expected(root: Path, kind: str, prefix: str, length: int, temperature: float | None = None, seed: int = 0) -> str:
-    model = load_model(kind, root / f"data/models/{kind}.safetensors")
+    model = load_model(root / f"data/models/{kind}.safetensors")
     return prefix + "".join(continuation(model, VOCABULARY, prefix, length, temperature, seed)) + "\n"
 
 

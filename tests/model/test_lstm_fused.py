@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lstm_lm.model.lstm_fused import BackpropagationThroughTime, LSTMFused
-from lstm_lm.model.lstm_scratch import LSTMState
+from lstm_lm.model.layer import State
+from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, Loops, Recurrence
+from lstm_lm.model.lstm_native import NATIVE
 from lstms import DEVICES, FUSED, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 SMALL = Shape(4, 2, 5, 3)
@@ -32,19 +33,25 @@ def deterministic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize("kernel", FUSED)
+@pytest.mark.parametrize("loops", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
 @pytest.mark.parametrize("device", DEVICES)
-def test_derivatives_are_those_of_finite_differences(kernel: str, device: str) -> None:
-    lstm = build(kernel, textbook_weights(SMALL)).to(device)
-    assert isinstance(lstm, LSTMFused)
-    tokens = random_tokens(SMALL).to(device)
+def test_derivatives_are_those_of_finite_differences(loops: Loops, device: str) -> None:
+    def forward(gates: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+        return Recurrence.apply(loops, gates.clone(), *others)  # pyright: ignore[reportReturnType]
 
-    def forward(*inputs: Tensor) -> tuple[Tensor, Tensor]:
-        W_x, W_h, b, hidden, cell = inputs
-        return BackpropagationThroughTime.apply(lstm.recurrences, W_x, W_h, b, tokens, hidden, cell)  # pyright: ignore[reportReturnType]
+    generator = torch.Generator().manual_seed(0)
+    steps, rows, _, hidden = SMALL
+    sizes = ((steps, rows, 4 * hidden), (hidden, 4 * hidden), (rows, hidden), (rows, hidden))
+    inputs = [torch.randn(size, generator=generator, dtype=torch.float64).to(device).requires_grad_() for size in sizes]
+    assert torch.autograd.gradcheck(forward, inputs)
 
-    state = [part.to(device).requires_grad_() for part in random_state(SMALL)]
-    assert torch.autograd.gradcheck(forward, (*lstm.parameters(), *state))
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_vectors_as_inputs_give_what_one_hot_tokens_give(kernel: str) -> None:
+    weights, tokens, state = textbook_weights(SMALL), random_tokens(SMALL), random_state(SMALL)
+    vectors = torch.nn.functional.one_hot(tokens, SMALL.vocab_size).double()
+    expected, actual = (everything(build(kernel, weights), inputs, state) for inputs in (tokens, vectors))
+    assert_same(actual, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("kernel", FUSED)
@@ -62,7 +69,7 @@ def test_a_second_derivative_is_refused_not_wrong(kernel: str) -> None:
 def test_two_runs_give_the_same_bytes(kernel: str, device: str) -> None:
     weights = {name: weight.to(device) for name, weight in textbook_weights(DEFAULT, torch.float32, 0.05).items()}
     tokens = random_tokens(DEFAULT).to(device)
-    state = LSTMState(*(part.to(device) for part in random_state(DEFAULT, torch.float32)))
+    state = State(*(part.to(device) for part in random_state(DEFAULT, torch.float32)))
     first, second = (everything(build(kernel, weights), tokens, state) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -105,7 +112,7 @@ def test_outputs_lie_in_memory_step_after_step(kernel: str) -> None:
 def test_only_the_weights_that_are_asked_for_get_gradients(kernel: str) -> None:
     lstm = build(kernel, textbook_weights(SMALL))
     lstm.requires_grad_(False)
-    state = LSTMState(*(part.requires_grad_() for part in random_state(SMALL)))
+    state = State(*(part.requires_grad_() for part in random_state(SMALL)))
     lstm(random_tokens(SMALL), state)[0].sum().backward()
     assert state.hidden.grad is not None
     assert all(parameter.grad is None for parameter in lstm.parameters())
@@ -117,7 +124,7 @@ def test_autocast_rounds_the_products_alone(kernel: str, device: str) -> None:
     shape = Shape(6, 4, 9, 32)
     weights = {name: weight.to(device) for name, weight in textbook_weights(shape, torch.float32, 0.2).items()}
     tokens = random_tokens(shape).to(device)
-    state = LSTMState(*(part.to(device) for part in random_state(shape, torch.float32)))
+    state = State(*(part.to(device) for part in random_state(shape, torch.float32)))
     expected = everything(build(kernel, weights), tokens, state)
     with torch.autocast(device, torch.bfloat16):
         actual = everything(build(kernel, weights), tokens, state)
@@ -127,9 +134,9 @@ def test_autocast_rounds_the_products_alone(kernel: str, device: str) -> None:
 
 
 def test_three_tensors_that_begin_at_zero() -> None:
-    shapes = {name: tuple(parameter.shape) for name, parameter in LSTMFused(5, 3).named_parameters()}
+    shapes = {name: tuple(parameter.shape) for name, parameter in FusedLayer(5, 3).named_parameters()}
     assert shapes == {"W_x": (5, 12), "W_h": (3, 12), "b": (12,)}
-    assert not any(parameter.any() for parameter in LSTMFused(5, 3).parameters())
+    assert not any(parameter.any() for parameter in FusedLayer(5, 3).parameters())
 
 
 @pytest.mark.gpu
@@ -138,7 +145,7 @@ def test_three_tensors_that_begin_at_zero() -> None:
 def test_a_captured_run_repeats_the_eager_one() -> None:
     weights = {name: weight.cuda() for name, weight in textbook_weights(DEFAULT, torch.float32, 0.05).items()}
     tokens = random_tokens(DEFAULT).cuda()
-    state = LSTMState(*(part.cuda() for part in random_state(DEFAULT, torch.float32)))
+    state = State(*(part.cuda() for part in random_state(DEFAULT, torch.float32)))
     lstm = build("fused", weights)
 
     def run() -> list[Tensor]:

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from lstm_lm.model.lstm_scratch import LSTMScratch, LSTMState, OutputScratch
+from lstm_lm.model.layer import State
+from lstm_lm.model.lstm_scratch import BookLayer, BookOutput
 from lstms import DEVICES, FROM_SCRATCH, SHAPES, Shape, assert_same, build, everything, random_state, random_tokens
 from lstms import textbook_weights as weights_for
 
@@ -22,7 +23,7 @@ def test_two_steps_of_one_unit_worked_out_by_hand() -> None:
         gate = {g: number[f"W_x{g}"][x] + H * number[f"W_h{g}"][0] + number[f"b_{g}"][0] for g in "ifoc"}
         C = sigma(gate["f"]) * C + sigma(gate["i"]) * math.tanh(gate["c"])
         H = sigma(gate["o"]) * math.tanh(C)
-    state = LSTMState(*torch.tensor([[[0.3]], [[-0.7]]], dtype=torch.float64))
+    state = State(*torch.tensor([[[[0.3]]], [[[-0.7]]]], dtype=torch.float64))
     outputs, final = build("book", weights)(torch.tensor(tokens)[:, None], state)
     assert outputs[-1].item() == pytest.approx(H, rel=1e-12)
     assert final.hidden.item() == pytest.approx(H, rel=1e-12)
@@ -35,7 +36,7 @@ def test_two_steps_of_one_unit_worked_out_by_hand() -> None:
 def test_values_states_and_gradients_are_the_library_s(kernel: str, shape: Shape, device: str) -> None:
     weights = {name: weight.to(device) for name, weight in weights_for(shape).items()}
     tokens = random_tokens(shape).to(device)
-    state = LSTMState(*(part.to(device) for part in random_state(shape)))
+    state = State(*(part.to(device) for part in random_state(shape)))
     expected = everything(build("library", weights), tokens, state)
     assert_same(everything(build(kernel, weights), tokens, state), expected, rtol=1e-10, atol=1e-12)
 
@@ -61,15 +62,6 @@ def test_one_run_equals_two_carried_halves(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("kernel", [*FROM_SCRATCH, "library"])
-def test_the_initial_state_is_zero_and_of_the_weights_type(kernel: str) -> None:
-    state = build(kernel, weights_for(Shape(1, 1, 5, 4))).initial_state(3)
-    for part in state:
-        assert part.shape == (3, 4)
-        assert part.dtype == torch.float64
-        assert not part.any()
-
-
-@pytest.mark.parametrize("kernel", [*FROM_SCRATCH, "library"])
 def test_an_untouched_state_is_left_as_it_was(kernel: str) -> None:
     shape = SHAPES[0]
     state = random_state(shape)
@@ -79,10 +71,10 @@ def test_an_untouched_state_is_left_as_it_was(kernel: str) -> None:
 
 
 def test_all_weights_begin_at_zero() -> None:
-    assert not any(parameter.any() for parameter in LSTMScratch(4, 3).parameters())
+    assert not any(parameter.any() for parameter in BookLayer(4, 3).parameters())
 
 
 def test_the_output_layer_maps_hidden_states_to_logits() -> None:
-    output = OutputScratch(2, 3)
+    output = BookOutput(2, 3)
     output.load_state_dict({"W_hq": torch.tensor([[1.0, 2, 3], [4, 5, 6]]), "b_q": torch.tensor([0.5, 0, -0.5])})
     assert output(torch.tensor([[[1.0, 10]]])).tolist() == [[[41.5, 52.0, 62.5]]]

@@ -2,21 +2,22 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from lstm_lm.model import score as evaluation
-from lstm_lm.model.language_model import LanguageModel, build, from_weights, scratch_start
-from lstm_lm.model.score import Score, score
+from lstm_lm.model.language_model import Architecture, LanguageModel, build
+from lstm_lm.model.score import Score, score, surprisal
 from lstm_lm.params import Model
 
 VOCAB_SIZE = 11
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 
 
-def random_stream(tokens: int) -> torch.Tensor:
-    return torch.randint(VOCAB_SIZE, (tokens,), generator=torch.Generator().manual_seed(0))
+def random_stream(tokens: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(VOCAB_SIZE, size=tokens, dtype=np.uint8)
 
 
 def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
@@ -29,8 +30,8 @@ def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
 
 
 def test_uniform_logits_have_the_vocabulary_s_size_as_perplexity() -> None:
-    weights = {name: torch.zeros_like(weight) for name, weight in scratch_start(VOCAB_SIZE, 8, 0).items()}
-    result = score(from_weights("scratch", weights), random_stream(5000))
+    zeros = LanguageModel(Architecture(kernel="fused_pytorch", vocab_size=VOCAB_SIZE, hidden=8))
+    result = score(zeros, random_stream(5000))
     assert result.tokens == 4999
     assert result.perplexity == pytest.approx(VOCAB_SIZE, rel=1e-6)
     assert result.bits_per_token == pytest.approx(math.log2(VOCAB_SIZE), rel=1e-6)
@@ -39,9 +40,11 @@ def test_uniform_logits_have_the_vocabulary_s_size_as_perplexity() -> None:
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)
 def test_it_is_the_cross_entropy_of_the_whole_stream_at_once(kind: str, kernel: str) -> None:
     model, stream = random_model(kind, kernel), random_stream(2 * evaluation.CHUNK + 77)
-    logits, _ = model(stream[:-1, None], model.initial_state(1))
-    nats = nn.functional.cross_entropy(logits[:, 0].double(), stream[1:], reduction="sum").item()
-    assert score(model, stream).nats == pytest.approx(nats, rel=1e-6)
+    tokens = torch.from_numpy(stream.astype(np.int64))
+    logits, _ = model(tokens[:-1, None], model.initial_state(1))
+    nats = nn.functional.cross_entropy(logits[:, 0].double(), tokens[1:], reduction="none")
+    torch.testing.assert_close(surprisal(model, stream).double(), nats, rtol=1e-4, atol=1e-5)
+    assert score(model, stream).nats == pytest.approx(nats.sum().item(), rel=1e-6)
 
 
 def test_the_state_is_carried_over_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +73,13 @@ def test_scores_by_name() -> None:
     for name, stream in streams.items():
         expected = score(model, stream)
         assert results[name] == {"perplexity": expected.perplexity, "bits_per_token": expected.bits_per_token}
+
+
+def test_scoring_leaves_the_model_s_mode_as_it_was() -> None:
+    model, modes = random_model(), []
+    model.register_forward_hook(lambda *_: modes.append(model.training))
+    for training in (True, False):
+        model.train(training)
+        score(model, random_stream(30))
+        assert model.training == training
+    assert modes == [False, False]

@@ -8,22 +8,27 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from lstm_lm.tokens import batching
 from lstm_lm.tokens.batching import PARTITIONS, Window
 
-NUMBERS = torch.arange(200)
+NUMBERS = np.arange(200)
 """A stream whose ids are their own positions."""
 
 sizes = st.tuples(st.integers(2, 150), st.integers(1, 8), st.integers(1, 12), st.integers(0, 20))
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 
 
-def cut(kind: str, tokens: int, batch_size: int, num_steps: int, seed: int) -> tuple[Tensor, list[Window]]:
+def epoch_of(kind: str, stream: np.ndarray, batch_size: int, num_steps: int, generator: random.Random) -> list[Window]:
+    """An epoch."""
+    partition = PARTITIONS[kind](len(stream), batch_size, num_steps, generator)
+    return [partition.window(stream, number, num_steps) for number in range(len(partition.starts))]
+
+
+def cut(kind: str, tokens: int, batch_size: int, num_steps: int, seed: int) -> tuple[np.ndarray, list[Window]]:
     stream = NUMBERS[:tokens]
     assume(batching.windows_per_epoch(tokens, batch_size, num_steps) >= 1)
-    return stream, PARTITIONS[kind](stream, batch_size, num_steps, random.Random(seed))
+    return stream, epoch_of(kind, stream, batch_size, num_steps, random.Random(seed))
 
 
 @pytest.mark.parametrize("kind", PARTITIONS)
@@ -64,7 +69,7 @@ def test_random_windows_start_afresh(size: tuple[int, int, int, int]) -> None:
 
 
 def test_random_windows_come_in_random_order() -> None:
-    windows = batching.random_windows(NUMBERS, 4, 5, random.Random(0))
+    windows = epoch_of("random", NUMBERS, 4, 5, random.Random(0))
     starts = torch.cat([window.inputs[0] for window in windows]).tolist()
     assert sum(after < before for before, after in pairwise(starts)) > len(starts) / 4
 
@@ -77,7 +82,7 @@ class NoOffset(random.Random):
 
 
 def test_the_textbook_s_example() -> None:
-    windows = batching.sequential_windows(NUMBERS[:35], 2, 5, NoOffset())
+    windows = epoch_of("sequential", NUMBERS[:35], 2, 5, NoOffset())
     assert [window.inputs.T.tolist() for window in windows] == [
         [[0, 1, 2, 3, 4], [17, 18, 19, 20, 21]],
         [[5, 6, 7, 8, 9], [22, 23, 24, 25, 26]],
@@ -88,7 +93,7 @@ def test_the_textbook_s_example() -> None:
 @pytest.mark.parametrize(("kind", "offsets"), [("sequential", {0, 1, 2, 3}), ("random", {0, 1, 2})])
 def test_every_allowed_offset_is_drawn(kind: str, offsets: set[int]) -> None:
     generator = random.Random(0)
-    epochs = [PARTITIONS[kind](NUMBERS, 3, 3, generator) for _ in range(60)]
+    epochs = [epoch_of(kind, NUMBERS, 3, 3, generator) for _ in range(60)]
     assert {min(int(window.inputs.min()) for window in windows) for windows in epochs} == offsets
 
 
@@ -96,7 +101,7 @@ def test_every_allowed_offset_is_drawn(kind: str, offsets: set[int]) -> None:
 def test_the_order_depends_on_the_seed_and_differs_from_epoch_to_epoch(kind: str) -> None:
     def epochs(seed: int) -> list[list]:
         generator = random.Random(seed)
-        return [[window.inputs.tolist() for window in PARTITIONS[kind](NUMBERS, 3, 7, generator)] for _ in range(20)]
+        return [[window.inputs.tolist() for window in epoch_of(kind, NUMBERS, 3, 7, generator)] for _ in range(20)]
 
     assert epochs(1) == epochs(1)
     assert epochs(0) != epochs(1)
@@ -109,7 +114,7 @@ def test_exactly_long_enough_is_long_enough_at_any_offset(kind: str) -> None:
     least = batch_size * num_steps + num_steps + 1
     batching.check_long_enough(least, batch_size, num_steps)
     for _ in range(40):
-        assert PARTITIONS[kind](NUMBERS[:least], batch_size, num_steps, generator)
+        assert epoch_of(kind, NUMBERS[:least], batch_size, num_steps, generator)
     with pytest.raises(ValueError, match=rf"25 tokens; .* need at least {least}: lower them or raise"):
         batching.check_long_enough(least - 1, batch_size, num_steps)
 
@@ -126,7 +131,8 @@ def test_the_whole_stream_in_order(tokens: int, num_steps: int) -> None:
 def test_tokens_are_loaded_as_they_were_saved(tmp_path) -> None:
     np.save(tmp_path / "ids.npy", np.array([3, 255, 0], dtype=np.uint8))
     loaded = batching.load_tokens(tmp_path / "ids.npy")
-    assert (loaded.dtype, loaded.tolist()) == (torch.int64, [3, 255, 0])
+    assert (loaded.dtype, loaded.tolist()) == (np.uint8, [3, 255, 0])
+    assert isinstance(loaded, np.memmap)
 
 
 def test_pickled_tokens_are_not_read(tmp_path) -> None:

@@ -9,21 +9,32 @@ import pytest
 import torch
 
 from lstm_lm.training import checkpoint
-from lstm_lm.training.checkpoint import Checkpoint, digest
-
-FACTS = {"position": 3, "history": {"valid": [None, 1.1], "perplexity": [1 / 3]}}
+from lstm_lm.training.checkpoint import Checkpoint, Tree, digest
 
 
-def tensors() -> dict[str, torch.Tensor]:
+def state() -> Tree:
     generator = torch.Generator().manual_seed(0)
     numbers = torch.randn(5, 4, generator=generator)
-    return {"weights": numbers, "transposed": numbers.T, "ids": torch.arange(3), "empty": torch.zeros(0)}
+    tensors = {"weights": numbers, "of.a.layer": {"transposed": numbers.T, "ids": torch.arange(3)}}
+    return {"model": tensors, "empty": torch.zeros(0), "position": 3, "epochs": [[1 / 3, None, 7], [1 / 7, 1.1, 7]]}
+
+
+def assert_same(actual: Tree, expected: Tree) -> None:
+    assert actual.keys() == expected.keys()
+    for key, value in expected.items():
+        if isinstance(value, dict):
+            assert_same(actual[key], value)
+        elif isinstance(value, torch.Tensor):
+            assert torch.equal(actual[key], value)
+            assert actual[key].dtype == value.dtype
+        else:
+            assert actual[key] == value
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Checkpoint:
     saved = Checkpoint(tmp_path / "checkpoints", "scratch", "key", 30)
-    saved.save(tensors(), FACTS)
+    saved.save(state())
     return saved
 
 
@@ -35,11 +46,7 @@ def test_nothing_saved_is_nothing_to_load(tmp_path: Path, capsys: pytest.Capture
 def test_what_was_saved_comes_back(saved: Checkpoint) -> None:
     loaded = saved.load()
     assert loaded
-    assert loaded[1] == FACTS
-    assert loaded[0].keys() == tensors().keys()
-    for name, tensor in tensors().items():
-        assert torch.equal(loaded[0][name], tensor)
-        assert loaded[0][name].dtype == tensor.dtype
+    assert_same(loaded, state())
 
 
 def test_any_flipped_bit_is_noticed(saved: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +78,7 @@ def test_a_folder_in_its_place_is_ignored(saved: Checkpoint, capsys: pytest.Capt
 
 def test_another_key_in_its_place_is_ignored(saved: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
     other = Checkpoint(saved.root, "scratch", "another key", 30)
-    other.save(tensors(), FACTS)
+    other.save(state())
     other.path.replace(saved.path)
     assert saved.load() is None
     assert "it belongs to another training" in capsys.readouterr().err
@@ -101,7 +108,7 @@ def test_no_pickle_is_ever_read(saved: Checkpoint, capsys: pytest.CaptureFixture
 def test_nan_is_not_saved(saved: Checkpoint) -> None:
     before = saved.path.read_bytes()
     with pytest.raises(ValueError, match="JSON"):
-        saved.save(tensors(), {"perplexity": float("nan")})
+        saved.save({**state(), "perplexity": float("nan")})
     assert saved.path.read_bytes() == before
 
 
@@ -111,14 +118,14 @@ def test_it_is_due_after_the_cadence(tmp_path: Path) -> None:
     time.sleep(0.06)
     assert now.due()
     assert not later.due()
-    now.save({}, {})
+    now.save({})
     assert not now.due()
 
 
 def test_clearing_spares_what_others_may_come_back_to(saved: Checkpoint) -> None:
     recent, old, never_saved = (Checkpoint(saved.root, kind, "key", 30) for kind in ("concise", "old", "never"))
-    recent.save(tensors(), FACTS)
-    old.save(tensors(), FACTS)
+    recent.save(state())
+    old.save(state())
     never_saved.path.parent.mkdir()
     long_ago = time.time() - checkpoint.KEEP_SECONDS - 60
     for folder in (old.path.parent, never_saved.path.parent):

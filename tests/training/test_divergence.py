@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
-from lstm_lm.model.language_model import from_weights, scratch_start
+from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
 from lstm_lm.params import Train
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Diverged, Training
@@ -49,8 +50,9 @@ def test_an_infinite_gradient_beside_a_finite_loss_is_noticed(tmp_path: Path) ->
     weights = scratch_start(vocab_size=5, hidden=4, seed=0)
     weights["W_hq"] *= 1e30
     weights |= {name: weight * 1e-28 for name, weight in weights.items() if name.startswith("W_xc")}
-    model = from_weights("scratch", weights, "book")
-    stream = torch.arange(100) % 4 + 1
+    model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=4))
+    model.load_textbook(weights)
+    stream = np.arange(100) % 4 + 1
     settings = Train(batch_size=2, num_steps=5, epochs=3, lr=1.0, clip=1.0, sampling="sequential")
     checkpoint = Checkpoint(tmp_path, "scratch", "key", cadence=0)
     training = Training(model, stream, stream, settings, 0, checkpoint)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,12 +19,12 @@ from lstm_lm.params import Model, Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training import loop as training
 from lstm_lm.training.checkpoint import Checkpoint
-from lstm_lm.training.loop import History, Training
+from lstm_lm.training.loop import Epoch, Training
 from lstm_lm.training.step import Step
 
 TEXT = b"the time traveller for so it will be convenient to speak of him was expounding a recondite matter to us "
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
-STREAM = torch.tensor([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TEXT * 3])
+STREAM = np.array([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TEXT * 3], np.uint8)
 VALID = STREAM[:60]
 
 
@@ -51,7 +52,7 @@ class Watched:
     """A step that tells its loss to `watch`."""
 
     def __init__(self, step: Step, watch: Callable[[Tensor], None]) -> None:
-        self.step, self.state, self.watch = step, step.state, watch
+        self.step, self.carried, self.watch = step, step.carried, watch
 
     def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
         loss, norm = self.step(window)
@@ -59,9 +60,9 @@ class Watched:
         return loss, norm
 
 
-def counted(history: History) -> tuple[list[float], list[float | None], list[int]]:
-    """All of a history but the clocks."""
-    return history.perplexity, history.valid, history.tokens
+def counted(epochs: list[Epoch]) -> list[tuple[float, float | None, int]]:
+    """All of the epochs but the clocks."""
+    return [epoch[:3] for epoch in epochs]
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)
@@ -70,8 +71,8 @@ def test_the_same_seed_gives_the_same_bytes(kind: str, kernel: str, sampling: st
     runs = []
     for seed in (0, 0, 1):
         trained = model(kind, kernel)
-        history = Training(trained, STREAM, VALID, settings(sampling=sampling), seed).run()
-        runs.append((weights(trained), counted(history)))
+        epochs = Training(trained, STREAM, VALID, settings(sampling=sampling), seed).run()
+        runs.append((weights(trained), counted(epochs)))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
 
@@ -86,7 +87,7 @@ def test_two_runs_on_a_gpu_hash_alike(kind: str, kernel: str) -> None:
     hashes = set()
     for _ in range(2):
         trained = model(kind, kernel).to(gpu)
-        Training(trained, STREAM.to(gpu), VALID.to(gpu), settings(), seed=0).run()
+        Training(trained, STREAM, VALID, settings(), seed=0).run()
         hashes.add(hashlib.sha256(weights(trained)).hexdigest())
     assert len(hashes) == 1
 
@@ -94,35 +95,35 @@ def test_two_runs_on_a_gpu_hash_alike(kind: str, kernel: str) -> None:
 @pytest.mark.parametrize("kind", ["scratch", "concise"])
 def test_a_tiny_text_is_learnt_by_heart(kind: str) -> None:
     wanted = settings(batch_size=2, num_steps=30, epochs=250, lr=1.0)
-    history = Training(model(kind, hidden=64), STREAM, VALID, wanted, 0).run()
-    assert history.perplexity[0] > 10
-    assert round(history.perplexity[-1], 1) == 1.0
+    epochs = Training(model(kind, hidden=64), STREAM, VALID, wanted, 0).run()
+    assert epochs[0].train_perplexity > 10
+    assert round(epochs[-1].train_perplexity, 1) == 1.0
 
 
 def test_the_perplexity_is_that_of_the_epochs_own_windows() -> None:
     losses: list[float] = []
     loop = Training(model(), STREAM, VALID, settings(epochs=2, sampling="random"), 0)
     loop.step = Watched(loop.step, lambda loss: losses.append(loss.item()))
-    history = loop.run()
+    epochs = loop.run()
     windows = len(losses) // 2
-    for epoch in range(2):
-        own = losses[epoch * windows : (epoch + 1) * windows]
-        assert history.perplexity[epoch] == pytest.approx(math.exp(sum(own) / windows))
-    assert history.tokens == [windows * 36] * 2
-    assert all(seconds > 0 for seconds in history.seconds)
-    assert history.wall >= sum(history.seconds)
+    for number, epoch in enumerate(epochs):
+        own = losses[number * windows : (number + 1) * windows]
+        assert epoch.train_perplexity == pytest.approx(math.exp(sum(own) / windows))
+        assert epoch.tokens == windows * 36
+        assert 0 < epoch.seconds <= epoch.wall
+    assert epochs[-1].wall >= sum(epoch.seconds for epoch in epochs)
 
 
 @pytest.mark.parametrize(("epochs", "scored"), [(1, [1]), (10, [10]), (21, [10, 20, 21])])
 def test_every_tenth_and_the_last_epoch_are_scored(epochs: int, scored: list[int]) -> None:
-    history = Training(model(), STREAM, VALID, settings(epochs=epochs), 0).run()
-    assert len(history.perplexity) == len(history.valid) == epochs
-    assert [epoch for epoch, valid in enumerate(history.valid, 1) if valid is not None] == scored
+    rows = Training(model(), STREAM, VALID, settings(epochs=epochs), 0).run()
+    assert len(rows) == epochs
+    assert [number for number, row in enumerate(rows, 1) if row.valid_perplexity is not None] == scored
     assert training.VALID_EVERY == 10
 
 
 def test_too_short_a_stream_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^the train window has 40 tokens"):
+    with pytest.raises(ValueError, match=r"^the train split has 40 tokens"):
         Training(model(), STREAM[:40], VALID, settings(), 0)
 
 
@@ -133,7 +134,7 @@ def test_stopped_after_every_single_batch_it_ends_in_the_same_bytes(
 ) -> None:
     undisturbed = model(kind, kernel)
     expected = Training(undisturbed, STREAM, VALID, settings(epochs=3, sampling=sampling), 0).run()
-    windows = sum(expected.tokens) // 36
+    windows = sum(epoch.tokens for epoch in expected) // 36
     for stops in range(windows + 1):
         resumed = model(kind, kernel)
         checkpoint = Checkpoint(tmp_path, kind, "key", cadence=1e9)

@@ -55,8 +55,8 @@ def saved_position(project: Project) -> tuple[int, int] | None:
     if not states:
         return None
     with safe_open(states[0], framework="pt") as file:
-        facts = json.loads(file.metadata()["facts"])
-    return len(facts["history"]["perplexity"]), facts["position"]
+        state = json.loads(file.metadata()["rest"])
+    return len(state["epochs"]), state["position"]
 
 
 def stop(project: Project, kind: str) -> None:

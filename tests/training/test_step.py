@@ -100,14 +100,14 @@ def test_the_state_is_carried_detached_and_reset(kind: str, kernel: str) -> None
     model = random_model(kind, kernel)
     step = EagerStep(model, settings(lr=1e-30))  # as good as no update
     after_first = step(random_window(0))[0]
-    carried = [tensor.clone() for tensor in step.state]
+    carried = [tensor.clone() for tensor in step.carried]
     assert all(tensor.any() and not tensor.requires_grad for tensor in carried)
     continued, _ = step(random_window(1, continues=True))
     fresh, _ = step(random_window(1, continues=False))
     assert not math.isclose(continued.item(), fresh.item(), rel_tol=1e-4)
     again, _ = step(random_window(0))
     torch.testing.assert_close(again, after_first)
-    for tensor, expected in zip(step.state, carried, strict=True):
+    for tensor, expected in zip(step.carried, carried, strict=True):
         torch.testing.assert_close(tensor, expected)
 
 

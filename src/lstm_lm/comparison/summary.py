@@ -3,25 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from lstm_lm.model import parity
-from lstm_lm.model.language_model import LanguageModel, from_weights, weights_of
+from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.score import CHUNK
 from lstm_lm.tokens.batching import whole_stream
 
 
 @torch.no_grad()
-def max_logit_difference(scratch: LanguageModel, stream: Tensor) -> float:
+def max_logit_difference(scratch: LanguageModel, stream: np.ndarray) -> float:
     """The largest absolute difference of logits when the scratch model's weights are loaded into nn.LSTM.
 
     Both read the whole stream from the zero state; rounding is all that may set them apart.
 
     Args:
-        stream: token ids, int64, (tokens,), on the CPU like the model.
+        scratch: the trained model, on the CPU.
+        stream: token ids, (tokens,).
     """
-    library = from_weights("concise", parity.textbook_to_concise(weights_of(scratch)))
+    library = LanguageModel(scratch.architecture.model_copy(update={"kernel": "library"}))
+    library.load_textbook(scratch.textbook())
     states = [scratch.initial_state(1), library.initial_state(1)]
     largest = 0.0
     for window in whole_stream(stream, CHUNK):

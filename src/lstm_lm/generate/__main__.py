@@ -51,8 +51,8 @@ def load(kind: str, root: Path) -> tuple[LanguageModel, Vocabulary]:
     for path in (weights, tokens):
         if not path.exists():
             raise ValueError(f"{path} is not there: make it with `dvc repro`, or get it with `dvc pull`")
-    model, vocabulary = load_model(kind, weights), Vocabulary.load(tokens)
-    known = list(model.output.parameters())[-1].numel()
+    model, vocabulary = load_model(weights), Vocabulary.load(tokens)
+    known = model.architecture.vocab_size
     if known != len(vocabulary):
         raise ValueError(
             f"{weights} knows {known} tokens, {tokens} has {len(vocabulary)}: bring both to one state with `dvc repro`"

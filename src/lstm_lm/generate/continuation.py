@@ -37,6 +37,7 @@ def continuation(
     generator = np.random.default_rng(seed)
     tokens = torch.from_numpy(vocabulary.encode(prefix).astype(np.int64)).to(device)[:, None]
     state = model.initial_state(1)
+    model.eval()
     for _ in range(length):
         logits, state = model(tokens, state)
         token = choose(logits[-1, 0].double().cpu().numpy(), temperature, generator)

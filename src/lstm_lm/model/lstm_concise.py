@@ -1,35 +1,71 @@
-"""The long short-term memory as the library has it: torch.nn.LSTM behind our signature."""
+"""The long short-term memory as the library has it: torch.nn.LSTM and torch.nn.Linear behind our signatures."""
 
+from collections.abc import Mapping
+
+import torch
 from torch import Tensor, nn
 
-from lstm_lm.model.lstm_scratch import LSTMState, zero_state
+from lstm_lm.model.layer import State, Textbook
+
+_GATES = "ifco"
+"""The textbook's names of the library's blocks, in its order: i, f, g, o."""
 
 
-class LSTMConcise(nn.Module):
-    """torch.nn.LSTM(vocab_size, hidden) on one-hot inputs, one layer, one direction.
+class LibraryLSTM(nn.LSTM):
+    """torch.nn.LSTM with the signature of `Stack`: token ids stand for one-hot vectors.
 
-    It computes the equations that `LSTMScratch` documents, from its own two bias vectors and its own
-    default start, uniform in (-1/sqrt(hidden), 1/sqrt(hidden)).
+    It computes the equations that `BookLayer` documents, from two bias vectors for each gate and from its own
+    start, uniform in (-1/sqrt(hidden), 1/sqrt(hidden)).
     """
 
-    def __init__(self, vocab_size: int, hidden: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(vocab_size, hidden)
+    def textbook(self) -> Textbook:
+        """The weights of all layers under the textbook's names, as `Stack` has them; the two biases are summed."""
+        textbook = {}
+        for layer in range(self.num_layers):
+            inputs, recurrent, bias, other_bias = (weight.detach() for weight in self._weights(layer))
+            suffix = f"_{layer}" if layer else ""
+            for gate, W_x, W_h, b in zip(
+                _GATES, inputs.chunk(4), recurrent.chunk(4), (bias + other_bias).chunk(4), strict=True
+            ):
+                textbook |= {
+                    f"W_x{gate}{suffix}": W_x.T.contiguous(),
+                    f"W_h{gate}{suffix}": W_h.T.contiguous(),
+                    f"b_{gate}{suffix}": b.clone(),
+                }
+        return textbook
 
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """The state before the first token: zeros, (batch_size, hidden) each."""
-        return zero_state(batch_size, self.lstm.get_parameter("weight_hh_l0").T)
+    @torch.no_grad()
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights under the textbook's names; the second bias becomes zero. Raises KeyError, RuntimeError."""
+        for layer in range(self.num_layers):
+            inputs, recurrent, bias, other_bias = self._weights(layer)
+            suffix = f"_{layer}" if layer else ""
+            inputs.copy_(torch.cat([weights[f"W_x{gate}{suffix}"].T for gate in _GATES]))
+            recurrent.copy_(torch.cat([weights[f"W_h{gate}{suffix}"].T for gate in _GATES]))
+            bias.copy_(torch.cat([weights[f"b_{gate}{suffix}"] for gate in _GATES]))
+            other_bias.zero_()
 
-    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Run over a window of tokens.
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Run over a window; see `Stack.forward`."""
+        if inputs.ndim == 2:
+            inputs = nn.functional.one_hot(inputs, self.input_size).to(state.hidden.dtype)
+        outputs, (hidden, cell) = super().forward(inputs, (state.hidden, state.cell))
+        return outputs, State(hidden, cell)
 
-        Args:
-            tokens: token ids, int64, (num_steps, batch_size).
-            state: the state before the window.
+    def _weights(self, layer: int) -> list[nn.Parameter]:
+        """weight_ih, weight_hh, bias_ih and bias_hh of a layer."""
+        return [getattr(self, name) for name in self._all_weights[layer]]
 
-        Returns:
-            The hidden state after each step, (num_steps, batch_size, hidden), and the state after the last.
-        """
-        inputs = nn.functional.one_hot(tokens, self.lstm.input_size).to(state.hidden.dtype)
-        outputs, (hidden, cell) = self.lstm(inputs, (state.hidden[None], state.cell[None]))
-        return outputs, LSTMState(hidden[0], cell[0])
+
+class LibraryOutput(nn.Linear):
+    """torch.nn.Linear with the textbook's names: its weight is W_hq transposed."""
+
+    def textbook(self) -> Textbook:
+        """W_hq (hidden, vocab_size) and b_q (vocab_size,)."""
+        return {"W_hq": self.weight.detach().T.contiguous(), "b_q": self.bias.detach().clone()}
+
+    @torch.no_grad()
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over W_hq and b_q. Raises KeyError, RuntimeError."""
+        self.weight.copy_(weights["W_hq"].T)
+        self.bias.copy_(weights["b_q"])

@@ -1,13 +1,16 @@
 """The long short-term memory of `lstm_scratch`, its gates fused, back-propagation through time derived by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lstm_lm.model.lstm_scratch import LSTMState, zero_state
+from lstm_lm.model.layer import Layer, Textbook
+
+_GATES = "cifo"
+_PARTS = ("W_x", "W_h", "b_")
 
 # Each writes incoming * (its function's derivative, from the function's value) into grad_input.
 _through_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
@@ -37,25 +40,26 @@ def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Tr
     return Trace(gates, cells, squashed, hidden)
 
 
-class Recurrences(NamedTuple):
+class Loops(NamedTuple):
     """The two loops over time, which alone depend on how the arithmetic is done; `run` and `run_back` are one pair."""
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
     run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
-class BackpropagationThroughTime(torch.autograd.Function):
-    r"""(recurrences, W_x, W_h, b, tokens, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
+class Recurrence(torch.autograd.Function):
+    r"""(loops, A', W_h, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
 
-    Forward, for t = 1 ... T, with x_t the tokens, * the element-wise product and sigma the logistic function:
+    A' = X W_x + b, (num_steps, batch_size, 4 hidden), is what reaches the gates from below; it is overwritten.
+    Forward, for t = 1 ... T, with * the element-wise product and sigma the logistic function:
 
-        A_t = W_x[x_t] + b + H_{t-1} W_h
+        A_t = A'_t + H_{t-1} W_h
         [C~_t, I_t, F_t, O_t] = [tanh, sigma, sigma, sigma](A_t)
         C_t = F_t * C_{t-1} + I_t * C~_t
         H_t = O_t * tanh(C_t)
 
     Write dX for the gradient of the loss with respect to X, and dH'_t for the part of dH_t that comes from
-    outside: the output layer. H_t acts through A_{t+1}, C_t through H_t and C_{t+1}, so that for t = T ... 1
+    outside: the layer above. H_t acts through A_{t+1}, C_t through H_t and C_{t+1}, so that for t = T ... 1
 
         dH_t = dH'_t + dA_{t+1} W_h^T
         dC_t = dC_{t+1} * F_{t+1} + dH_t * O_t * (1 - tanh(C_t)^2)
@@ -66,25 +70,20 @@ class BackpropagationThroughTime(torch.autograd.Function):
 
     All but the leading dC_t and dH_t is known after the forward pass, so it is computed for all steps at
     once; the three gates that dC_t reaches stand side by side, as do the three that sigma makes, which is
-    why C~ comes first. The initial state's gradients are what the recurrence leaves at t = 0. The weights
-    collect a sum over steps, after the recurrence:
-
-        dW_h = sum_t H_{t-1}^T dA_t,  one product with the steps stacked
-        dW_x[v] = sum of dA_t over all t with x_t = v
-        db = sum_t dA_t = sum_v dW_x[v]
+    why C~ comes first. The initial state's gradients are what the loop leaves at t = 0, and dA' = dA. The
+    recurrent weights collect a sum over steps, dW_h = sum_t H_{t-1}^T dA_t: one product with the steps stacked.
 
     Under autocast the products with W_h and its gradient are taken in autocast's type, all else in W_h's own.
     """
 
     @staticmethod
-    def forward(ctx: Any, recurrences: Recurrences, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """W_x, W_h, b, tokens (num_steps, batch_size), H_0 and C_0 to H_1 ... H_T and C_T."""
-        W_x, W_h, b, tokens, hidden, cell = inputs
+    def forward(ctx: Any, loops: Loops, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """A' (overwritten), W_h, H_0 and C_0 to H_1 ... H_T and C_T."""
+        gates, W_h, hidden, cell = inputs
         recurrent = W_h.to(_product_dtype(W_h))
-        gates = (W_x + b).index_select(0, tokens.reshape(-1)).view(*tokens.shape, -1)
-        trace = recurrences.run(gates, recurrent, hidden, cell)
-        ctx.save_for_backward(recurrent, tokens, *trace)
-        ctx.run_back, ctx.vocab_size = recurrences.run_back, W_x.shape[0]
+        trace = loops.run(gates, recurrent, hidden, cell)
+        ctx.save_for_backward(recurrent, *trace)
+        ctx.loops = loops
         return trace.hidden[1:], trace.cells[-1]
 
     @staticmethod
@@ -92,19 +91,17 @@ class BackpropagationThroughTime(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the parameters' names
         ctx: Any, d_outputs: Tensor, d_cell: Tensor
     ) -> tuple[Tensor | None, ...]:
-        """Gradients of H_1 ... H_T and of C_T to those of W_x, W_h, b, H_0 and C_0."""
-        recurrent, tokens, *saved = ctx.saved_tensors
+        """Gradients of H_1 ... H_T and of C_T to those of A', W_h, H_0 and C_0."""
+        recurrent, *saved = ctx.saved_tensors
         trace = Trace(*saved)
-        d_gates, d_hidden, d_cell = ctx.run_back(trace, recurrent, d_outputs, d_cell)
-        d_gates = d_gates.flatten(0, 1)
+        d_gates, d_hidden, d_cell = ctx.loops.run_back(trace, recurrent, d_outputs, d_cell)
         previous = trace.hidden[:-1].flatten(0, 1)
-        d_W_h = (previous.to(recurrent.dtype).T @ d_gates.to(recurrent.dtype)).to(d_gates.dtype)
-        d_W_x = d_gates.new_zeros(ctx.vocab_size, d_gates.shape[1]).index_add_(0, tokens.reshape(-1), d_gates)
-        return None, d_W_x, d_W_h, d_W_x.sum(0), None, d_hidden, d_cell
+        d_W_h = previous.to(recurrent.dtype).T @ d_gates.flatten(0, 1).to(recurrent.dtype)
+        return None, d_gates, d_W_h.to(d_gates.dtype), d_hidden, d_cell
 
 
 def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
-    """The forward recurrence; `gates` holds W_x[x_t] + b and is overwritten."""
+    """The forward loop; `gates` holds A' and is overwritten."""
     trace = new_trace(gates, initial_hidden, initial_cell)
     # Views are made before the loop, all at once: inside it, each would cost as much as the arithmetic.
     A, C, tanh_C, H = (buffer.unbind() for buffer in trace)
@@ -121,7 +118,7 @@ def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: 
 
 
 def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The backward recurrence: dA_1 ... dA_T, dH_0 and dC_0."""
+    """The backward loop: dA_1 ... dA_T, dH_0 and dC_0."""
     C_tilde, _, F, _ = trace.gates.chunk(4, dim=-1)
     d_gates, hidden_to_cell = _derivatives(trace)
     d_hidden = torch.cat([torch.zeros_like(d_outputs[:1]), d_outputs])
@@ -166,34 +163,46 @@ def _product_dtype(weight: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
-class LSTMFused(nn.Module):
-    """`LSTMScratch`'s function with its twelve weights in three tensors, several times fewer operations.
+PYTORCH = Loops(run, run_back)
 
-    W_x (vocab_size, 4 hidden), W_h (hidden, 4 hidden) and b (4 hidden,) hold the textbook's W_x., W_h. and
+
+class FusedLayer(Layer):
+    """`BookLayer`'s function with its twelve weights in three tensors, several times fewer operations.
+
+    W_x (input_size, 4 hidden), W_h (hidden, 4 hidden) and b (4 hidden,) hold the textbook's W_x., W_h. and
     b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
+
+    Args:
+        loops: what runs over time, in PyTorch or in C++ (`lstm_native`).
     """
 
-    recurrences = Recurrences(run, run_back)
-
-    def __init__(self, vocab_size: int, hidden: int) -> None:
-        super().__init__()
-        self.W_x = nn.Parameter(torch.zeros(vocab_size, 4 * hidden))
+    def __init__(self, input_size: int, hidden: int, loops: Loops = PYTORCH) -> None:
+        super().__init__(input_size, hidden)
+        self.loops = loops
+        self.W_x = nn.Parameter(torch.zeros(input_size, 4 * hidden))
         self.W_h = nn.Parameter(torch.zeros(hidden, 4 * hidden))
         self.b = nn.Parameter(torch.zeros(4 * hidden))
 
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """The state before the first token: zeros, (batch_size, hidden) each."""
-        return zero_state(batch_size, self.W_h)
+    def textbook(self) -> Textbook:
+        """The three tensors cut into twelve."""
+        blocks = [weight.detach().chunk(4, dim=-1) for weight in (self.W_x, self.W_h, self.b)]
+        return {
+            f"{part}{gate}": block.clone()
+            for gate, *of_gate in zip(_GATES, *blocks, strict=True)
+            for part, block in zip(_PARTS, of_gate, strict=True)
+        }
 
-    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Run over a window of tokens.
+    @torch.no_grad()
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Twelve tensors side by side in three. Raises KeyError, RuntimeError."""
+        for part, parameter in zip(_PARTS, (self.W_x, self.W_h, self.b), strict=True):
+            parameter.copy_(torch.cat([weights[f"{part}{gate}"] for gate in _GATES], dim=-1))
 
-        Args:
-            tokens: token ids, int64, (num_steps, batch_size).
-            state: the state before the window.
-
-        Returns:
-            The hidden state after each step, (num_steps, batch_size, hidden), and the state after the last.
-        """
-        outputs, cell = BackpropagationThroughTime.apply(self.recurrences, self.W_x, self.W_h, self.b, tokens, *state)
-        return outputs, LSTMState(outputs[-1], cell)
+    def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run over a window; see `Layer.forward`."""
+        if inputs.ndim == 2:
+            gates = (self.W_x + self.b).index_select(0, inputs.reshape(-1)).view(*inputs.shape, -1)
+        else:
+            gates = (inputs @ self.W_x + self.b).to(self.W_h.dtype)
+        outputs, cell = Recurrence.apply(self.loops, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
+        return outputs, outputs[-1], cell

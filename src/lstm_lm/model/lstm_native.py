@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lstm_lm.atomic import write_bytes
 from lstm_lm.model import lstm_fused
-from lstm_lm.model.lstm_fused import LSTMFused, Recurrences, Trace, new_trace
+from lstm_lm.model.lstm_fused import Loops, Trace, new_trace
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 CACHE = SOURCE.parent / "__pycache__"
@@ -31,7 +31,7 @@ _NAMES = {torch.float32: "float", torch.float64: "double"}
 
 
 def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
-    """The forward recurrence; `gates` holds W_x[x_t] + b and is overwritten."""
+    """The forward loop; `gates` holds A' and is overwritten."""
     if not _is_for_us(gates, recurrent):
         return lstm_fused.run(gates, recurrent, initial_hidden, initial_cell)
     trace = new_trace(gates, initial_hidden, initial_cell)
@@ -40,7 +40,7 @@ def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: 
 
 
 def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The backward recurrence: dA_1 ... dA_T, dH_0 and dC_0."""
+    """The backward loop: dA_1 ... dA_T, dH_0 and dC_0."""
     if not _is_for_us(trace.gates, recurrent):
         return lstm_fused.run_back(trace, recurrent, d_outputs, d_cell)
     d_gates, d_cell = torch.empty_like(trace.gates), d_cell.clone(memory_format=torch.contiguous_format)
@@ -50,17 +50,15 @@ def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor)
     return d_gates, d_hidden[0], d_cell
 
 
-class LSTMNative(LSTMFused):
-    """`LSTMFused` to the last weight; on a CPU its loops over time run in C++, each thread on its own rows.
+NATIVE = Loops(run, run_back)
+"""The loops of `lstm_fused` in C++, each thread on its own rows.
 
-    Where there is no compiler, on another device and under autocast it computes what `LSTMFused` computes.
-    """
-
-    recurrences = Recurrences(run, run_back)
+Where there is no compiler, on another device and under autocast they are the loops in PyTorch.
+"""
 
 
 def loops(device: torch.device, precision: str) -> str:
-    """What the loops of `LSTMNative` run in: "C++", with its compiler, or "PyTorch"."""
+    """What the loops of `NATIVE` run in: "C++", with its compiler, or "PyTorch"."""
     compiled = library() if device.type == "cpu" and precision != "bf16" else None
     return "PyTorch" if compiled is None else f"C++ ({compiled.compiler().decode()})"
 

@@ -1,32 +1,17 @@
 """The long short-term memory, from scratch: its equations, one line of code each, in the textbook's order."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-
-class LSTMState(NamedTuple):
-    """What an LSTM carries from one time step to the next.
-
-    `hidden` is H, the only part that the output layer sees; `cell` is C, the memory. Both have shape
-    (batch_size, hidden).
-    """
-
-    hidden: Tensor
-    cell: Tensor
+from lstm_lm.model.layer import Layer, Textbook
 
 
-def zero_state(batch_size: int, like: Tensor) -> LSTMState:
-    """The all-zero state of shape (batch_size, hidden), `hidden` being the first dimension of `like`'s W_h."""
-    zeros = like.new_zeros(batch_size, like.shape[0])
-    return LSTMState(zeros, zeros)
-
-
-class LSTMScratch(nn.Module):
+class BookLayer(Layer):
     r"""A long short-term memory whose forward pass can be read beside the equations.
 
-    With X_t the one-hot input (batch_size, vocab_size), H and C the hidden and the cell state
+    With X_t the input vector (batch_size, input_size), H and C the hidden and the cell state
     (batch_size, hidden), sigma the logistic function and * the element-wise product:
 
         I_t  = sigma(X_t W_xi + H_{t-1} W_hi + b_i)      input gate
@@ -37,7 +22,7 @@ class LSTMScratch(nn.Module):
         H_t  = O_t * tanh(C_t)                           hidden state
 
     (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers, Schmidhuber and Cummins, 2000; the
-    notation is that of Dive into Deep Learning.) Each W_x. is (vocab_size, hidden), each W_h. is
+    notation is that of Dive into Deep Learning.) Each W_x. is (input_size, hidden), each W_h. is
     (hidden, hidden), each b_. is (hidden,). torch.nn.LSTM keeps the same numbers transposed and stacked:
 
         textbook            our name           rows of weight_ih_l0, weight_hh_l0, bias_*_l0
@@ -49,12 +34,12 @@ class LSTMScratch(nn.Module):
     Every gradient comes from autograd, which makes this class the oracle for the faster ones.
     """
 
-    def __init__(self, vocab_size: int, hidden: int) -> None:
-        super().__init__()
+    def __init__(self, input_size: int, hidden: int) -> None:
+        super().__init__(input_size, hidden)
 
         def gate() -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
             return (
-                nn.Parameter(torch.zeros(vocab_size, hidden)),
+                nn.Parameter(torch.zeros(input_size, hidden)),
                 nn.Parameter(torch.zeros(hidden, hidden)),
                 nn.Parameter(torch.zeros(hidden)),
             )
@@ -64,22 +49,19 @@ class LSTMScratch(nn.Module):
         self.W_xo, self.W_ho, self.b_o = gate()
         self.W_xc, self.W_hc, self.b_c = gate()
 
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """The state before the first token: zeros, (batch_size, hidden) each."""
-        return zero_state(batch_size, self.W_hi)
+    def textbook(self) -> Textbook:
+        """The weights as they are."""
+        return self.state_dict()
 
-    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Run over a window of tokens.
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights as they are. Raises RuntimeError where names or shapes are others."""
+        self.load_state_dict(weights)
 
-        Args:
-            tokens: token ids, int64, (num_steps, batch_size).
-            state: the state before the window.
-
-        Returns:
-            The hidden state after each step, (num_steps, batch_size, hidden), and the state after the last.
-        """
-        inputs = nn.functional.one_hot(tokens, self.W_xi.shape[0]).to(self.W_xi.dtype)
-        H, C = state
+    def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run over a window; see `Layer.forward`."""
+        if inputs.ndim == 2:
+            inputs = nn.functional.one_hot(inputs, self.input_size).to(self.W_xi.dtype)
+        H, C = hidden, cell
         outputs = []
         for X in inputs:
             I = torch.sigmoid(X @ self.W_xi + H @ self.W_hi + self.b_i)
@@ -89,16 +71,24 @@ class LSTMScratch(nn.Module):
             C = F * C + I * C_tilde
             H = O * torch.tanh(C)
             outputs.append(H)
-        return torch.stack(outputs), LSTMState(H, C)
+        return torch.stack(outputs), H, C
 
 
-class OutputScratch(nn.Module):
+class BookOutput(nn.Module):
     """The output layer, Y = H W_hq + b_q: logits over the vocabulary from hidden states."""
 
     def __init__(self, hidden: int, vocab_size: int) -> None:
         super().__init__()
         self.W_hq = nn.Parameter(torch.zeros(hidden, vocab_size))
         self.b_q = nn.Parameter(torch.zeros(vocab_size))
+
+    def textbook(self) -> Textbook:
+        """The weights as they are: W_hq (hidden, vocab_size), b_q (vocab_size,)."""
+        return self.state_dict()
+
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over W_hq and b_q. Raises KeyError, RuntimeError."""
+        self.load_state_dict({name: weights[name] for name in ("W_hq", "b_q")})
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""

@@ -1,9 +1,10 @@
-"""Scores of a model on a stream of tokens: summed nats over counted tokens, divided once."""
+"""How well a model predicts a stream: the surprisal of each token, and scores, which are sums of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,25 +35,42 @@ class Score(NamedTuple):
         return self.nats / self.tokens / math.log(2)
 
 
-@torch.no_grad()
-def score(model: LanguageModel, stream: Tensor) -> Score:
-    """Score every token of `stream` but its first, which nothing precedes, the state carried from end to end.
+def surprisal(model: LanguageModel, stream: np.ndarray) -> Tensor:
+    """How unexpected each token is, -ln p(token | all before it), in nats.
 
     Args:
-        stream: token ids, int64, (tokens,), on the model's device.
+        stream: token ids, (tokens,), of any integer type.
+
+    Returns:
+        Nats of all tokens but the first, which nothing precedes, float32, (tokens - 1,), on the CPU.
     """
-    state = model.initial_state(1)
-    nats = []
-    for window in whole_stream(stream, CHUNK):
-        logits, state = model(window.inputs, state)
-        nats.append(nn.functional.cross_entropy(logits[:, 0].float(), window.targets[:, 0], reduction="sum"))
-    return Score(float(torch.stack(nats).cpu().double().sum()), len(stream) - 1)
+    return torch.cat(list(_surprisals(model, stream)))
 
 
-def scores(model: LanguageModel, streams: Mapping[str, Tensor]) -> dict[str, dict[str, float]]:
+def score(model: LanguageModel, stream: np.ndarray) -> Score:
+    """The sum of the surprisals of a stream, token ids (tokens,), the state carried from end to end."""
+    return Score(sum(float(nats.double().sum()) for nats in _surprisals(model, stream)), len(stream) - 1)
+
+
+def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Perplexity and bits per token of `model` on each of the named streams."""
     results = {name: score(model, stream) for name, stream in streams.items()}
     return {
         name: {"perplexity": result.perplexity, "bits_per_token": result.bits_per_token}
         for name, result in results.items()
     }
+
+
+@torch.no_grad()
+def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
+    """Surprisal of a stream, CHUNK tokens at a time, float32, on the CPU."""
+    device = next(model.parameters()).device
+    state, was_training = model.initial_state(1), model.training
+    model.eval()
+    try:
+        for window in whole_stream(stream, CHUNK):
+            inputs, targets = window.inputs.to(device), window.targets.to(device)
+            logits, state = model(inputs, state)
+            yield nn.functional.cross_entropy(logits[:, 0].float(), targets[:, 0], reduction="none").cpu()
+    finally:
+        model.train(was_training)

@@ -1,5 +1,8 @@
 """Windows of a token stream for truncated back-propagation through time.
 
+An epoch is a `Partition`: where in the stream each row of each window starts. Windows are gathered from the stream
+one at a time, so the stream may be a memory map of any size.
+
 Random numbers are drawn from Python's `random.Random` in the textbook's order, one generator for all epochs, so
 that `random.seed(n)` before the textbook's own loop gives the windows that `random.Random(n)` gives here.
 """
@@ -14,16 +17,21 @@ import torch
 from torch import Tensor
 
 
-def load_tokens(path: Path) -> Tensor:
-    """A stream of token ids that the tokenize stage wrote, int64, (tokens,), on the CPU. Raises OSError, ValueError."""
+def load_tokens(path: Path) -> np.ndarray:
+    """A stream of token ids that the tokenize stage wrote, (tokens,), mapped into memory, not read.
+
+    Raises:
+        ValueError: the file holds something else.
+        OSError: the file cannot be read.
+    """
     try:
-        return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.int64))
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} is damaged; run the tokenize stage again") from error
 
 
 class Window(NamedTuple):
-    """Inputs and their successors, token ids int64, (num_steps, batch_size) each, views where possible.
+    """Inputs and their successors, token ids int64, (num_steps, batch_size) each.
 
     `continues` is true where the state after the window before is the state before this one.
     """
@@ -31,6 +39,23 @@ class Window(NamedTuple):
     inputs: Tensor
     targets: Tensor
     continues: bool
+
+
+class Partition(NamedTuple):
+    """An epoch of windows.
+
+    `starts` holds the position in the stream at which each row of each window starts, int64, (windows,
+    batch_size). `continues` tells whether each window but the first continues the one before it.
+    """
+
+    starts: np.ndarray
+    continues: bool
+
+    def window(self, stream: np.ndarray, number: int, num_steps: int) -> Window:
+        """Gather a window from the stream, token ids (tokens,), on the CPU."""
+        steps = np.arange(num_steps + 1)[:, None]
+        tokens = torch.from_numpy(stream[self.starts[number] + steps].astype(np.int64))
+        return Window(tokens[:-1], tokens[1:], self.continues and number > 0)
 
 
 def windows_per_epoch(tokens: int, batch_size: int, num_steps: int) -> int:
@@ -42,54 +67,44 @@ def check_long_enough(tokens: int, batch_size: int, num_steps: int) -> None:
     """Raise ValueError unless every epoch has at least one full window of every row."""
     if windows_per_epoch(tokens, batch_size, num_steps) < 1:
         raise ValueError(
-            f"the train window has {tokens:,} tokens; train.batch_size {batch_size} and train.num_steps {num_steps} "
+            f"the train split has {tokens:,} tokens; train.batch_size {batch_size} and train.num_steps {num_steps} "
             f"need at least {batch_size * num_steps + num_steps + 1:,}: lower them or raise tokenize.train_tokens"
         )
 
 
-def sequential_windows(stream: Tensor, batch_size: int, num_steps: int, generator: random.Random) -> list[Window]:
+def sequential_partition(tokens: int, batch_size: int, num_steps: int, generator: random.Random) -> Partition:
     """The sequential partition: each row of a window continues the same row of the window before.
 
     A random offset in 0..num_steps is skipped, the rest cut to a multiple of `batch_size` and laid out in
     `batch_size` rows; what does not fill a last window is dropped (Dive into Deep Learning, section 8.3).
-
-    Args:
-        stream: token ids, int64, (tokens,).
     """
     offset = generator.randint(0, num_steps)
-    length = (len(stream) - offset - 1) // batch_size
-    inputs = stream[offset : offset + batch_size * length].view(batch_size, length).T
-    targets = stream[offset + 1 : offset + 1 + batch_size * length].view(batch_size, length).T
-    starts = range(0, length // num_steps * num_steps, num_steps)
-    return [Window(inputs[s : s + num_steps], targets[s : s + num_steps], continues=s > 0) for s in starts]
+    length = (tokens - offset - 1) // batch_size
+    rows = offset + length * np.arange(batch_size)
+    columns = num_steps * np.arange(length // num_steps)
+    return Partition(columns[:, None] + rows, continues=True)
 
 
-def random_windows(stream: Tensor, batch_size: int, num_steps: int, generator: random.Random) -> list[Window]:
+def random_partition(tokens: int, batch_size: int, num_steps: int, generator: random.Random) -> Partition:
     """The random partition: subsequences in random order, each from the zero state.
 
     A random offset in 0..num_steps-1 is skipped, the rest cut into subsequences of `num_steps`, shuffled and
     grouped by `batch_size`; an incomplete last group is dropped (Dive into Deep Learning, section 8.3).
-
-    Args:
-        stream: token ids, int64, (tokens,).
     """
     offset = generator.randint(0, num_steps - 1)
-    count = (len(stream) - offset - 1) // num_steps
+    count = (tokens - offset - 1) // num_steps
     order = list(range(count))
     generator.shuffle(order)
-    chosen = torch.tensor(order[: count // batch_size * batch_size], device=stream.device)
-    inputs = stream[offset : offset + count * num_steps].view(count, num_steps)[chosen]
-    targets = stream[offset + 1 : offset + 1 + count * num_steps].view(count, num_steps)[chosen]
-    pairs = zip(inputs.split(batch_size), targets.split(batch_size), strict=True)
-    return [Window(rows.T, successors.T, continues=False) for rows, successors in pairs]
+    chosen = np.array(order[: count // batch_size * batch_size]).reshape(-1, batch_size)
+    return Partition(offset + num_steps * chosen, continues=False)
 
 
-PARTITIONS = {"sequential": sequential_windows, "random": random_windows}
+PARTITIONS = {"sequential": sequential_partition, "random": random_partition}
 """`train.sampling` -> the function that cuts an epoch's windows."""
 
 
-def whole_stream(stream: Tensor, num_steps: int) -> Iterator[Window]:
+def whole_stream(stream: np.ndarray, num_steps: int) -> Iterator[Window]:
     """The whole stream as one row, (num_steps, 1) at a time, no token dropped; the last window is shorter."""
     for start in range(0, len(stream) - 1, num_steps):
-        end = min(start + num_steps, len(stream) - 1)
-        yield Window(stream[start:end, None], stream[start + 1 : end + 1, None], continues=start > 0)
+        tokens = torch.from_numpy(stream[start : start + num_steps + 1].astype(np.int64))[:, None]
+        yield Window(tokens[:-1], tokens[1:], continues=start > 0)

@@ -1,11 +1,13 @@
 """Checkpoints: all that the next step needs, in one file that is whole, ours and of this version, or ignored."""
 
+import functools
 import hashlib
 import json
+import operator
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from torch import Tensor
 
 from lstm_lm.atomic import write_bytes
 
-FORMAT = 1
+Tree = dict[str, Any]
+"""A training's state: nested dictionaries with tensors and JSON values as leaves."""
+
+FORMAT = 2
 KEEP_SECONDS = 7 * 24 * 3600
 FOREIGN = "it belongs to another training (other data, parameters, environment or code)"
 
@@ -50,16 +55,21 @@ class Checkpoint:
         """Whether the cadence has passed since the last save."""
         return time.monotonic() - self._saved_at >= self.cadence
 
-    def save(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Save tensors and JSON-able facts atomically, with a digest over both. Raises OSError."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        text = json.dumps(facts, allow_nan=False)
-        header = {"key": self.key, "facts": text, "sha256": _content_digest(tensors, text)}
+    def save(self, state: Tree) -> None:
+        """Save a state atomically, with a digest over all of it.
+
+        Raises:
+            ValueError: a number outside the tensors is not finite.
+            OSError: the file cannot be written.
+        """
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state)}
+        rest = json.dumps(state, allow_nan=False, default=lambda _tensor: None)
+        header = {"key": self.key, "rest": rest, "sha256": _content_digest(tensors, rest)}
         write_bytes(self.path, save(tensors, metadata=header))
         self._saved_at = time.monotonic()
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """What `save` saved, on the CPU; None where there is nothing, or nothing that can be trusted.
+    def load(self) -> Tree | None:
+        """What `save` saved, its tensors on the CPU; None where there is nothing, or nothing that can be trusted.
 
         A file that is damaged or belongs to another training or version is ignored with a message on stderr.
         """
@@ -75,9 +85,13 @@ class Checkpoint:
             return self._ignore(f"it cannot be read ({error})")
         if header.get("key") != self.key:
             return self._ignore(FOREIGN)
-        if "facts" not in header or header.get("sha256") != _content_digest(tensors, header["facts"]):
+        if "rest" not in header or header.get("sha256") != _content_digest(tensors, header["rest"]):
             return self._ignore("it is damaged")
-        return tensors, json.loads(header["facts"])
+        state = json.loads(header["rest"])
+        for name, tensor in tensors.items():
+            *path, leaf = name.split("/")
+            functools.reduce(operator.getitem, path, state)[leaf] = tensor
+        return state
 
     def clear(self) -> None:
         """Remove this checkpoint, and those of other trainings that nobody came back to in a week."""
@@ -90,8 +104,17 @@ class Checkpoint:
         print(f"checkpoint {path or self.path} ignored: {reason}; training starts anew", file=sys.stderr)
 
 
+def _tensors(state: Tree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a state under the paths that lead to them."""
+    for key, value in state.items():
+        if isinstance(value, Tensor):
+            yield prefix + key, value
+        elif isinstance(value, dict):
+            yield from _tensors(value, f"{prefix}{key}/")
+
+
 def _content_digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    """A digest over names, types, shapes and bytes of the tensors and over the facts' text."""
+    """A digest over names, types, shapes and bytes of the tensors and over all that is text."""
     parts = [text.encode()]
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -5,17 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save
-from torch import Tensor
 
 from lstm_lm import device as devices
-from lstm_lm.atomic import write_bytes, write_json, write_text
-from lstm_lm.model.language_model import LanguageModel, build, computed_by, weights_of
+from lstm_lm.atomic import write_json, write_text
+from lstm_lm.model.language_model import LanguageModel, build, computed_by, save_model
 from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.checkpoint import Checkpoint, digest
-from lstm_lm.training.loop import History, Training
+from lstm_lm.training.loop import Epoch, Training
 
 WARM_UP = 5
 """First epochs that the throughput leaves out, unless there are no others."""
@@ -36,7 +34,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     devices.configure(device, params.train.precision)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     check_memory(params, len(vocabulary), device)
-    streams = {name: load_tokens(root / f"data/tokens/{name}.npy").to(device) for name in ("train", "valid")}
+    streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")}
     kernel = computed_by(kind, params.model, device, params.train.precision)
     environment = devices.environment(device, kernel, params.train.precision)
     model = build(kind, len(vocabulary), params.model, params.seed).to(device)
@@ -44,16 +42,16 @@ def train(kind: str, params: Params, root: Path) -> None:
         root / ".checkpoints", kind, training_key(kind, params, environment, streams), params.train.checkpoint_seconds
     )
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {environment['device_name']}")
-    history = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
-    write_results(kind, params, root, model, history, environment)
+    epochs = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
+    write_results(kind, params, root, model, epochs, environment)
     checkpoint.clear()
 
 
-def training_key(kind: str, params: Params, environment: dict[str, object], streams: dict[str, Tensor]) -> str:
+def training_key(kind: str, params: Params, environment: dict[str, object], streams: dict[str, np.ndarray]) -> str:
     """A digest of everything that the bytes of a training depend on: data, parameters, environment, this code."""
     train = params.train.model_copy(update={"checkpoint_seconds": 0})
     settings = f"{params.seed} {params.model!r} {train!r} {environment!r}"
-    tokens = [stream.cpu().numpy().tobytes() for stream in streams.values()]
+    tokens = [stream.tobytes() for stream in streams.values()]
     package = Path(__file__).parents[1]
     code = [source.read_bytes() for source in sorted(package.rglob("*.[cp][py]*")) if source.suffix in (".py", ".cpp")]
     return digest(kind.encode(), settings.encode(), *tokens, *code)
@@ -78,29 +76,27 @@ def check_memory(params: Params, vocab_size: int, device: torch.device) -> None:
 
 
 def write_results(
-    kind: str, params: Params, root: Path, model: LanguageModel, history: History, environment: dict[str, object]
+    kind: str, params: Params, root: Path, model: LanguageModel, epochs: list[Epoch], environment: dict[str, object]
 ) -> None:
     """Write weights, metrics and curves; what can differ from run to run goes to files of its own."""
-    device = next(model.parameters()).device
-    write_bytes(root / f"data/models/{kind}.safetensors", save(weights_of(model)))
-    epochs = pd.RangeIndex(1, len(history.perplexity) + 1, name="epoch")
-    curve = pd.DataFrame({"train_perplexity": history.perplexity, "valid_perplexity": history.valid}, index=epochs)
-    held_out = curve.pop("valid_perplexity").dropna()  # a file of its own: DVC would draw the gaps as zeros
-    speed = np.divide(history.tokens, history.seconds)
-    timing = pd.DataFrame({"seconds": np.cumsum(history.seconds), "tokens_per_second": speed}, index=epochs)
-    write_text(root / f"plots/curve_{kind}.tsv", curve.to_csv(sep="\t", lineterminator="\n"))
-    write_text(root / f"plots/held_out_{kind}.tsv", held_out.to_csv(sep="\t", lineterminator="\n"))
-    write_text(root / f"plots/timing_{kind}.tsv", timing.to_csv(sep="\t", lineterminator="\n", float_format="%.6g"))
+    save_model(model, root / f"data/models/{kind}.safetensors")
+    table = pd.DataFrame(epochs, index=pd.RangeIndex(1, len(epochs) + 1, name="epoch"))
+    table["tokens_per_second"] = table["tokens"] / table["seconds"]
+    table["seconds"] = table["seconds"].cumsum()
+    _write_curve(table, ["train_perplexity"], root / f"plots/curve_{kind}.tsv")
+    _write_curve(table, ["valid_perplexity"], root / f"plots/held_out_{kind}.tsv")
+    _write_curve(table, ["seconds", "tokens_per_second"], root / f"plots/timing_{kind}.tsv", float_format="%.6g")
     write_json(
         root / f"metrics/train_{kind}.json",
         {
             "corpus": params.corpus.name,
-            "perplexity": history.perplexity[-1],
-            "valid_perplexity": history.valid[-1],
+            "perplexity": epochs[-1].train_perplexity,
+            "valid_perplexity": epochs[-1].valid_perplexity,
             "epochs": len(epochs),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
         },
     )
+    speed = table["tokens_per_second"]
     q1, median, q3 = np.percentile(speed[WARM_UP:] if len(speed) > WARM_UP else speed, [25, 50, 75])
     write_json(
         root / f"metrics/throughput_{kind}.json",
@@ -110,8 +106,14 @@ def write_results(
             "tokens_per_second": round(float(median)),
             "tokens_per_second_q1": round(float(q1)),
             "tokens_per_second_q3": round(float(q3)),
-            "seconds": round(history.wall, 2),
-            "peak_memory_mib": round(devices.peak_memory(device) / 2**20),
+            "seconds": round(epochs[-1].wall, 2),
+            "peak_memory_mib": round(devices.peak_memory(next(model.parameters()).device) / 2**20),
         },
     )
     write_json(root / f"metrics/environment_{kind}.json", environment)
+
+
+def _write_curve(table: pd.DataFrame, columns: list[str], path: Path, float_format: str | None = None) -> None:
+    """Write columns by epoch, without the epochs that have no value: DVC would draw them as zero."""
+    rows = table.dropna(subset=columns)
+    write_text(path, rows.to_csv(sep="\t", columns=columns, lineterminator="\n", float_format=float_format))

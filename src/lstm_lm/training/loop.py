@@ -3,8 +3,9 @@
 import math
 import random
 import time
-from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,49 +20,48 @@ from lstm_lm.training.progress import Progress
 from lstm_lm.training.step import make_step
 
 VALID_EVERY = 10
-"""Epochs from one held-out score to the next; the last epoch is always scored."""
+"""Epochs from one validation score to the next; the last epoch is always scored."""
 
 
 class Diverged(ValueError):
     """The loss or its gradient is no longer finite, or exp of the loss is not."""
 
 
-@dataclass
-class History:
-    """What a training reports, one entry per finished epoch; `seconds` and `wall` differ from run to run.
+class Epoch(NamedTuple):
+    """What a training reports of one epoch; `seconds` and `wall` differ from run to run.
 
-    `perplexity` is exp(nats / tokens) over the epoch's own windows, while they trained the model, as the
-    textbook has it; `valid` is the held-out perplexity after the epoch, None where it was not scored;
-    `tokens` counts trained tokens; `seconds` is the training alone, `wall` everything since the start.
+    `train_perplexity` is exp(nats / tokens) over the epoch's own windows, while they trained the model, as the
+    textbook has it; `valid_perplexity` is that of the validation split after the epoch, None where it was not scored;
+    `tokens` counts trained tokens; `seconds` is the training alone, `wall` all the time since the training began.
     """
 
-    perplexity: list[float] = field(default_factory=list)
-    valid: list[float | None] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    wall: float = 0.0
+    train_perplexity: float
+    valid_perplexity: float | None
+    tokens: int
+    seconds: float
+    wall: float
 
 
 class Training:
     """A model on its way through `settings.epochs` epochs.
 
     Args:
-        model: trained in place, on the device of the streams.
-        train: token ids to train on, int64, (tokens,).
-        valid: token ids to score every `VALID_EVERY` epochs, int64, (tokens,).
+        model: trained in place, on its device.
+        train: token ids to train on, (tokens,), of any integer type.
+        valid: token ids to score every `VALID_EVERY` epochs, (tokens,).
         settings: the `train` block of params.yaml.
         seed: of the order of the data.
         checkpoint: where the state is kept; None keeps none.
 
     Raises:
-        ValueError: the train window is shorter than one batch of windows.
+        ValueError: the train split is shorter than one batch of windows.
     """
 
     def __init__(
         self,
         model: LanguageModel,
-        train: Tensor,
-        valid: Tensor,
+        train: np.ndarray,
+        valid: np.ndarray,
         settings: Train,
         seed: int,
         checkpoint: Checkpoint | None = None,
@@ -72,19 +72,16 @@ class Training:
         self.generator = random.Random(seed)
         self.order = self.generator.getstate()  # before the current epoch's windows were cut
         self.step = make_step(model, settings)
-        self.history = History()
+        self.epochs: list[Epoch] = []
         self.position = 0  # windows of the current epoch that are done
         self.spent = 0.0  # seconds that they took
+        self.wall = 0.0  # seconds since the training began, without those in which it did not run
+        self.device = self.step.carried.hidden.device
         longest = len(train) // (settings.batch_size * settings.num_steps)
-        self.losses = torch.zeros(longest, device=train.device)
-        self.norms = torch.zeros(longest, device=train.device)
+        self.losses = torch.zeros(longest, device=self.device)
+        self.norms = torch.zeros(longest, device=self.device)
 
-    @property
-    def epoch(self) -> int:
-        """Finished epochs."""
-        return len(self.history.perplexity)
-
-    def run(self) -> History:
+    def run(self) -> list[Epoch]:
         """Train to the end, from the checkpoint if there is one that fits.
 
         Raises:
@@ -92,52 +89,45 @@ class Training:
             Interrupted: SIGTERM or SIGINT came; the state is saved.
         """
         self._restore()
-        with Signals() as signals, Progress(self.settings.epochs, self.epoch) as progress:
-            started = time.monotonic() - self.history.wall
-            while self.epoch < self.settings.epochs:
-                self._run_epoch(signals, started)
-                self.history.wall = time.monotonic() - started
-                self._show(progress)
-        return self.history
+        self.model.train()
+        with Signals() as signals, Progress(self.settings.epochs, len(self.epochs)) as progress:
+            started = time.monotonic() - self.wall
+            while len(self.epochs) < self.settings.epochs:
+                epoch = self._run_epoch(signals, started)
+                self.epochs.append(epoch)
+                progress.show(len(self.epochs), epoch.train_perplexity, epoch.tokens / epoch.seconds, epoch.wall)
+        return self.epochs
 
-    def _show(self, progress: Progress) -> None:
-        history = self.history
-        progress.show(self.epoch, history.perplexity[-1], history.tokens[-1] / history.seconds[-1], history.wall)
-
-    def _run_epoch(self, signals: Signals, started: float) -> None:
-        """Train on what is left of the current epoch and add it to the history."""
+    def _run_epoch(self, signals: Signals, started: float) -> Epoch:
+        """Train on what is left of the current epoch."""
         self.order = self.generator.getstate()
         cut = batching.PARTITIONS[self.settings.sampling]
-        windows = cut(self.train, self.settings.batch_size, self.settings.num_steps, self.generator)
+        partition = cut(len(self.train), self.settings.batch_size, self.settings.num_steps, self.generator)
         clock = time.perf_counter() - self.spent
-        while self.position < len(windows):
-            self._train_on(windows[self.position])
+        while self.position < len(partition.starts):
+            self._train_on(partition.window(self.train, self.position, self.settings.num_steps))
             if signals.received or (self.checkpoint and self.checkpoint.due()):
-                self.spent = time.perf_counter() - clock
-                self.history.wall = time.monotonic() - started
+                self.spent, self.wall = time.perf_counter() - clock, time.monotonic() - started
                 self._save()
             if signals.received:
                 raise Interrupted(signals.received)
-        nats = self._checked_losses().sum().item() * windows[0].inputs.numel()
-        self._finish_epoch(nats, len(windows) * windows[0].inputs.numel(), time.perf_counter() - clock)
+        tokens = partition.starts.size * self.settings.num_steps
+        nats = self._checked_losses().sum().item() * (tokens // len(partition.starts))
+        return self._finish_epoch(nats, tokens, time.perf_counter() - clock, started)
 
     def _train_on(self, window: Window) -> None:
         """One step; its loss and gradient norm stay on the device."""
-        loss, norm = self.step(window)
-        self.losses[self.position] = loss
-        self.norms[self.position] = norm
+        window = Window(window.inputs.to(self.device), window.targets.to(self.device), window.continues)
+        self.losses[self.position], self.norms[self.position] = self.step(window)
         self.position += 1
 
-    def _finish_epoch(self, nats: float, tokens: int, seconds: float) -> None:
-        epoch = self.epoch + 1
+    def _finish_epoch(self, nats: float, tokens: int, seconds: float, started: float) -> Epoch:
+        number = len(self.epochs) + 1
         perplexity = self._finite(Score(nats, tokens).perplexity)
-        scored = epoch % VALID_EVERY == 0 or epoch == self.settings.epochs
+        scored = number % VALID_EVERY == 0 or number == self.settings.epochs
         valid = self._finite(score(self.model, self.valid).perplexity) if scored else None
-        self.history.perplexity.append(perplexity)
-        self.history.valid.append(valid)
-        self.history.tokens.append(tokens)
-        self.history.seconds.append(seconds)
-        self.position, self.spent = 0, 0.0
+        self.position, self.spent, self.wall = 0, 0.0, time.monotonic() - started
+        return Epoch(perplexity, valid, tokens, seconds, self.wall)
 
     def _checked_losses(self) -> Tensor:
         """The losses of the epoch so far, on the CPU (this waits for the device). Raises Diverged.
@@ -159,8 +149,9 @@ class Training:
     def _diverged(self, batch: int) -> None:
         norms = self.norms[: batch + 1].tolist()
         raise Diverged(
-            f"the training diverged at epoch {self.epoch + 1}, batch {batch + 1}: loss {self.losses[batch]:.3g}, "
-            f"gradient norm {norms[-1]:.3g} (the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); "
+            f"the training diverged at epoch {len(self.epochs) + 1}, batch {batch + 1}: "
+            f"loss {self.losses[batch]:.3g}, gradient norm {norms[-1]:.3g} "
+            f"(the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); "
             f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
         )
 
@@ -168,30 +159,33 @@ class Training:
         """Save everything that the next step needs, unless the training has diverged (then raise Diverged)."""
         self._checked_losses()
         if self.checkpoint:
-            tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-            tensors |= {f"state.{name}": tensor for name, tensor in self.step.state._asdict().items()}
-            tensors |= {"losses": self.losses, "norms": self.norms}
-            facts = {
-                "order": self.order,
-                "position": self.position,
-                "spent": self.spent,
-                "history": asdict(self.history),
-            }
-            self.checkpoint.save(tensors, facts)
+            self.checkpoint.save(
+                {
+                    "model": self.model.state_dict(),
+                    "carried": self.step.carried._asdict(),
+                    "order": self.order,
+                    "epochs": self.epochs,
+                    "position": self.position,
+                    "losses": self.losses,
+                    "norms": self.norms,
+                    "spent": self.spent,
+                    "wall": self.wall,
+                }
+            )
 
     def _restore(self) -> None:
         """Go back to where the checkpoint was saved."""
         saved = self.checkpoint.load() if self.checkpoint else None
         if saved is None:
             return
-        tensors, facts = saved
-        self.model.load_state_dict({name: tensors[f"model.{name}"] for name in self.model.state_dict()})
-        for name, tensor in self.step.state._asdict().items():
-            tensor.copy_(tensors[f"state.{name}"])
-        self.losses.copy_(tensors["losses"])
-        self.norms.copy_(tensors["norms"])
-        version, internal, gauss = facts["order"]
+        self.model.load_state_dict(saved["model"])
+        for name, tensor in self.step.carried._asdict().items():
+            tensor.copy_(saved["carried"][name])
+        version, internal, gauss = saved["order"]
         self.generator.setstate((version, tuple(internal), gauss))
-        self.position, self.spent = facts["position"], facts["spent"]
-        self.history = History(**facts["history"])
-        print(f"resumed at epoch {self.epoch + 1}, batch {self.position + 1}", flush=True)
+        self.epochs = [Epoch(*row) for row in saved["epochs"]]
+        self.position = saved["position"]
+        self.losses.copy_(saved["losses"])
+        self.norms.copy_(saved["norms"])
+        self.spent, self.wall = saved["spent"], saved["wall"]
+        print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.position + 1}", flush=True)

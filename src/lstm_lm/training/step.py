@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lstm_lm import device as devices
 from lstm_lm.model.language_model import LanguageModel
-from lstm_lm.model.lstm_scratch import LSTMState
+from lstm_lm.model.layer import State
 from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
 
@@ -40,15 +40,18 @@ def descend(parameters: list[nn.Parameter], lr: float) -> None:
 
 
 class Step(Protocol):
-    """Trains on one window and returns its mean loss (nats per token) and gradient norm, scalar tensors."""
+    """Trains on one window and returns its mean loss (nats per token) and gradient norm, scalar tensors.
 
-    state: LSTMState
+    `carried` is the state that goes on to the next window, (layers, batch_size, hidden) each, changed in place.
+    """
+
+    carried: State
 
     def __call__(self, window: Window) -> tuple[Tensor, Tensor]: ...
 
 
 class EagerStep:
-    """The step, operation by operation. `state` holds what is carried to the next window, in place."""
+    """The step, operation by operation."""
 
     def __init__(self, model: LanguageModel, settings: Train) -> None:
         self.model = model
@@ -56,7 +59,7 @@ class EagerStep:
         self.clip = settings.clip
         self.precision = settings.precision
         self.parameters = list(model.parameters())
-        self.state = LSTMState(*(zeros.clone() for zeros in model.initial_state(settings.batch_size)))
+        self.carried = State(*(zeros.clone() for zeros in model.initial_state(settings.batch_size)))
 
     def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
         if not window.continues:
@@ -65,72 +68,75 @@ class EagerStep:
 
     def reset(self) -> None:
         """Back to the zero state."""
-        for tensor in self.state:
+        for tensor in self.carried:
             tensor.zero_()
 
     def train(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The step itself, on token ids of shape (num_steps, batch_size): no value is read on the host."""
         self.model.zero_grad()
         with devices.autocast(inputs.device, self.precision):
-            logits, state = self.model(inputs, self.state)
+            logits, state = self.model(inputs, self.carried)
         loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
         loss.backward()
         norm = clip_gradients(self.parameters, self.clip)
         descend(self.parameters, self.lr)
-        for carried, new in zip(self.state, state, strict=True):
-            carried.copy_(new.detach())
+        for carried, new in zip(self.carried, state.detach(), strict=True):
+            carried.copy_(new)
         return loss.detach(), norm
 
 
 class GraphedStep:
     """An `EagerStep` captured once in a CUDA graph and replayed: one launch instead of hundreds.
 
-    Capturing trains the model a few times on padding; whoever captures puts the weights back.
+    The first windows are trained on as they come, so that cuBLAS, cuDNN and the allocator settle; the next one is
+    captured, which computes nothing, and replayed like all that follow.
     """
 
-    WARM_UP = 3  # steps before the capture, for cuBLAS, cuDNN and the allocator to settle
+    WARM_UP = 3
 
     def __init__(self, step: EagerStep, num_steps: int) -> None:
-        self.step = step
-        self.state = step.state
-        device, batch_size = step.state.hidden.device, step.state.hidden.shape[0]
+        self.step, self.carried = step, step.carried
+        device, batch_size = step.carried.hidden.device, step.carried.hidden.shape[1]
         self.inputs = torch.zeros(num_steps, batch_size, dtype=torch.int64, device=device)
         self.targets = torch.zeros_like(self.inputs)
-        self._warm_up()
-        self.graph = torch.cuda.CUDAGraph()
-        step.model.zero_grad()
-        with torch.cuda.graph(self.graph):
-            self.loss, self.norm = step.train(self.inputs, self.targets)
-        step.reset()
-
-    def _warm_up(self) -> None:
-        """Run a few steps on a side stream, as a capture requires."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(self.WARM_UP):
-                self.step.train(self.inputs, self.targets)
-        torch.cuda.current_stream().wait_stream(side)
+        self.windows = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
         if not window.continues:
             self.step.reset()
         self.inputs.copy_(window.inputs)
         self.targets.copy_(window.targets)
+        self.windows += 1
+        if self.windows == self.WARM_UP + 1:
+            self._capture()
+        if self.graph is None:
+            return self._aside()
         self.graph.replay()
         return self.loss, self.norm
 
+    def _aside(self) -> tuple[Tensor, Tensor]:
+        """The eager step on a side stream, as a later capture requires."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            result = self.step.train(self.inputs, self.targets)
+        torch.cuda.current_stream().wait_stream(side)
+        return result
+
+    def _capture(self) -> None:
+        """Record the step; where that cannot be done, say so and go on without a graph."""
+        graph = torch.cuda.CUDAGraph()
+        self.step.model.zero_grad()
+        try:
+            with torch.cuda.graph(graph):
+                self.loss, self.norm = self.step.train(self.inputs, self.targets)
+            self.graph = graph
+        except RuntimeError as error:
+            print(f"no CUDA graph, training step by step: {str(error).splitlines()[0]}", file=sys.stderr)
+
 
 def make_step(model: LanguageModel, settings: Train) -> Step:
-    """The fastest step that `model`'s device can do; says so where a CUDA graph cannot be captured."""
+    """The fastest step that `model`'s device can do."""
     step = EagerStep(model, settings)
-    if step.state.hidden.device.type != "cuda":
-        return step
-    start = {name: weight.clone() for name, weight in model.state_dict().items()}
-    try:
-        return GraphedStep(step, settings.num_steps)
-    except RuntimeError as error:
-        print(f"no CUDA graph, training step by step: {str(error).splitlines()[0]}", file=sys.stderr)
-        return EagerStep(model, settings)
-    finally:
-        model.load_state_dict(start)  # the warm-up trained on padding
+    return GraphedStep(step, settings.num_steps) if step.carried.hidden.device.type == "cuda" else step

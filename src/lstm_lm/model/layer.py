@@ -1,0 +1,97 @@
+"""One layer of an LSTM: what every implementation of it takes, returns and can be asked for."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Textbook = dict[str, Tensor]
+"""Weights under the textbook's names: W_xi, W_hi, b_i (input gate), then f (forget), o (output), c (candidate)."""
+
+
+class State(NamedTuple):
+    """What an LSTM carries from one time step to the next, for all its layers.
+
+    `hidden` is H, which the layer above and the output layer see; `cell` is C, the memory. Both have shape
+    (layers, batch_size, hidden).
+    """
+
+    hidden: Tensor
+    cell: Tensor
+
+    def detach(self) -> "State":
+        """The same numbers, cut off from what they were computed from."""
+        return State(self.hidden.detach(), self.cell.detach())
+
+
+class Layer(nn.Module):
+    """A layer of LSTM cells, one direction.
+
+    `BookLayer` documents the equations; every layer computes them. The weights begin at zero: the language model
+    sets them (`load_textbook`).
+
+    Args:
+        input_size: numbers in an input vector; with token ids as inputs, the vocabulary's size.
+        hidden: units.
+    """
+
+    def __init__(self, input_size: int, hidden: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden = input_size, hidden
+
+    def textbook(self) -> Textbook:
+        """The weights under the textbook's names: W_x. (input_size, hidden), W_h. (hidden, hidden), b. (hidden,)."""
+        raise NotImplementedError
+
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights that `textbook` returned, from a layer of any kind. Raises KeyError, RuntimeError."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run over a window.
+
+        Args:
+            inputs: vectors, (num_steps, batch_size, input_size), or token ids, int64, (num_steps, batch_size), which
+                stand for one-hot vectors.
+            hidden: H before the window, (batch_size, hidden).
+            cell: C before the window, (batch_size, hidden).
+
+        Returns:
+            H after every step, (num_steps, batch_size, hidden); H and C after the last.
+        """
+        raise NotImplementedError
+
+
+class Stack(nn.Module):
+    """Layers on top of one another: each takes the hidden states of the one below as its inputs."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def textbook(self) -> Textbook:
+        """The weights of all layers; above the first, a layer's number follows its names: W_xi_1."""
+        return {name + suffix: weight for layer, suffix in self._named() for name, weight in layer.textbook().items()}
+
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights under the names of `textbook`; others are ignored. Raises KeyError, RuntimeError."""
+        for layer, suffix in self._named():
+            layer.load_textbook({name: weights[name + suffix] for name in layer.textbook()})
+
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run over a window: `inputs` as for `Layer`, the state of all layers before it.
+
+        Returns:
+            The last layer's hidden state after every step, (num_steps, batch_size, hidden); the state after the last.
+        """
+        hidden, cell = [], []
+        for layer, H, C in zip(self.layers, *state, strict=True):
+            inputs, H, C = layer(inputs, H, C)
+            hidden.append(H)
+            cell.append(C)
+        return inputs, State(torch.stack(hidden), torch.stack(cell))
+
+    def _named(self) -> list[tuple[Layer, str]]:
+        """Each layer and what its names end with."""
+        return [(layer, f"_{index}" if index else "") for index, layer in enumerate(self.layers)]  # pyright: ignore[reportReturnType]
