@@ -38,7 +38,7 @@ def train(kernel: str, params: Params, root: Path, device: torch.device) -> np.n
 def main(params: Params, root: Path) -> None:
     """Train with every kernel and compare with the book's."""
     device = devices.choose(params.device)
-    devices.configure(device, params.train.precision)
+    devices.configure(device, params.train.precision, params.numerics)
     curves = {kernel: train(kernel, params, root, device) for kernel in KERNELS}
     apart = {kernel: np.abs(curves[kernel] / curves["book"] - 1)[:FIRST_EPOCHS].max() for kernel in KERNELS[1:]}
     write_json(

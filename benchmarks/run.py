@@ -130,7 +130,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     for kind in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         device = torch.device(kind)
-        devices.configure(device, "fp32")
+        devices.configure(device, "fp32", "portable")
         report = measure(device, rounds)
         write_json(ROOT / f"metrics/benchmark_{kind}.json", report)
         picture.draw(report, ROOT / f"plots/benchmark_{kind}.png")

@@ -61,7 +61,7 @@ def repro_seconds(kernel: str, root: Path) -> float:
 def main(params: Params, root: Path) -> None:
     """Measure and write."""
     device = devices.choose(params.device)
-    devices.configure(device, params.train.precision)
+    devices.configure(device, params.train.precision, params.numerics)
     stream = load_tokens(root / "data/tokens/train.npy")
     shape = Shape(params.model.hidden, params.train.batch_size, params.train.num_steps)
     steps = {name: make(shape, device) for name, make in LOOPS.items()}

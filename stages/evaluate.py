@@ -15,7 +15,7 @@ from lstm_lm.tokens.text import WINDOWS, Vocabulary
 def main(params: Params, root: Path) -> None:
     """Write perplexity and bits per token, and the generated text as JSON and to read."""
     where = device.choose(params.device)
-    device.configure(where, "fp32")
+    device.configure(where, "fp32", params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in WINDOWS}
     models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}

@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 
-from lstm_lm.model.lstm_native import library
+from lstm_lm.model.compiled import library
 
 PATIENCE_SECONDS = 120
 

@@ -19,6 +19,7 @@ PATIENCE_SECONDS = 60.0
 PARAMS: dict[str, Any] = {
     "seed": 0,
     "device": "cpu",
+    "numerics": "portable",
     "corpus": {"name": "sample"},
     "tokenize": {
         "level": "char",

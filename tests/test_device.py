@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from lstm_lm import device
+from lstm_lm import device, numerics
 from lstm_lm.model.language_model import build
 from lstm_lm.params import Model, Train
 from lstm_lm.tokens.batching import Window
@@ -31,7 +32,7 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
 
 
 def test_what_cannot_be_repeated_is_an_error_from_now_on() -> None:
-    device.configure(CPU, "fp32")
+    device.configure(CPU, "fp32", "portable")
     assert torch.are_deterministic_algorithms_enabled()
     with pytest.raises(RuntimeError, match="deterministic"):
         torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
@@ -39,7 +40,7 @@ def test_what_cannot_be_repeated_is_an_error_from_now_on() -> None:
 
 def test_the_cpu_has_no_tf32() -> None:
     with pytest.raises(ValueError, match=r"^train\.precision is 'tf32', which only a CUDA GPU has; on cpu use"):
-        device.configure(CPU, "tf32")
+        device.configure(CPU, "tf32", "portable")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_the_cpu_has_no_tf32() -> None:
 )
 def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     try:
-        device.configure(CPU, "bf16")
+        device.configure(CPU, "bf16", "portable")
     except ValueError as error:
         assert str(error).startswith("train.precision is 'bf16', which ")  # noqa: PT017
         assert str(error).endswith("use fp32")  # noqa: PT017
@@ -71,14 +72,20 @@ def test_memory_is_the_machine_s_or_the_container_s(tmp_path: Path, monkeypatch:
 
 
 def test_the_environment_names_all_that_the_bytes_depend_on() -> None:
-    device.configure(CPU, "fp32")
+    device.configure(CPU, "fp32", "portable")
     environment = device.environment(CPU, "fused", "fp32")
-    assert environment["torch"] == torch.__version__
-    assert environment["threads"] == torch.get_num_threads()
+    assert (environment["torch"], environment["numpy"]) == (torch.__version__, np.__version__)
     assert environment["deterministic"] is True
     assert (environment["device"], environment["kernel"], environment["precision"]) == ("cpu", "fused", "fp32")
-    assert str(environment["device_name"]).endswith(f"{torch.get_num_threads()} threads")
-    assert environment.keys() >= {"python", "numpy", "platform"}
+
+
+@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+def test_the_processor_and_its_threads_count_only_where_its_own_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.environment(CPU, "fused", "fp32")["instructions"] == "portable x86-64 (AVX2, FMA)"
+    for name in numerics.PINS:
+        with monkeypatch.context() as context:
+            context.delenv(name)
+            assert device.device_name(CPU) in str(device.environment(CPU, "fused", "fp32")["instructions"])
 
 
 @pytest.mark.gpu
@@ -89,6 +96,6 @@ def test_the_gpu_rounds_only_where_asked() -> None:
     exact = numbers.double() @ numbers.double()
     errors = {}
     for precision in ("tf32", "fp32"):
-        device.configure(torch.device("cuda"), precision)
+        device.configure(torch.device("cuda"), precision, "portable")
         errors[precision] = ((numbers @ numbers) - exact).abs().max().item()
     assert errors["fp32"] < errors["tf32"] / 10

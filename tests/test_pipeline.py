@@ -58,7 +58,7 @@ print(json.dumps(imported))
 def test_deps_are_what_the_stage_imports(name: str, imported: dict[str, list[str]]) -> None:
     script = STAGES[name]["cmd"].split()[-1]
     package = ROOT / "src/lstm_lm"
-    parts = {module.split(".")[1] for module in imported[script]}
+    parts = {module.split(".")[1] for module in imported[script]} | {"__init__"}
     used = {f"src/lstm_lm/{part}" if (package / part).is_dir() else f"src/lstm_lm/{part}.py" for part in parts}
     assert {dependency for dependency in STAGES[name]["deps"] if dependency.startswith("src/")} == used
     assert script in STAGES[name]["deps"]

@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from lstm_lm.numerics import choose as choose_code
+from lstm_lm.numerics import is_portable
+
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where Linux tells a container how many bytes it may use."""
 
@@ -30,15 +33,18 @@ def choose(name: str) -> torch.device:
     return torch.device(name)
 
 
-def configure(device: torch.device, precision: str) -> None:
-    """Make results repeatable on `device` and set what float32 products may round to.
+def configure(device: torch.device, precision: str, numerics: str) -> None:
+    """Make results repeatable on `device` and set what float32 products may round to; before anything is computed.
 
-    Deterministic algorithms everywhere; on CUDA also cuBLAS's fixed workspace, and TF32 only where
+    On the CPU the code of every x86-64 processor or, where `numerics` is "native", this one's own. Deterministic
+    algorithms everywhere; on CUDA also cuBLAS's fixed workspace, and TF32 only where
     `precision` is "tf32" (cuDNN's LSTM would use it by default, matrix products would not).
 
     Raises:
         ValueError: `precision` is not to be had on `device`.
     """
+    if device.type == "cpu":
+        choose_code(numerics)
     if precision == "tf32" and device.type != "cuda":
         raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
     if precision == "bf16" and not _has_bf16(device):
@@ -104,19 +110,27 @@ def device_name(device: torch.device) -> str:
 
 
 def environment(device: torch.device, kernel: str, precision: str) -> dict[str, object]:
-    """What the bytes of a training depend on besides code, data and parameters."""
+    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes."""
     return {
-        "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "device": device.type,
-        "device_name": device_name(device),
-        "threads": torch.get_num_threads(),
+        "instructions": _instructions(device),
         "kernel": kernel,
         "precision": precision,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "platform": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _instructions(device: torch.device) -> str:
+    """What the machine code was made for, as far as bytes depend on it."""
+    if device.type == "cuda":
+        driver = torch._C._cuda_getDriverVersion()  # pyright: ignore[reportAttributeAccessIssue]
+        versions = f"CUDA {torch.version.cuda}, driver {driver}, cuDNN {torch.backends.cudnn.version()}"
+        return f"{device_name(device)}, {versions}"
+    if device.type == "cpu" and is_portable():
+        return "portable x86-64 (AVX2, FMA)"
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {device_name(device)}"
 
 
 def _processor() -> str:

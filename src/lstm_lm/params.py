@@ -80,6 +80,7 @@ class Params(_Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     device: Literal["auto", "cpu", "cuda", "mps"]
+    numerics: Literal["portable", "native"]
     corpus: Corpus
     tokenize: Tokenize
     model: Model

@@ -1,88 +1,15 @@
-"""What the loops in C++ have of their own: their build and cache, their fallback, their arithmetic, their threads."""
+"""What the arithmetic in C++ has of its own: its loops, its products, its threads."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 
 from lstm_lm.model import lstm_fused, lstm_native
-from lstm_lm.model.lstm_fused import FusedLayer
-from lstm_lm.model.lstm_native import NATIVE, library, loops
-from lstms import FUSED, SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
+from lstm_lm.model.lstm_fused import Product
+from lstms import SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
-CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Nothing cached, on disk or in the process, before and after; the folder of the cache."""
-    monkeypatch.setattr(lstm_native, "CACHE", tmp_path / "cache")
-    library.cache_clear()
-    yield tmp_path / "cache"
-    library.cache_clear()
-
-
-def compiler_that(tmp_path: Path, script: str) -> str:
-    """A compiler of the name that CXX can be set to: a shell script."""
-    path = tmp_path / "compiler"
-    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    path.chmod(0o755)
-    return str(path)
-
-
-@needs_compiler
-def test_it_is_compiled_once_and_found_again(anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = tmp_path / "log"
-    monkeypatch.setenv("CXX", compiler_that(tmp_path, f'echo called >> "{log}"; exec c++ "$@"'))
-    assert loops(CPU, "fp32").startswith("C++ (")
-    calls = log.read_text(encoding="utf-8")
-    library.cache_clear()
-    assert library() is not None
-    assert log.read_text(encoding="utf-8") == calls
-    assert [path.suffix for path in anew.rglob("*") if path.is_file()] == [".so"]
-
-
-@pytest.mark.usefixtures("anew")
-@pytest.mark.parametrize(
-    ("script", "reason"),
-    [
-        (None, "no C++ compiler '/nowhere/c++'; install one or set CXX"),
-        ("echo 'In file included from here:' >&2; echo 'x.cpp:1: error: no such thing' >&2; exit 1", "error: no such"),
-        ('for last; do :; done; while [ "$1" != -o ]; do shift; done; echo garbage > "$2"', "file too short"),
-    ],
-    ids=["none", "refuses", "garbage"],
-)
-def test_without_a_working_compiler_the_loops_are_pytorch_s_and_it_says_so(
-    script: str | None,
-    reason: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("CXX", "/nowhere/c++" if script is None else compiler_that(tmp_path, script))
-    shape = SHAPES[0]
-    weights, tokens, state = textbook_weights(shape), random_tokens(shape), random_state(shape)
-    assert loops(CPU, "fp32") == "PyTorch"
-    actual, expected = (everything(build(kernel, weights), tokens, state) for kernel in FUSED)
-    assert_same(actual, expected, rtol=0, atol=0)
-    message = capsys.readouterr().err
-    assert message.startswith("no loops in C++, computing with those in PyTorch: ")
-    assert message.count("\n") == 1
-    assert reason in message
-
-
-@pytest.mark.usefixtures("anew")
-@pytest.mark.parametrize(("device", "precision"), [("cuda", "fp32"), ("mps", "fp32"), ("cpu", "bf16")])
-def test_nothing_is_compiled_where_it_is_of_no_use(
-    device: str, precision: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("CXX", "/nowhere/c++")
-    FusedLayer(5, 3, NATIVE)
-    assert loops(torch.device(device), precision) == "PyTorch"
-    assert capsys.readouterr().err == ""
 
 
 @needs_compiler
@@ -92,17 +19,6 @@ def test_with_a_compiler_the_loops_in_pytorch_are_not_used(dtype: torch.dtype, m
     monkeypatch.delattr(lstm_fused, "run_back")
     shape = SHAPES[0]
     everything(build("fused", textbook_weights(shape, dtype)), random_tokens(shape), random_state(shape, dtype))
-
-
-@needs_compiler
-@pytest.mark.usefixtures("anew")
-def test_wider_vectors_compute_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", compiler_that(tmp_path, 'exec c++ -DVECTOR_BYTES=64 "$@"'))
-    assert library() is not None
-    for shape in SHAPES:
-        weights, tokens, state = textbook_weights(shape), random_tokens(shape), random_state(shape)
-        expected = everything(build("library", weights), tokens, state)
-        assert_same(everything(build("fused", weights), tokens, state), expected, rtol=1e-10, atol=1e-12)
 
 
 @needs_compiler
@@ -116,10 +32,29 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
         results.append(everything(lstm, tokens, state))
     torch.set_num_threads(before)
     for result in results[1:]:
-        # The recurrent weights' gradient is one product of torch's, whose sums may depend on its threads.
-        assert all(
-            torch.equal(result[name], results[0][name]) for name in results[0] if not name.startswith("gradient of W_h")
-        )
+        assert_same(result, results[0], rtol=0, atol=0)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (7, 300, 5), (5, 3, 90), (64, 64, 64), (2, 0, 3)], ids=str)
+@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)], ids=str)
+def test_products_are_the_library_s(
+    sizes: tuple[int, int, int], transposed: tuple[bool, bool], dtype: torch.dtype
+) -> None:
+    generator, (rows, depth, columns) = torch.Generator().manual_seed(0), sizes
+    left = torch.randn((depth, rows) if transposed[0] else (rows, depth), generator=generator, dtype=dtype)
+    right = torch.randn((columns, depth) if transposed[1] else (depth, columns), generator=generator, dtype=dtype)
+    left, right = left.T if transposed[0] else left, right.T if transposed[1] else right
+    rtol = {torch.float32: 1e-4, torch.float64: 1e-12}[dtype]
+    torch.testing.assert_close(lstm_native.product(left, right), left @ right, rtol=rtol, atol=rtol)
+
+
+@needs_compiler
+def test_a_product_under_autograd_has_the_library_s_gradients() -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(size, generator=generator, dtype=torch.float64).requires_grad_() for size in ((5, 4), (4, 3))]
+    assert torch.autograd.gradcheck(lambda *matrices: Product.apply(lstm_native.product, *matrices), inputs)
 
 
 @needs_compiler

@@ -83,7 +83,7 @@ def test_two_runs_on_a_gpu_hash_alike(kind: str, kernel: str) -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     gpu = torch.device("cuda")
-    device.configure(gpu, "fp32")
+    device.configure(gpu, "fp32", "portable")
     hashes = set()
     for _ in range(2):
         trained = model(kind, kernel).to(gpu)

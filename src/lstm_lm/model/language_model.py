@@ -11,9 +11,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lstm_lm.atomic import write_bytes
-from lstm_lm.model.layer import Layer, Stack, State, Textbook
+from lstm_lm.model.layer import Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryLSTM, LibraryOutput
-from lstm_lm.model.lstm_fused import FusedLayer
+from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, FusedOutput
 from lstm_lm.model.lstm_native import NATIVE, loops
 from lstm_lm.model.lstm_scratch import BookLayer, BookOutput
 from lstm_lm.params import Model
@@ -59,9 +59,12 @@ class LanguageModel(nn.Module):
         vocab_size, hidden = architecture.vocab_size, architecture.hidden
         if architecture.kernel == "library":
             self.lstm, self.output = LibraryLSTM(vocab_size, hidden), LibraryOutput(hidden, vocab_size)
+        elif architecture.kernel == "book":
+            self.lstm, self.output = Stack([BookLayer(vocab_size, hidden)]), BookOutput(hidden, vocab_size)
         else:
-            self.lstm = Stack([_layer(architecture.kernel, vocab_size, hidden)])
-            self.output = BookOutput(hidden, vocab_size)
+            arithmetic = NATIVE if architecture.kernel == "fused" else PYTORCH
+            self.lstm = Stack([FusedLayer(vocab_size, hidden, arithmetic)])
+            self.output = FusedOutput(hidden, vocab_size, arithmetic)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token: zeros, (layers, batch_size, hidden) each."""
@@ -153,10 +156,3 @@ def load_model(path: Path) -> LanguageModel:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path} does not hold a language model of this version ({reason}): run dvc repro") from error
     return model
-
-
-def _layer(kernel: str, input_size: int, hidden: int) -> Layer:
-    """A layer from scratch."""
-    if kernel == "book":
-        return BookLayer(input_size, hidden)
-    return FusedLayer(input_size, hidden, NATIVE) if kernel == "fused" else FusedLayer(input_size, hidden)

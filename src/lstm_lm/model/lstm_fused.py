@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lstm_lm.model.layer import Layer, Textbook
+from lstm_lm.model.lstm_scratch import BookOutput
 
 _GATES = "cifo"
 _PARTS = ("W_x", "W_h", "b_")
@@ -40,15 +41,16 @@ def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Tr
     return Trace(gates, cells, squashed, hidden)
 
 
-class Loops(NamedTuple):
-    """The two loops over time, which alone depend on how the arithmetic is done; `run` and `run_back` are one pair."""
+class Arithmetic(NamedTuple):
+    """What alone depends on how numbers are computed: the two loops over time, which are one pair, and the product."""
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
     run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    product: Callable[[Tensor, Tensor], Tensor]
 
 
 class Recurrence(torch.autograd.Function):
-    r"""(loops, A', W_h, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
+    r"""(arithmetic, A', W_h, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
 
     A' = X W_x + b, (num_steps, batch_size, 4 hidden), is what reaches the gates from below; it is overwritten.
     Forward, for t = 1 ... T, with * the element-wise product and sigma the logistic function:
@@ -77,13 +79,13 @@ class Recurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, loops: Loops, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, arithmetic: Arithmetic, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """A' (overwritten), W_h, H_0 and C_0 to H_1 ... H_T and C_T."""
         gates, W_h, hidden, cell = inputs
         recurrent = W_h.to(_product_dtype(W_h))
-        trace = loops.run(gates, recurrent, hidden, cell)
+        trace = arithmetic.run(gates, recurrent, hidden, cell)
         ctx.save_for_backward(recurrent, *trace)
-        ctx.loops = loops
+        ctx.arithmetic = arithmetic
         return trace.hidden[1:], trace.cells[-1]
 
     @staticmethod
@@ -94,10 +96,33 @@ class Recurrence(torch.autograd.Function):
         """Gradients of H_1 ... H_T and of C_T to those of A', W_h, H_0 and C_0."""
         recurrent, *saved = ctx.saved_tensors
         trace = Trace(*saved)
-        d_gates, d_hidden, d_cell = ctx.loops.run_back(trace, recurrent, d_outputs, d_cell)
+        d_gates, d_hidden, d_cell = ctx.arithmetic.run_back(trace, recurrent, d_outputs, d_cell)
         previous = trace.hidden[:-1].flatten(0, 1)
-        d_W_h = previous.to(recurrent.dtype).T @ d_gates.flatten(0, 1).to(recurrent.dtype)
+        d_W_h = ctx.arithmetic.product(previous.to(recurrent.dtype).T, d_gates.flatten(0, 1).to(recurrent.dtype))
         return None, d_gates, d_W_h.to(d_gates.dtype), d_hidden, d_cell
+
+
+class Product(torch.autograd.Function):
+    """(product, X, W) -> Y = X W, for rows X (rows, depth) and W (depth, columns): dX = dY W^T, dW = X^T dY."""
+
+    @staticmethod
+    def forward(ctx: Any, product: Callable[[Tensor, Tensor], Tensor], *inputs: Tensor) -> Tensor:
+        """X and W to X W."""
+        ctx.save_for_backward(*inputs)
+        ctx.product = product
+        return product(*inputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_product: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The gradient of X W to those of X and W, where they are asked for."""
+        rows, weights = ctx.saved_tensors
+        of_rows, of_weights = ctx.needs_input_grad[1:]
+        return (
+            None,
+            ctx.product(d_product, weights.T) if of_rows else None,
+            ctx.product(rows.T, d_product) if of_weights else None,
+        )
 
 
 def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
@@ -163,7 +188,15 @@ def _product_dtype(weight: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
-PYTORCH = Loops(run, run_back)
+def _multiply(arithmetic: Arithmetic, inputs: Tensor, weight: Tensor) -> Tensor:
+    """Inputs (..., depth) times weight (depth, columns); under autocast torch's product, in autocast's type."""
+    if _product_dtype(weight) != weight.dtype:
+        return inputs @ weight
+    rows = Product.apply(arithmetic.product, inputs.flatten(0, -2), weight)
+    return rows.view(*inputs.shape[:-1], -1)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+
+
+PYTORCH = Arithmetic(run, run_back, torch.mm)
 
 
 class FusedLayer(Layer):
@@ -173,12 +206,12 @@ class FusedLayer(Layer):
     b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
 
     Args:
-        loops: what runs over time, in PyTorch or in C++ (`lstm_native`).
+        arithmetic: what computes, PyTorch or C++ (`lstm_native`).
     """
 
-    def __init__(self, input_size: int, hidden: int, loops: Loops = PYTORCH) -> None:
+    def __init__(self, input_size: int, hidden: int, arithmetic: Arithmetic = PYTORCH) -> None:
         super().__init__(input_size, hidden)
-        self.loops = loops
+        self.arithmetic = arithmetic
         self.W_x = nn.Parameter(torch.zeros(input_size, 4 * hidden))
         self.W_h = nn.Parameter(torch.zeros(hidden, 4 * hidden))
         self.b = nn.Parameter(torch.zeros(4 * hidden))
@@ -203,6 +236,18 @@ class FusedLayer(Layer):
         if inputs.ndim == 2:
             gates = (self.W_x + self.b).index_select(0, inputs.reshape(-1)).view(*inputs.shape, -1)
         else:
-            gates = (inputs @ self.W_x + self.b).to(self.W_h.dtype)
-        outputs, cell = Recurrence.apply(self.loops, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
+            gates = (_multiply(self.arithmetic, inputs, self.W_x) + self.b).to(self.W_h.dtype)
+        outputs, cell = Recurrence.apply(self.arithmetic, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
         return outputs, outputs[-1], cell
+
+
+class FusedOutput(BookOutput):
+    """`BookOutput` with the product of the layers below it."""
+
+    def __init__(self, hidden: int, vocab_size: int, arithmetic: Arithmetic = PYTORCH) -> None:
+        super().__init__(hidden, vocab_size)
+        self.arithmetic = arithmetic
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Map (..., hidden) to logits (..., vocab_size)."""
+        return _multiply(self.arithmetic, hidden_states, self.W_hq) + self.b_q

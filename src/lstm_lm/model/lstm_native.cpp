@@ -1,30 +1,80 @@
-// The two recurrences of lstm_fused.py, which has their derivation: the same buffers, the same names.
+// The loops of lstm_fused.py, which has their derivation (the same buffers, the same names), and matrix products.
+//
+// The same bytes on every processor: each sum is taken in one order, whatever the width of a vector and the number of
+// threads; products and sums are fused only where the code says fma (compile with -ffp-contract=off); all else is
+// addition, subtraction, multiplication and division, which IEEE 754 rounds in one way.
 //
 // Rows of a batch never meet inside a window, so each thread takes some of them through all its steps and waits for
-// nobody. A row's numbers do not depend on how the rows are shared out: the same bytes for any number of threads.
+// nobody.
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 namespace {
 
 #ifndef VECTOR_BYTES
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 #define VECTOR_BYTES 64
-#else
+#elif defined(__AVX__)
 #define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
 #endif
 #endif
 
 using Index = std::int64_t;
 
 template <typename T>
-using Vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias)) = T;
+using Vector __attribute__((vector_size(VECTOR_BYTES))) = T;
 
 template <typename T>
 constexpr Index kLanes = VECTOR_BYTES / sizeof(T);
+
+// a b + c, rounded once.
+inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+// The same for each lane. GCC makes no vector instruction of the loop, so the common ones are named.
+template <typename T>
+inline Vector<T> fma_lanes(Vector<T> a, Vector<T> b, Vector<T> c) {
+  Vector<T> sum;
+  for (Index lane = 0; lane < kLanes<T>; lane++) sum[lane] = fma(a[lane], b[lane], c[lane]);
+  return sum;
+}
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) { return _mm512_fmadd_ps(a, b, c); }
+inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) { return _mm512_fmadd_pd(a, b, c); }
+#elif defined(__FMA__) && VECTOR_BYTES == 32
+inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) { return _mm256_fmadd_ps(a, b, c); }
+inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) { return _mm256_fmadd_pd(a, b, c); }
+#elif defined(__aarch64__) && VECTOR_BYTES == 16
+inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) { return vfmaq_f32(c, a, b); }
+inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) { return vfmaq_f64(c, a, b); }
+#else
+inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) { return fma_lanes<float>(a, b, c); }
+inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) { return fma_lanes<double>(a, b, c); }
+#endif
+
+// Memory that a vector comes from need not be aligned.
+template <typename T>
+inline Vector<T> load(const T* from) {
+  Vector<T> vector;
+  std::memcpy(&vector, from, sizeof vector);
+  return vector;
+}
+
+template <typename T>
+inline void store(const Vector<T>& vector, T* to) {
+  std::memcpy(to, &vector, sizeof vector);
+}
 
 // A tile of a product: 6 rows by 2 vectors of sums fill 12 of AVX2's 16 registers, enough to hide an addition's latency.
 constexpr Index kTileRows = 6;
@@ -35,19 +85,40 @@ constexpr Index kTileColumns = kTileVectors * kLanes<T>;
 // So many rows of a panel fit into a processor's first-level cache.
 constexpr Index kBlock = 256;
 
+// Calls work(first, count) for each thread's share of so many things.
+template <typename Work>
+void share(Index things, Index threads, const Work& work) {
+  const Index shares = std::min(threads, things);
+#pragma omp parallel for num_threads(shares)
+  for (Index number = 0; number < shares; number++) {
+    const Index first = things * number / shares;
+    work(first, things * (number + 1) / shares - first);
+  }
+}
+
+// Numbers in memory; a transposed matrix is the same numbers with the strides exchanged.
+template <typename T>
+struct Matrix {
+  const T* numbers;
+  Index row_stride, column_stride;
+
+  const T* at(Index row, Index column) const { return numbers + row * row_stride + column * column_stride; }
+};
+
 // A matrix as a product reads it: panels of kTileColumns columns, each contiguous, the last one filled up with zeros.
 template <typename T>
 class Panels {
  public:
-  Panels(const T* matrix, Index rows, Index columns, Index row_stride, Index column_stride)
+  Panels(Matrix<T> matrix, Index rows, Index columns, Index threads)
       : rows_(rows), panels_((columns + kTileColumns<T> - 1) / kTileColumns<T> * kTileColumns<T> * rows) {
-    for (Index first = 0; first < columns; first += kTileColumns<T>) {
-      const Index width = std::min(kTileColumns<T>, columns - first);
-      for (Index row = 0; row < rows; row++)
-        for (Index column = 0; column < width; column++)
-          panels_[first * rows + row * kTileColumns<T> + column] =
-              matrix[row * row_stride + (first + column) * column_stride];
-    }
+    share((columns + kTileColumns<T> - 1) / kTileColumns<T>, threads, [=](Index first_panel, Index panels) {
+      for (Index panel = first_panel; panel < first_panel + panels; panel++) {
+        const Index first = panel * kTileColumns<T>, width = std::min(kTileColumns<T>, columns - first);
+        for (Index row = 0; row < rows; row++)
+          for (Index column = 0; column < width; column++)
+            panels_[first * rows + row * kTileColumns<T> + column] = *matrix.at(row, first + column);
+      }
+    });
   }
 
   Index rows() const { return rows_; }
@@ -60,27 +131,29 @@ class Panels {
 
 // total (kRows, kTileColumns) += left (kRows, depth) panel (depth, kTileColumns)
 template <typename T, Index kRows>
-void add_tile(const T* left, Index left_stride, const T* panel, Index depth, T* total, Index total_stride) {
-  const auto vector = [=](Index row, Index v) { return (Vector<T>*)(total + row * total_stride + v * kLanes<T>); };
+void add_tile(Matrix<T> left, const T* panel, Index depth, T* total, Index total_stride) {
   Vector<T> sums[kRows][kTileVectors];
   for (Index row = 0; row < kRows; row++)
-    for (Index v = 0; v < kTileVectors; v++) sums[row][v] = *vector(row, v);
+    for (Index v = 0; v < kTileVectors; v++) sums[row][v] = load(total + row * total_stride + v * kLanes<T>);
   for (Index k = 0; k < depth; k++) {
-    const auto right = (const Vector<T>*)(panel + k * kTileColumns<T>);
-    for (Index row = 0; row < kRows; row++)
-      for (Index v = 0; v < kTileVectors; v++) sums[row][v] += left[row * left_stride + k] * right[v];
+    Vector<T> right[kTileVectors];
+    for (Index v = 0; v < kTileVectors; v++) right[v] = load(panel + k * kTileColumns<T> + v * kLanes<T>);
+    for (Index row = 0; row < kRows; row++) {
+      const Vector<T> factor = *left.at(row, k) - Vector<T>{};  // the number in every lane
+      for (Index v = 0; v < kTileVectors; v++) sums[row][v] = fma(factor, right[v], sums[row][v]);
+    }
   }
   for (Index row = 0; row < kRows; row++)
-    for (Index v = 0; v < kTileVectors; v++) *vector(row, v) = sums[row][v];
+    for (Index v = 0; v < kTileVectors; v++) store<T>(sums[row][v], total + row * total_stride + v * kLanes<T>);
 }
 
 template <typename T>
 constexpr decltype(&add_tile<T, 1>) kAddTile[] = {
     add_tile<T, 1>, add_tile<T, 2>, add_tile<T, 3>, add_tile<T, 4>, add_tile<T, 5>, add_tile<T, 6>};
 
-// total (rows, columns) += left (rows, depth) right (depth, columns)
+// total (rows, columns) += left (rows, depth) right (depth, columns); rows of total lie total_stride apart.
 template <typename T>
-void add_product(const T* left, const Panels<T>& right, T* total, Index rows, Index columns) {
+void add_product(Matrix<T> left, const Panels<T>& right, T* total, Index rows, Index columns, Index total_stride) {
   const Index depth = right.rows(), tiles = (rows + kTileRows - 1) / kTileRows;
   for (Index k = 0; k < depth; k += kBlock) {
     const Index block = std::min(kBlock, depth - k);
@@ -89,18 +162,35 @@ void add_product(const T* left, const Panels<T>& right, T* total, Index rows, In
       for (Index tile = 0, row = 0, height; tile < tiles; tile++, row += height) {
         height = (rows - row) / (tiles - tile);
         const auto add = kAddTile<T>[height - 1];
-        const T* from = left + row * depth + k;
-        T* to = total + row * columns + column;
+        const Matrix<T> from{left.at(row, k), left.row_stride, left.column_stride};
+        T* to = total + row * total_stride + column;
         if (width == kTileColumns<T>) {
-          add(from, depth, right.at(k, column), block, to, columns);
+          add(from, right.at(k, column), block, to, total_stride);
           continue;
         }
         T edge[kTileRows * kTileColumns<T>] = {};  // a whole tile would write past the row's end
-        for (Index i = 0; i < height; i++) std::copy_n(to + i * columns, width, edge + i * kTileColumns<T>);
-        add(from, depth, right.at(k, column), block, edge, kTileColumns<T>);
-        for (Index i = 0; i < height; i++) std::copy_n(edge + i * kTileColumns<T>, width, to + i * columns);
+        for (Index i = 0; i < height; i++) std::copy_n(to + i * total_stride, width, edge + i * kTileColumns<T>);
+        add(from, right.at(k, column), block, edge, kTileColumns<T>);
+        for (Index i = 0; i < height; i++) std::copy_n(edge + i * kTileColumns<T>, width, to + i * total_stride);
       }
     }
+  }
+}
+
+// total (rows, columns) += left (rows, depth) right (depth, columns), the longer side of total shared by the threads.
+template <typename T>
+void multiply(Matrix<T> left, Matrix<T> right, T* total, Index rows, Index depth, Index columns, Index threads) {
+  if (rows >= columns) {
+    const Panels<T> panels(right, depth, columns, threads);
+    share(rows, threads, [=, &panels](Index first, Index count) {
+      const Matrix<T> own{left.at(first, 0), left.row_stride, left.column_stride};
+      add_product(own, panels, total + first * columns, count, columns, columns);
+    });
+  } else {
+    share(columns, threads, [=](Index first, Index count) {
+      const Matrix<T> own{right.at(0, first), right.row_stride, right.column_stride};
+      add_product(left, Panels<T>(own, depth, count, 1), total + first, rows, count, columns);
+    });
   }
 }
 
@@ -130,17 +220,17 @@ inline T exponential_minus_one(T x) {
   constexpr int kFraction = Type<T>::kFraction;
   constexpr T kRound = T(Bits(3) << (kFraction - 1));  // adding it leaves the nearest integer in the lowest bits
   x = std::min(std::max(x, -Type<T>::kLargest), Type<T>::kLargest);
-  const T rounded = x * T(1.4426950408889634) + kRound;
+  const T rounded = fma(x, T(1.4426950408889634), kRound);
   const T n = rounded - kRound;
-  const T r = (x - n * Type<T>::kLn2) - n * Type<T>::kLn2Rest;
+  const T r = fma(-n, Type<T>::kLn2Rest, fma(-n, Type<T>::kLn2, x));
   T series = 1;
-  for (int term = Type<T>::kTerms; term > 1; term--) series = 1 + series * r * (T(1) / term);
+  for (int term = Type<T>::kTerms; term > 1; term--) series = fma(series * r, T(1) / term, T(1));
   Bits bits;
   std::memcpy(&bits, &rounded, sizeof bits);
   bits = (bits << kFraction) + (Bits(Type<T>::kBias) << kFraction);
   T power;
   std::memcpy(&power, &bits, sizeof power);
-  return series * r * power + (power - 1);
+  return fma(series * r, power, power - 1);
 }
 
 template <typename T>
@@ -158,36 +248,25 @@ struct Sizes {
   Index num_steps, batch_size, hidden;
 };
 
-// Calls work(first row, number of rows) for each thread's share of the batch.
-template <typename Work>
-void share_rows(Index batch_size, Index threads, const Work& work) {
-  const Index shares = std::min(threads, batch_size);
-#pragma omp parallel for num_threads(shares)
-  for (Index share = 0; share < shares; share++) {
-    const Index first = batch_size * share / shares;
-    work(first, batch_size * (share + 1) / shares - first);
-  }
-}
-
 template <typename T>
 void forward(T* gates, const T* recurrent, T* hidden, T* cells, T* squashed, Sizes sizes, Index threads) {
   const Index n = sizes.hidden, step = sizes.batch_size * n;
-  const Panels<T> right(recurrent, n, 4 * n, 4 * n, 1);
-  share_rows(sizes.batch_size, threads, [=, &right](Index first, Index rows) {
+  const Panels<T> right({recurrent, 4 * n, 1}, n, 4 * n, threads);
+  share(sizes.batch_size, threads, [=, &right](Index first, Index rows) {
     for (Index t = 0; t < sizes.num_steps; t++) {
-      const Index share = t * step + first * n;
-      add_product(hidden + share, right, gates + 4 * share, rows, 4 * n);
-      for (Index at = share; at < share + rows * n; at += n) {
+      const Index begin = t * step + first * n;
+      add_product({hidden + begin, n, 1}, right, gates + 4 * begin, rows, 4 * n, 4 * n);
+      for (Index at = begin; at < begin + rows * n; at += n) {
         T *C_tilde = gates + 4 * at, *I = C_tilde + n, *F = I + n, *O = F + n;
         const T* C_before = cells + at;
         T *C = cells + at + step, *tanh_C = squashed + at, *H = hidden + at + step;
-#pragma GCC ivdep
+#pragma omp simd
         for (Index j = 0; j < n; j++) {
           C_tilde[j] = hyperbolic_tangent(C_tilde[j]);
           I[j] = sigmoid(I[j]);
           F[j] = sigmoid(F[j]);
           O[j] = sigmoid(O[j]);
-          C[j] = F[j] * C_before[j] + I[j] * C_tilde[j];
+          C[j] = fma(F[j], C_before[j], I[j] * C_tilde[j]);
           tanh_C[j] = hyperbolic_tangent(C[j]);
           H[j] = O[j] * tanh_C[j];
         }
@@ -200,27 +279,27 @@ template <typename T>
 void backward(const T* gates, const T* recurrent, const T* cells, const T* squashed, T* d_gates, T* d_hidden,
               T* d_cell, Sizes sizes, Index threads) {
   const Index n = sizes.hidden, step = sizes.batch_size * n;
-  const Panels<T> transposed(recurrent, 4 * n, n, 1, 4 * n);
-  share_rows(sizes.batch_size, threads, [=, &transposed](Index first, Index rows) {
+  const Panels<T> transposed({recurrent, 1, 4 * n}, 4 * n, n, threads);
+  share(sizes.batch_size, threads, [=, &transposed](Index first, Index rows) {
     for (Index t = sizes.num_steps - 1; t >= 0; t--) {
-      const Index share = t * step + first * n;
+      const Index begin = t * step + first * n;
       for (Index row = 0; row < rows; row++) {
-        const Index at = share + row * n;
+        const Index at = begin + row * n;
         const T *C_tilde = gates + 4 * at, *I = C_tilde + n, *F = I + n, *O = F + n;
         const T *C_before = cells + at, *tanh_C = squashed + at, *dH = d_hidden + at + step;
         T *to_C_tilde = d_gates + 4 * at, *to_I = to_C_tilde + n, *to_F = to_I + n, *to_O = to_F + n;
         T* dC = d_cell + (first + row) * n;
-#pragma GCC ivdep
+#pragma omp simd
         for (Index j = 0; j < n; j++) {
-          const T through_C = dC[j] + dH[j] * O[j] * (1 - tanh_C[j] * tanh_C[j]);
-          to_C_tilde[j] = through_C * I[j] * (1 - C_tilde[j] * C_tilde[j]);
+          const T through_C = fma(dH[j] * O[j], fma(-tanh_C[j], tanh_C[j], T(1)), dC[j]);
+          to_C_tilde[j] = through_C * I[j] * fma(-C_tilde[j], C_tilde[j], T(1));
           to_I[j] = through_C * C_tilde[j] * I[j] * (1 - I[j]);
           to_F[j] = through_C * C_before[j] * F[j] * (1 - F[j]);
           to_O[j] = dH[j] * tanh_C[j] * O[j] * (1 - O[j]);
           dC[j] = through_C * F[j];
         }
       }
-      add_product(d_gates + 4 * share, transposed, d_hidden + share, rows, n);
+      add_product({d_gates + 4 * begin, 4 * n, 1}, transposed, d_hidden + begin, rows, n, n);
     }
   });
 }
@@ -242,6 +321,12 @@ extern "C" const char* compiler() { return "GCC " __VERSION__; }
   extern "C" void backward_##T(const T* gates, const T* recurrent, const T* cells, const T* squashed, T* d_gates,      \
                                T* d_hidden, T* d_cell, Index num_steps, Index batch_size, Index n, Index threads) {    \
     backward(gates, recurrent, cells, squashed, d_gates, d_hidden, d_cell, {num_steps, batch_size, n}, threads);       \
+  }                                                                                                                    \
+  extern "C" void multiply_##T(const T* left, const T* right, T* total, Index rows, Index depth, Index columns,        \
+                               Index left_row_stride, Index left_column_stride, Index right_row_stride,                \
+                               Index right_column_stride, Index threads) {                                             \
+    multiply<T>({left, left_row_stride, left_column_stride}, {right, right_row_stride, right_column_stride}, total,    \
+                rows, depth, columns, threads);                                                                        \
   }
 
 EXPORT(float)

@@ -8,6 +8,7 @@ import torch
 
 from lstm_lm import device as devices
 from lstm_lm.atomic import write_json, write_text
+from lstm_lm.model import compiled
 from lstm_lm.model.language_model import LanguageModel, build, computed_by, save_model
 from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
@@ -31,7 +32,7 @@ def train(kind: str, params: Params, root: Path) -> None:
         OSError: a file cannot be read or written.
     """
     device = devices.choose(params.device)
-    devices.configure(device, params.train.precision)
+    devices.configure(device, params.train.precision, params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     check_memory(params, len(vocabulary), device)
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")}
@@ -41,7 +42,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     checkpoint = Checkpoint(
         root / ".checkpoints", kind, training_key(kind, params, environment, streams), params.train.checkpoint_seconds
     )
-    print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {environment['device_name']}")
+    print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
     epochs = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
     write_results(kind, params, root, model, epochs, environment)
     checkpoint.clear()
@@ -79,6 +80,7 @@ def write_results(
     kind: str, params: Params, root: Path, model: LanguageModel, epochs: list[Epoch], environment: dict[str, object]
 ) -> None:
     """Write weights, metrics and curves; what can differ from run to run goes to files of its own."""
+    device = next(model.parameters()).device
     save_model(model, root / f"data/models/{kind}.safetensors")
     table = pd.DataFrame(epochs, index=pd.RangeIndex(1, len(epochs) + 1, name="epoch"))
     table["tokens_per_second"] = table["tokens"] / table["seconds"]
@@ -102,12 +104,13 @@ def write_results(
         root / f"metrics/throughput_{kind}.json",
         {
             "corpus": params.corpus.name,
-            "device": environment["device_name"],
+            "device": devices.device_name(device),
+            "compiler": compiled.compiler() if str(environment["kernel"]).endswith("C++") else "none",
             "tokens_per_second": round(float(median)),
             "tokens_per_second_q1": round(float(q1)),
             "tokens_per_second_q3": round(float(q3)),
             "seconds": round(epochs[-1].wall, 2),
-            "peak_memory_mib": round(devices.peak_memory(next(model.parameters()).device) / 2**20),
+            "peak_memory_mib": round(devices.peak_memory(device) / 2**20),
         },
     )
     write_json(root / f"metrics/environment_{kind}.json", environment)

@@ -1,0 +1,205 @@
+"""The C++ arithmetic as a library: its build and cache, its fallback, and the same bytes whoever compiles it."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lstm_lm import numerics
+from lstm_lm.model import compiled
+from lstm_lm.model.compiled import COMPILE, library
+from lstm_lm.model.lstm_fused import FusedLayer
+from lstm_lm.model.lstm_native import NATIVE, loops
+from lstms import FUSED, SHAPES, assert_same, build, everything, random_state, random_tokens, textbook_weights
+
+needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+needs_clang = pytest.mark.skipif(shutil.which("clang++") is None, reason="needs clang")
+CPU = torch.device("cpu")
+FIXED_INPUTS = Path(__file__).with_name("fixed_inputs.cpp")
+NO_NUMBER_CHANGES = [flag for flag in COMPILE if flag not in ("-O3", "-march=native", "-fPIC", "-c")]
+
+
+@pytest.fixture
+def anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Nothing cached, on disk or in the process, before and after; the folder of the cache."""
+    monkeypatch.setattr(compiled, "CACHE", tmp_path / "cache")
+    library.cache_clear()
+    yield tmp_path / "cache"
+    library.cache_clear()
+
+
+def compiler_that(tmp_path: Path, script: str) -> str:
+    """A compiler of the name that CXX can be set to: a shell script."""
+    path = tmp_path / "compiler"
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+@needs_compiler
+def test_it_is_compiled_once_and_found_again(anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("CXX", compiler_that(tmp_path, f'echo called >> "{log}"; exec c++ "$@"'))
+    assert loops(CPU, "fp32") == "C++"
+    assert compiled.compiler() != ""
+    calls = log.read_text(encoding="utf-8")
+    library.cache_clear()
+    assert library() is not None
+    assert log.read_text(encoding="utf-8") == calls
+    assert [path.suffix for path in anew.rglob("*") if path.is_file()] == [".so"]
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[: len(content) // 2], lambda content: content[:-40] + bytes(40)]
+)
+def test_a_damaged_library_is_made_again(damage, anew: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert library() is not None
+    (path,) = anew.glob("*.so")
+    whole = path.read_bytes()
+    path.unlink()  # another file under its name: the library in use stays what it is
+    length = int(kept * len(whole))
+    path.write_bytes(whole[:length] + bytes(len(whole) - length))
+    library.cache_clear()
+    assert library() is not None
+    assert path.read_bytes() == whole
+    assert capsys.readouterr().err == ""
+
+
+@needs_compiler
+@pytest.mark.parametrize("command", ["c++ -O2", "env LANG=C c++"])
+def test_the_compiler_may_have_arguments(command: str, anew: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", command)
+    assert library() is not None
+    assert len(list(anew.glob("*.so"))) == 1
+
+
+@needs_compiler
+@pytest.mark.usefixtures("anew")
+def test_a_compiler_may_speak_any_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", compiler_that(tmp_path, r'printf "cr\351ation\n" >&2; exec c++ "$@"'))
+    assert library() is not None
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (None, "no C++ compiler '/nowhere/c++'; install one or set CXX"),
+        ("echo 'In file included from here:' >&2; echo 'x.cpp:1: error: no such thing' >&2; exit 1", "error: no such"),
+        (r"printf 'x.cpp:1: error: cr\351ation\n' >&2; exit 1", "error: cr\ufffdation"),
+        ('for last; do :; done; while [ "$1" != -o ]; do shift; done; echo garbage > "$2"', "file too short"),
+        ("exit 0", "No such file"),
+    ],
+    ids=["none", "refuses", "refuses in Latin-1", "garbage", "makes nothing"],
+)
+def test_without_a_working_compiler_the_loops_are_pytorch_s_and_it_says_so(
+    script: str | None,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/c++" if script is None else compiler_that(tmp_path, script))
+    shape = SHAPES[0]
+    weights, tokens, state = textbook_weights(shape), random_tokens(shape), random_state(shape)
+    assert loops(CPU, "fp32") == "PyTorch"
+    actual, expected = (everything(build(kernel, weights), tokens, state) for kernel in FUSED)
+    assert_same(actual, expected, rtol=0, atol=0)
+    message = capsys.readouterr().err
+    assert message.startswith("no loops in C++, computing with those in PyTorch: ")
+    assert message.count("\n") == 1
+    assert reason in message
+
+
+@pytest.mark.usefixtures("anew")
+def test_quotation_marks_that_do_not_match_are_no_compiler(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CXX", 'g++ "')
+    assert library() is None
+    assert "No closing quotation" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "fp32"), ("mps", "fp32"), ("cpu", "bf16")])
+def test_nothing_is_compiled_where_it_is_of_no_use(
+    device: str, precision: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    FusedLayer(5, 3, NATIVE)
+    assert loops(torch.device(device), precision) == "PyTorch"
+    assert capsys.readouterr().err == ""
+
+
+@needs_clang
+def test_clang_s_library_computes_what_gcc_s_does(anew: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, results = SHAPES[2], []
+    weights = textbook_weights(shape, torch.float32)
+    for command in ("g++", "clang++"):
+        monkeypatch.setenv("CXX", command)
+        library.cache_clear()
+        if library() is None:
+            pytest.skip(f"{command} cannot make the library here")
+        results.append(everything(build("fused", weights), random_tokens(shape), random_state(shape, torch.float32)))
+    assert len(list(anew.glob("*.so"))) == 2
+    assert_same(results[1], results[0], rtol=0, atol=0)
+
+
+@needs_clang
+@pytest.mark.usefixtures("anew")
+def test_without_an_openmp_library_clang_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_library = 'for last; do case "$last" in *.so) exec clang++ "$@" -L/nowhere -lno_such_omp;; esac; done'
+    monkeypatch.setenv("CXX", compiler_that(tmp_path, f'{no_library}; exec clang++ "$@"'))
+    assert library() is None
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "has no OpenMP library: install it (Debian: libomp-dev) or set CXX=g++" in message
+
+
+def digest(tmp_path: Path, command: list[str], *words: str, runner: tuple[str, ...] = ()) -> str:
+    """What the fixed inputs give, compiled by `command` and run with a thread for each word and one more."""
+    program = tmp_path / "fixed_inputs"
+    source = f"-I{compiled.SOURCE.parent}"
+    subprocess.run([*command, *NO_NUMBER_CHANGES, source, str(FIXED_INPUTS), "-o", str(program)], check=True)
+    return subprocess.run([*runner, str(program), *words], check=True, capture_output=True, text=True).stdout
+
+
+EXPECTED = "98409c1db0bdb1d8\n"
+"""The digest of the fixed inputs on every processor."""
+
+WIDTHS = {"-march=x86-64-v3": {"avx2", "fma"}, "-march=x86-64-v4": {"avx512f", "avx512vl"}}
+
+
+@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("optimisation", ["-O2", "-O3"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_any_compiler_optimisation_and_width_gives_the_same_bytes(
+    compiler: str, optimisation: str, width: str, tmp_path: Path
+) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler} here")
+    if not WIDTHS[width] <= numerics.flags():
+        pytest.skip(f"this processor cannot run {width}")
+    for words in ([], ["2", "3"]):
+        assert digest(tmp_path, [compiler, optimisation, width], *words) == EXPECTED
+
+
+@needs_compiler
+@pytest.mark.parametrize("vector_bytes", [16, 64])
+def test_the_width_of_a_vector_changes_no_byte(vector_bytes: int, tmp_path: Path) -> None:
+    assert digest(tmp_path, ["c++", "-O1", "-march=native", f"-DVECTOR_BYTES={vector_bytes}"]) == EXPECTED
+
+
+def test_another_architecture_gives_the_same_bytes(tmp_path: Path) -> None:
+    compiler, emulator = "aarch64-linux-gnu-g++", "qemu-aarch64"
+    if not (shutil.which(compiler) and shutil.which(emulator)):
+        pytest.skip(f"needs {compiler} and {emulator}")
+    command = [compiler, "-O3", "-static"]
+    assert digest(tmp_path, command, "2", "3", runner=(emulator,)) == EXPECTED
