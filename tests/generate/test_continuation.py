@@ -7,9 +7,10 @@ import torch
 from lstm_lm.generate import continuation as generation
 from lstm_lm.generate.continuation import choose, continuation
 from lstm_lm.model.language_model import LanguageModel, from_weights, scratch_start
-from lstm_lm.params import Evaluate, Train
+from lstm_lm.params import Evaluate
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.loop import Training
+from projects import train_of
 
 VOCABULARY = Vocabulary(("<unk>", "a", "b", "c", "d"))
 CYCLE = torch.tensor([1, 2, 3, 4] * 60)
@@ -18,7 +19,7 @@ CYCLE = torch.tensor([1, 2, 3, 4] * 60)
 @pytest.fixture(scope="module")
 def cycling() -> LanguageModel:
     """A model that has learnt a, b, c, d, a, b, ..."""
-    settings = Train(batch_size=4, num_steps=8, epochs=40, lr=2.0, clip=1.0, sampling="sequential")
+    settings = train_of(batch_size=4, num_steps=8, epochs=40, lr=2.0)
     model = from_weights("scratch", {name: 20 * w for name, w in scratch_start(5, 12, 0).items()}, "book")
     Training(model, CYCLE, CYCLE[:20], settings, seed=0).run()
     return model

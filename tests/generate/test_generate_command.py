@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from lstm_lm.generate import __main__ as generate
 from lstm_lm.generate.continuation import continuation
 from lstm_lm.model.language_model import MODELS, build, load_model, weights_of
-from lstm_lm.params import Model
 from lstm_lm.tokens.text import Vocabulary
+from projects import model_of
 
 VOCABULARY = Vocabulary.of("the time machine by h g wells")  # has no r, no v
 COMMAND = [sys.executable, "-m", "lstm_lm.generate"]
@@ -31,7 +31,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data/models").mkdir()
     VOCABULARY.save(root / "data/tokens/vocabulary.json")
     for kind in MODELS:
-        model = build(kind, len(VOCABULARY), Model(hidden=8), seed=3)
+        model = build(kind, len(VOCABULARY), model_of(hidden=8), seed=3)
         save_file(weights_of(model), root / f"data/models/{kind}.safetensors")
     return root
 
