@@ -56,8 +56,13 @@ def test_samples_from_the_model_asked_for(project: Path) -> None:
 
 
 def test_is_greedy_without_a_temperature_and_reads_text_as_the_corpus_was_read(project: Path) -> None:
-    result = run(project, "--prefix", "  The\tTIME, Machine! ", "--length", "30")
+    result = run(project, "--prefix", "  The\tTIME, Machine!", "--length", "30")
     assert result.stdout.decode() == expected(project, "scratch", "the time machine", 30)
+
+
+def test_a_space_at_the_end_of_the_prefix_is_read_too(project: Path) -> None:
+    result = run(project, "--prefix", "the sea  ", "--length", "30")
+    assert result.stdout.decode() == expected(project, "scratch", "the sea ", 30)
 
 
 def test_reads_standard_input_where_unknown_characters_count_as_unknown(project: Path) -> None:
@@ -86,7 +91,7 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(
         generate.arguments()
 
 
-@pytest.mark.parametrize("text", ["1895", ""])
+@pytest.mark.parametrize("text", ["1895", "", "1895 "])
 def test_a_prefix_without_a_letter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--prefix has no letter from a to z"):
         generate.prefix_of(text)
