@@ -13,6 +13,11 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
+# An environment that was copied or moved starts the programs of its old place. It is made anew.
+ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
+.PHONY: $(VENV)/pip $(PACKAGES)
+endif
+
 .PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary readme audit \
     tools lock
 

@@ -122,7 +122,7 @@ class Nursery:
         self.environment = {**os.environ, "PYTHONPATH": str(self.code / "src")}
         command = [sys.executable, "-u", str(NURSERY)]
         self.process = subprocess.Popen(
-            command, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def ask(self, request: dict[str, object]) -> str:

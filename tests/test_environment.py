@@ -1,5 +1,6 @@
 """Whichever Python is on PATH, the stages run with the project's own packages, or one line says what is missing."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,16 @@ def test_without_the_packages_a_stage_says_so_in_one_line(repository: Repository
     assert said == [
         "no Python with this project's packages: run 'make setup', or activate the environment that has them"
     ]
+
+
+def test_a_copied_project_does_not_run_the_original_s_package(repository: Repository, tmp_path: Path) -> None:
+    shutil.copytree(repository.folder, tmp_path / "copy")
+    command = [sys.executable, "-m", "lstm_lm.generate", "--prefix", "the sea"]
+    done = subprocess.run(
+        command, cwd=tmp_path / "copy", env=repository.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"This folder has its own src/lstm_lm, but Python runs {repository.folder}/src/lstm_lm. "
+        "Run `make setup`, then activate .venv.\n"
+    )
