@@ -60,10 +60,10 @@ sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
 	@$(VENV)/python -m lstm_lm.review.sweep
 
 current: setup  ## Tell whether the committed results belong to the committed code
-	@scripts/check_current.sh
+	@$(VENV)/python -m lstm_lm.workbench.current
 
 small: setup  ## Run the whole pipeline on small parameters, in a copy
-	@scripts/small_pipeline.sh
+	@$(VENV)/python -m lstm_lm.workbench.small
 
 job-summary: setup
 	@$(VENV)/python scripts/job_summary.py
