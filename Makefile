@@ -13,6 +13,11 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
+# An environment that was copied or moved starts the programs of its old place. It is made anew.
+ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
+.PHONY: $(VENV)/pip $(PACKAGES)
+endif
+
 .PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary readme audit \
     tools lock
 
@@ -55,10 +60,10 @@ sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
 	@$(VENV)/python -m lstm_lm.review.sweep
 
 current: setup  ## Tell whether the committed results belong to the committed code
-	@scripts/check_current.sh
+	@$(VENV)/python -m lstm_lm.workbench.current
 
 small: setup  ## Run the whole pipeline on small parameters, in a copy
-	@scripts/small_pipeline.sh
+	@$(VENV)/python -m lstm_lm.workbench.small
 
 job-summary: setup
 	@$(VENV)/python scripts/job_summary.py

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +10,11 @@ from torch import Tensor, nn
 from lstm_lm.model.language_model import build, scratch_start
 from lstm_lm.model.layer import State
 from lstm_lm.model.lstm_native import loops
-from lstm_lm.params import Model, Train
+from lstm_lm.params import Model, Train, load_params
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import make_step
 
+PARAMS = Path(__file__).parents[1] / "params.yaml"
 VOCAB_SIZE = 28
 
 TrainingStep = Callable[[Window], object]
@@ -32,10 +34,9 @@ class Shape:
         return self.batch_size * self.num_steps
 
     def settings(self) -> Train:
-        """The training settings of the default pipeline, in this shape."""
-        return Train(
-            batch_size=self.batch_size, num_steps=self.num_steps, epochs=1, lr=1.0, clip=1.0, sampling="sequential"
-        )
+        """The training settings of params.yaml, in this shape."""
+        sizes = {"batch_size": self.batch_size, "num_steps": self.num_steps}
+        return load_params(PARAMS).train.model_copy(update=sizes)
 
 
 def pipeline_step(kind: str, kernel: str, shape: Shape, device: torch.device) -> TrainingStep:
@@ -125,7 +126,7 @@ def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
 
 
 def _model(shape: Shape, kernel: str = "fused") -> Model:
-    return Model.model_validate({"hidden": shape.hidden, "scratch_kernel": kernel})
+    return load_params(PARAMS).model.model_copy(update={"hidden": shape.hidden, "scratch_kernel": kernel})
 
 
 def _textbook_loop(

@@ -20,7 +20,7 @@ from lstm_lm import stage
 from lstm_lm.atomic import write_json
 from lstm_lm.params import Params
 from lstm_lm.tokens.batching import PARTITIONS, Window, load_tokens
-from lstm_lm.workbench import verify
+from lstm_lm.workbench.clone import copy_project, dvc
 
 LOOPS = {"scratch": textbook_scratch_loop, "concise": textbook_concise_loop}
 
@@ -46,14 +46,13 @@ def repro_seconds(kernel: str, root: Path) -> float:
         ValueError: a stage failed.
     """
     with tempfile.TemporaryDirectory(prefix="lstm-lm-whole-") as folder:
-        project = Path(folder) / "project"
-        verify.copy_project(root, project)
+        project = copy_project(root, Path(folder) / "project")
         path = project / "params.yaml"
         params = yaml.safe_load(path.read_text(encoding="utf-8"))
         params["model"]["scratch_kernel"] = kernel
         path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
         start = time.perf_counter()
-        if verify.rerun(project) != 0:
+        if dvc(project, "repro", "--force") != 0:
             raise ValueError("the pipeline failed; its own message stands above")
         return time.perf_counter() - start
 

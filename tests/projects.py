@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from lstm_lm.params import Model, Train
+
 ROOT = Path(__file__).parents[1]
 NURSERY = Path(__file__).with_name("nursery.py")
 PATIENCE_SECONDS = 60.0
@@ -53,6 +55,16 @@ def changed(**changes: object) -> dict[str, Any]:
             block = block[section]
         block[name] = value
     return params
+
+
+def model_of(**changes: object) -> Model:
+    """The section `model` with some values replaced."""
+    return Model.model_validate({**PARAMS["model"], **changes})
+
+
+def train_of(**changes: object) -> Train:
+    """The section `train` with some values replaced."""
+    return Train.model_validate({**PARAMS["train"], **changes})
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ class Nursery:
         self.environment = {**os.environ, "PYTHONPATH": str(self.code / "src")}
         command = [sys.executable, "-u", str(NURSERY)]
         self.process = subprocess.Popen(
-            command, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def ask(self, request: dict[str, object]) -> str:

@@ -8,9 +8,9 @@ import torch
 
 from lstm_lm import device, numerics
 from lstm_lm.model.language_model import build
-from lstm_lm.params import Model, Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep
+from projects import model_of, train_of
 
 CPU = torch.device("cpu")
 
@@ -53,8 +53,8 @@ def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
         assert str(error).startswith("train.precision is 'bf16', which ")  # noqa: PT017
         assert str(error).endswith("use fp32")  # noqa: PT017
         return
-    settings = Train(batch_size=2, num_steps=6, epochs=1, lr=1.0, clip=1.0, sampling="sequential", precision="bf16")
-    model = build(kind, 5, Model.model_validate({"hidden": 8, "scratch_kernel": kernel}), seed=0)
+    settings = train_of(batch_size=2, num_steps=6, precision="bf16")
+    model = build(kind, 5, model_of(hidden=8, scratch_kernel=kernel), seed=0)
     step, tokens = EagerStep(model, settings), torch.arange(1, 15).reshape(7, 2) // 2 % 4 + 1
     losses = [step(Window(tokens[:-1], tokens[1:], continues=False))[0].item() for _ in range(200)]
     assert losses[-1] < 0.5 < losses[0]

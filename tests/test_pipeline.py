@@ -168,7 +168,7 @@ def test_editing_the_evaluation_retrains_nothing(project: Repository) -> None:
     project.dvc("checkout", "--quiet")
 
 
-@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("shell", ["sh", "bash", "fish", "tcsh"])
 def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Repository, shell: str) -> None:
     path = shutil.which(shell)
     if path is None:

@@ -2,9 +2,9 @@
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,20 +19,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the folder or the file cannot be written; the message names `path`.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             raise OSError(f"cannot write {path}: {error.strerror or error}") from error
         raise
@@ -61,10 +58,3 @@ def write_json(path: Path, content: object) -> None:
     except ValueError as error:
         raise ValueError(f"cannot write {path}: a number in it is not finite") from error
     write_text(path, text + "\n")
-
-
-def _umask() -> int:
-    """The process's file mode mask: `mkstemp` makes private files, our results are ordinary ones."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 # Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
 _MANY = 10**9
@@ -14,6 +14,15 @@ _MANY = 10**9
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+def _with_a_letter(text: str) -> str:
+    if not re.search("[A-Za-z]", text):
+        raise ValueError("a prefix needs at least one letter from a to z, which the normalisation keeps")
+    return text
+
+
+Prefix = Annotated[str, Field(max_length=10_000), AfterValidator(_with_a_letter)]
 
 
 class _Section(BaseModel):
@@ -27,7 +36,7 @@ class Corpus(_Section):
 
 
 class Tokenize(_Section):
-    """How text becomes tokens, and how many each of the three windows gets (-1: all that is left)."""
+    """How text becomes tokens, and how many each of three consecutive splits gets (-1: all remaining)."""
 
     level: Literal["char"]
     normalize: Literal["letters"]
@@ -36,7 +45,7 @@ class Tokenize(_Section):
     test_tokens: TokenCount
 
     @model_validator(mode="after")
-    def _windows_are_possible(self) -> "Tokenize":
+    def _splits_are_possible(self) -> "Tokenize":
         counts = {name: getattr(self, name) for name in ("train_tokens", "valid_tokens", "test_tokens")}
         for name, count in counts.items():
             if count in (0, 1):
@@ -50,8 +59,8 @@ class Model(_Section):
     """Size and kind of the LSTM; `scratch_kernel` chooses between three ways to compute one function."""
 
     hidden: Annotated[int, Field(ge=1, le=65536)]
-    scratch_kernel: Literal["book", "fused", "fused_pytorch"] = "fused"
-    init: Literal["book", "shared"] = "book"
+    scratch_kernel: Literal["book", "fused", "fused_pytorch"]
+    init: Literal["book", "shared"]
 
 
 class Train(_Section):
@@ -63,16 +72,21 @@ class Train(_Section):
     lr: Positive
     clip: Positive
     sampling: Literal["sequential", "random"]
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    checkpoint_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 30.0
+    precision: Literal["fp32", "tf32", "bf16"]
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+
+    @property
+    def tokens_needed(self) -> int:
+        """The fewest tokens of which every epoch has a full window, whatever its random offset."""
+        return (self.batch_size + 1) * self.num_steps + 1
 
 
 class Evaluate(_Section):
     """The prefixes to continue, by how many characters, and the temperature of the sampled continuation."""
 
-    prefixes: list[Annotated[str, Field(min_length=1, max_length=10_000)]]
+    prefixes: list[Prefix]
     length: Annotated[int, Field(ge=1, le=10**6)]
-    temperature: Positive = 0.8
+    temperature: Positive
 
 
 class Params(_Section):
@@ -86,6 +100,24 @@ class Params(_Section):
     model: Model
     train: Train
     evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _train_split_holds_a_window(self) -> "Params":
+        train, tokens = self.train, self.tokenize.train_tokens
+        if 0 <= tokens < train.tokens_needed:
+            raise ValueError(
+                f"tokenize.train_tokens is {tokens}; train.batch_size {train.batch_size} and train.num_steps "
+                f"{train.num_steps} need at least {train.tokens_needed:,}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _device_has_the_precision(self) -> "Params":
+        if self.train.precision == "tf32" and self.device in ("cpu", "mps"):
+            raise ValueError(
+                f"train.precision is 'tf32', which only a CUDA GPU has; with device {self.device} use fp32 or bf16"
+            )
+        return self
 
 
 def load_params(path: Path) -> Params:
@@ -116,7 +148,12 @@ def _first_complaint(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = _cut(repr(".".join(str(part) for part in first["loc"]))[1:-1])
     if first["type"] == "value_error":
-        return str(first.get("ctx", {}).get("error"))
+        complaint = str(first.get("ctx", {}).get("error"))
+        return (
+            f"{key} is {_cut(reprlib.repr(first['input']))}; {complaint}"
+            if isinstance(first["input"], str)
+            else complaint
+        )
     if first["type"] == "extra_forbidden":
         return f"unknown key {key}"
     if first["type"] == "missing":

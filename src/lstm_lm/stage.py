@@ -31,5 +31,13 @@ def run(stage: Callable[[Params, Path], None]) -> None:
         sys.exit(f"{_name()}: {error}")
 
 
+def project(root: Path) -> Path:
+    """The project that the stage in `root` belongs to: what is kept there outlives an experiment.
+
+    DVC runs an experiment of --queue or --temp in a folder that it deletes; DVC_ROOT names the project.
+    """
+    return Path(os.environ.get("DVC_ROOT", root))
+
+
 def _name() -> str:
     return Path(sys.argv[0]).stem

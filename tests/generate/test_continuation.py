@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from lstm_lm.generate import continuation as generation
-from lstm_lm.generate.continuation import choose, continuation
+from lstm_lm.generate.continuation import as_fed, choose, continuation
 from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
-from lstm_lm.params import Evaluate, Train
+from lstm_lm.params import Evaluate
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.loop import Training
+from projects import train_of
 
 VOCABULARY = Vocabulary(("<unk>", "a", "b", "c", "d"))
 CYCLE = np.array([1, 2, 3, 4] * 60, np.uint8)
@@ -18,7 +19,7 @@ CYCLE = np.array([1, 2, 3, 4] * 60, np.uint8)
 @pytest.fixture(scope="module")
 def cycling() -> LanguageModel:
     """A model that has learnt a, b, c, d, a, b, ..."""
-    settings = Train(batch_size=4, num_steps=8, epochs=40, lr=2.0, clip=1.0, sampling="sequential")
+    settings = train_of(batch_size=4, num_steps=8, epochs=40, lr=2.0)
     model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=12))
     model.load_textbook({name: 20 * weight for name, weight in scratch_start(5, 12, 0).items()})
     Training(model, CYCLE, CYCLE[:20], settings, seed=0).run()
@@ -60,6 +61,22 @@ def test_an_empty_prefix_is_refused(cycling: LanguageModel) -> None:
         list(continuation(cycling, VOCABULARY, "", 3))
 
 
+@pytest.mark.parametrize(
+    ("prefix", "fed"),
+    [
+        ("The  Sea", "the sea"),
+        ("the sea ", "the sea "),
+        ("the sea,\t ", "the sea "),
+        ("the sea.", "the sea"),
+        ("the sea\r\n", "the sea"),
+        ("the sea \n", "the sea "),
+        (" the\nsea", "thesea"),
+    ],
+)
+def test_a_prefix_is_read_as_the_corpus_was_and_keeps_a_space_at_its_end(prefix: str, fed: str) -> None:
+    assert as_fed(prefix) == fed
+
+
 def test_samples_have_the_softmax_s_frequencies() -> None:
     logits = np.array([9.0, 0.0, 1.0, -1.0])
     generator = np.random.default_rng(0)
@@ -75,17 +92,17 @@ def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
 
 
 def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
-    settings = Evaluate(prefixes=["Ab", "c"], length=4, temperature=1.0)
+    settings = Evaluate(prefixes=["Ab? ", "c\n"], length=4, temperature=1.0)
     rows = generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)
     assert [(row["model"], row["prefix"], row["mode"]) for row in rows] == [
         (kind, prefix, mode)
-        for prefix in ("Ab", "c")
+        for prefix in ("ab ", "c")
         for kind in ("scratch", "concise")
         for mode in ("greedy", "sampled")
     ]
     assert {len(row["text"]) for row in rows} == {4}
-    assert rows[0]["text"] == "cdab"
+    assert rows[0]["text"] == "".join(continuation(cycling, VOCABULARY, "ab ", 4))
     readable = generation.readable("tale", rows).splitlines()
     assert "tale" in readable[0]
-    assert "scratch  greedy   [Ab]cdab" in readable
+    assert "scratch  greedy   [c]dabc" in readable
     assert len(readable) == 2 + len(rows)

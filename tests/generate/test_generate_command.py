@@ -14,8 +14,8 @@ import pytest
 from lstm_lm.generate import __main__ as generate
 from lstm_lm.generate.continuation import continuation
 from lstm_lm.model.language_model import MODELS, build, load_model, save_model
-from lstm_lm.params import Model
 from lstm_lm.tokens.text import Vocabulary
+from projects import model_of
 
 VOCABULARY = Vocabulary.of("the time machine by h g wells")  # has no r, no v
 COMMAND = [sys.executable, "-m", "lstm_lm.generate"]
@@ -30,7 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data/models").mkdir()
     VOCABULARY.save(root / "data/tokens/vocabulary.json")
     for kind in MODELS:
-        model = build(kind, len(VOCABULARY), Model(hidden=8), seed=3)
+        model = build(kind, len(VOCABULARY), model_of(hidden=8), seed=3)
         save_model(model, root / f"data/models/{kind}.safetensors")
     return root
 
@@ -55,8 +55,13 @@ def test_samples_from_the_model_asked_for(project: Path) -> None:
 
 
 def test_is_greedy_without_a_temperature_and_reads_text_as_the_corpus_was_read(project: Path) -> None:
-    result = run(project, "--prefix", "  The\tTIME, Machine! ", "--length", "30")
+    result = run(project, "--prefix", "  The\tTIME, Machine!", "--length", "30")
     assert result.stdout.decode() == expected(project, "scratch", "the time machine", 30)
+
+
+def test_a_space_at_the_end_of_the_prefix_is_read_too(project: Path) -> None:
+    result = run(project, "--prefix", "the sea  ", "--length", "30")
+    assert result.stdout.decode() == expected(project, "scratch", "the sea ", 30)
 
 
 def test_reads_standard_input_where_unknown_characters_count_as_unknown(project: Path) -> None:
@@ -85,7 +90,7 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(
         generate.arguments()
 
 
-@pytest.mark.parametrize("text", ["1895", ""])
+@pytest.mark.parametrize("text", ["1895", "", "1895 "])
 def test_a_prefix_without_a_letter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--prefix has no letter from a to z"):
         generate.prefix_of(text)

@@ -53,10 +53,8 @@ def test_it_is_compiled_once_and_found_again(anew: Path, tmp_path: Path, monkeyp
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: content[:-40] + bytes(40)]
-)
-def test_a_damaged_library_is_made_again(damage, anew: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_damaged_library_is_made_again(kept: float, anew: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert library() is not None
     (path,) = anew.glob("*.so")
     whole = path.read_bytes()

@@ -10,7 +10,7 @@ from torch import nn
 from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import Architecture, LanguageModel, build
 from lstm_lm.model.score import Score, score, surprisal
-from lstm_lm.params import Model
+from projects import model_of
 
 VOCAB_SIZE = 11
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
@@ -22,7 +22,7 @@ def random_stream(tokens: int) -> np.ndarray:
 
 def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
     """A model that is far from indifferent."""
-    model = build(kind, VOCAB_SIZE, Model.model_validate({"hidden": 8, "scratch_kernel": kernel}), seed=0)
+    model = build(kind, VOCAB_SIZE, model_of(hidden=8, scratch_kernel=kernel), seed=0)
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         nn.init.normal_(parameter, generator=generator)

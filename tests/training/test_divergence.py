@@ -9,10 +9,9 @@ import torch
 from safetensors import safe_open
 
 from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
-from lstm_lm.params import Train
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Diverged, Training
-from projects import Project
+from projects import Project, train_of
 
 WILD = {"train__lr": 1e6, "train__clip": 1e6, "train__checkpoint_seconds": 1e-9}
 NUMBER = r"(nan|inf|[-+.e\d]+)"
@@ -53,7 +52,7 @@ def test_an_infinite_gradient_beside_a_finite_loss_is_noticed(tmp_path: Path) ->
     model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=4))
     model.load_textbook(weights)
     stream = np.arange(100) % 4 + 1
-    settings = Train(batch_size=2, num_steps=5, epochs=3, lr=1.0, clip=1.0, sampling="sequential")
+    settings = train_of(batch_size=2, num_steps=5, epochs=3)
     checkpoint = Checkpoint(tmp_path, "scratch", "key", cadence=0)
     training = Training(model, stream, stream, settings, 0, checkpoint)
     with pytest.raises(Diverged, match=r"at epoch 1, batch 1: loss \d.*, gradient norm inf"):

@@ -15,12 +15,13 @@ from torch import Tensor
 from lstm_lm import device
 from lstm_lm.interruption import Interrupted
 from lstm_lm.model.language_model import LanguageModel, build
-from lstm_lm.params import Model, Train
+from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training import loop as training
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Epoch, Training
 from lstm_lm.training.step import Step
+from projects import model_of, train_of
 
 TEXT = b"the time traveller for so it will be convenient to speak of him was expounding a recondite matter to us "
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
@@ -29,19 +30,11 @@ VALID = STREAM[:60]
 
 
 def settings(**changes: object) -> Train:
-    values: dict[str, object] = {
-        "batch_size": 4,
-        "num_steps": 9,
-        "epochs": 5,
-        "lr": 1.0,
-        "clip": 1.0,
-        "sampling": "sequential",
-    }
-    return Train.model_validate({**values, **changes})
+    return train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 5, **changes})
 
 
 def model(kind: str = "concise", kernel: str = "fused", hidden: int = 12) -> LanguageModel:
-    return build(kind, 28, Model.model_validate({"hidden": hidden, "scratch_kernel": kernel, "init": "book"}), seed=3)
+    return build(kind, 28, model_of(hidden=hidden, scratch_kernel=kernel), seed=3)
 
 
 def weights(trained: LanguageModel) -> bytes:

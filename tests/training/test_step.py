@@ -7,28 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.language_model import LanguageModel, build
-from lstm_lm.params import Model, Train
+from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, clip_gradients, descend, make_step
+from projects import model_of, train_of
 
 VOCAB_SIZE, BATCH_SIZE, NUM_STEPS = 7, 3, 5
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 
 
 def settings(**changes: object) -> Train:
-    values: dict[str, object] = {
-        "batch_size": BATCH_SIZE,
-        "num_steps": NUM_STEPS,
-        "epochs": 1,
-        "lr": 0.5,
-        "clip": 1.0,
-        "sampling": "sequential",
-    }
-    return Train.model_validate({**values, **changes})
+    return train_of(**{"batch_size": BATCH_SIZE, "num_steps": NUM_STEPS, "lr": 0.5, **changes})
 
 
 def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
-    model = build(kind, VOCAB_SIZE, Model.model_validate({"hidden": 6, "scratch_kernel": kernel}), seed=0)
+    model = build(kind, VOCAB_SIZE, model_of(hidden=6, scratch_kernel=kernel), seed=0)
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         nn.init.normal_(parameter, generator=generator)

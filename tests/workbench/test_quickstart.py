@@ -7,17 +7,10 @@ import pytest
 import yaml
 
 from lstm_lm.workbench.quickstart import use_sample
+from projects import ROOT
 
-BLOCK = "corpus:\n  name: time_machine    # a registered corpus\n"
-PARAMS = f"""\
-seed: 0  # any
-device: auto
-{BLOCK}tokenize: {{level: char, normalize: letters, train_tokens: 10000, valid_tokens: 5000, test_tokens: 5000}}
-model:
-  hidden: 256
-train: {{batch_size: 32, num_steps: 35, epochs: 500, lr: 1.0, clip: 1.0, sampling: sequential}}
-evaluate: {{prefixes: [name, corpus], length: 50}}
-"""
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+BLOCK = PARAMS[PARAMS.index("corpus:") : PARAMS.index("tokenize:")]
 
 
 def quickstart(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

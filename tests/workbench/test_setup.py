@@ -1,6 +1,7 @@
 """What stands around the code: pinned packages and pinned workflow actions."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from projects import ROOT
+
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -31,6 +33,21 @@ def test_what_the_package_needs_is_installed_at_a_pinned_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {re.match(r"[a-z0-9-]+", requirement)[0] for requirement in project["dependencies"]}  # pyright: ignore
     assert needed <= {name for name, _ in pins("requirements.txt")}
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_make_renews_an_environment_that_was_copied_or_moved(moved: bool, tmp_path: Path) -> None:
+    project = tmp_path / "a project"
+    (project / ".venv/bin").mkdir(parents=True)
+    for name in ("requirements.txt", "constraints.txt", "pyproject.toml", "Makefile"):
+        shutil.copy2(ROOT / name, project)
+    for name in ("bin/pip", ".packages"):
+        (project / ".venv" / name).touch()
+    place = tmp_path / "original" if moved else project
+    (project / ".venv/pyvenv.cfg").write_text(f"command = python -m venv --clear {place}/.venv\n")
+    planned = subprocess.run(["make", "--dry-run", "setup"], cwd=project, capture_output=True, text=True, check=True)
+    assert ("venv --clear .venv" in planned.stdout) == moved
+    assert ("install --quiet -r requirements.txt" in planned.stdout) == moved
 
 
 def test_make_has_no_target_twice():

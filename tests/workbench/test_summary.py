@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lstm_lm.workbench.summary import main, table
+from projects import ROOT
 
 
 def write(root: Path, name: str, content: object) -> None:
@@ -32,7 +33,7 @@ def test_the_table_names_the_corpus_and_has_every_number(project):
 def test_the_pictures_and_texts_that_it_names_are_those_of_the_pipeline(project, capsys):
     main(None, project)  # pyright: ignore[reportArgumentType]
     named = re.findall(r"plots/[\w.]+", capsys.readouterr().out)
-    pipeline = (Path(__file__).parents[2] / "dvc.yaml").read_text(encoding="utf-8")
+    pipeline = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert len(named) == 4
     assert [name for name in named if name not in pipeline] == []
 

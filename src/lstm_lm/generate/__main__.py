@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from lstm_lm.generate.continuation import continuation
+from lstm_lm.generate.continuation import as_fed, continuation
 from lstm_lm.model.language_model import MODELS, LanguageModel, load_model
-from lstm_lm.tokens.text import Vocabulary, normalize
+from lstm_lm.tokens.text import Vocabulary
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,7 +61,7 @@ def load(kind: str, root: Path) -> tuple[LanguageModel, Vocabulary]:
 
 
 def prefix_of(text: str | None) -> str:
-    """The text to continue, from the command line or the standard input, normalised as the corpus was.
+    """The text to continue, from the command line or the standard input, as the model reads it.
 
     Raises:
         ValueError: there is no letter in it.
@@ -71,8 +71,8 @@ def prefix_of(text: str | None) -> str:
         source = "the standard input"
         if sys.stdin.isatty():
             print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
-    prefix = normalize(sys.stdin.buffer.read().decode("utf-8", "replace") if text is None else text)
-    if not prefix:
+    prefix = as_fed(sys.stdin.buffer.read().decode("utf-8", "replace") if text is None else text)
+    if not prefix.strip():
         raise ValueError(f"{source} has no letter from a to z: give a text to continue")
     return prefix
 

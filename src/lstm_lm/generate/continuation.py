@@ -45,6 +45,12 @@ def continuation(
         tokens = torch.tensor([[token]], device=device)
 
 
+def as_fed(prefix: str) -> str:
+    """What a model reads of a prefix: normalised as the corpus was, but white space at its end stays, as one space."""
+    space = " " if prefix.rstrip("\r\n")[-1:].isspace() else ""
+    return normalize(prefix) + space
+
+
 def choose(logits: np.ndarray, temperature: float | None, generator: np.random.Generator) -> int:
     """A token id from logits (vocab_size,), greedy or sampled; never id 0, which is `<unk>`."""
     known = logits[1:]
@@ -60,7 +66,7 @@ def texts(
 ) -> list[dict[str, str]]:
     """Every prefix continued by every model, greedily and sampled: rows of model, prefix, mode, text.
 
-    The prefixes are normalised as the corpus was. Raises ValueError where nothing is left of one.
+    The prefixes in the rows are what the models read (`as_fed`).
     """
     modes = {"greedy": None, "sampled": settings.temperature}
     return [
@@ -68,9 +74,9 @@ def texts(
             "model": kind,
             "prefix": prefix,
             "mode": mode,
-            "text": "".join(continuation(model, vocabulary, normalize(prefix), settings.length, temperature, seed)),
+            "text": "".join(continuation(model, vocabulary, prefix, settings.length, temperature, seed)),
         }
-        for prefix in settings.prefixes
+        for prefix in map(as_fed, settings.prefixes)
         for kind, model in models.items()
         for mode, temperature in modes.items()
     ]

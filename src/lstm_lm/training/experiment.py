@@ -11,6 +11,7 @@ from lstm_lm.atomic import write_json, write_text
 from lstm_lm.model import compiled
 from lstm_lm.model.language_model import LanguageModel, build, computed_by, save_model
 from lstm_lm.params import Params
+from lstm_lm.stage import project
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.checkpoint import Checkpoint, digest
@@ -39,9 +40,8 @@ def train(kind: str, params: Params, root: Path) -> None:
     kernel = computed_by(kind, params.model, device, params.train.precision)
     environment = devices.environment(device, kernel, params.train.precision)
     model = build(kind, len(vocabulary), params.model, params.seed).to(device)
-    checkpoint = Checkpoint(
-        root / ".checkpoints", kind, training_key(kind, params, environment, streams), params.train.checkpoint_seconds
-    )
+    key = training_key(kind, params, environment, streams)
+    checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
     epochs = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
     write_results(kind, params, root, model, epochs, environment)

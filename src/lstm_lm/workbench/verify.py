@@ -1,8 +1,5 @@
 """Run the whole pipeline anew in a copy of the project and compare every committed result with what comes out."""
 
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -11,11 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from lstm_lm.workbench import quickstart
+from lstm_lm.workbench.clone import copy_project, dvc
 from lstm_lm.workbench.verdict import ENVIRONMENT, Status, compare
-
-MADE = (".venv", ".checkpoints", ".dvc/cache", ".dvc/tmp", "data/raw", "data/tokens", "data/models", "report")
-"""What a copy of the project does not need."""
 
 
 def results(root: Path) -> dict[str, bytes]:
@@ -30,32 +24,6 @@ def results(root: Path) -> dict[str, bytes]:
         path: (root / path).read_bytes() if path.startswith(("metrics/", "plots/")) else md5.encode()
         for path, md5 in outputs.items()
     }
-
-
-def copy_project(source: Path, target: Path) -> None:
-    """Clone the current commit of `source`, or copy its files where it is not a git repository.
-
-    Raises:
-        OSError: git could not clone, or a file could not be copied.
-    """
-    if (source / ".git").exists():
-        cloning = ["git", "clone", "--quiet", str(source.resolve()), str(target)]
-        if subprocess.run(cloning, check=False).returncode != 0:
-            raise OSError(f"git could not clone {source.resolve()}")
-        return
-    made = {source / name for name in MADE}
-    shutil.copytree(source, target, ignore=lambda folder, names: [n for n in names if Path(folder, n) in made])
-    quickstart.do_without_git(target)
-
-
-def rerun(project: Path) -> int:
-    """Run every stage of `project` without a cache; DVC's exit status."""
-    environment = dict(os.environ)
-    mirror = environment.get("CORPUS_MIRROR", "")
-    if mirror and "://" not in mirror:
-        environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())
-    command = [sys.executable, "-m", "dvc", "repro", "--force"]
-    return subprocess.run(command, cwd=project, env=environment, check=False).returncode
 
 
 def report(committed: Mapping[str, bytes], anew: Mapping[str, bytes]) -> bool:
@@ -76,11 +44,10 @@ def report(committed: Mapping[str, bytes], anew: Mapping[str, bytes]) -> bool:
 def main() -> int:
     """Verify the project in the working directory; 0 if reproduced, 1 if not."""
     with tempfile.TemporaryDirectory(prefix="lstm-lm-verify-") as folder:
-        project = Path(folder) / "project"
         try:
-            copy_project(Path(), project)
+            project = copy_project(Path(), Path(folder) / "project")
             committed = results(project)
-            if rerun(project) != 0:
+            if dvc(project, "repro", "--force") != 0:
                 print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
                 return 1
             reproduced = report(committed, results(project))

@@ -1,0 +1,43 @@
+"""A small project for the commands that `make` calls."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from reported import run
+
+PIPELINE = """\
+stages:
+  train:
+    cmd: "{python} train.py"
+    deps: [train.py]
+    outs: [data/models/scratch.safetensors]
+    metrics:
+      - metrics/train_scratch.json: {{cache: false}}
+      - metrics/throughput_scratch.json: {{cache: false}}
+"""
+
+TRAIN = """\
+import time
+from pathlib import Path
+Path("data/models").mkdir(parents=True, exist_ok=True)
+Path("metrics").mkdir(exist_ok=True)
+Path("data/models/scratch.safetensors").write_text("weights")
+Path("metrics/train_scratch.json").write_text('{"perplexity": 1.5}')
+Path("metrics/throughput_scratch.json").write_text(f'{{"seconds": {time.time()}}}')
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A DVC project with the pipeline's layout, run once, without git."""
+    folder = tmp_path / "a project"
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    check_update = false\n    no_scm = true\n")
+    (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    (folder / "dvc.yaml").write_text(PIPELINE.format(python=sys.executable))
+    (folder / "train.py").write_text(TRAIN)
+    made = run(folder, sys.executable, "-m", "dvc", "repro", "--quiet")
+    assert made.returncode == 0, made.stderr
+    return folder
