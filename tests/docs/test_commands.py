@@ -22,12 +22,16 @@ SMALLER = {
 INSTEAD = {
     "make test": ("make --dry-run test", "it would run this test"),
     "make test lint audit": ("make --dry-run test lint audit", "audit needs a network; CI runs all three"),
+    "make report": ("make --dry-run report", "the page on reviewing runs it"),
     "make small": ("make --dry-run small", "CI runs it"),
     "make verify": ("make --dry-run verify", "tests/workbench/test_verify.py runs it"),
     "make bench": ("make --dry-run bench", "it takes minutes"),
     "make curves": ("make --dry-run curves", "it takes minutes"),
     "make whole": ("make --dry-run whole", "it takes a quarter of an hour"),
-    "make readme": ("make --dry-run readme", "it needs the committed benchmarks; tests/workbench/test_readme.py runs it"),
+    "make readme": (
+        "make --dry-run readme",
+        "it needs the committed benchmarks; test_readme.py runs it",
+    ),
     "OMP_NUM_THREADS=1 dvc queue start --jobs 2": (
         "OMP_NUM_THREADS=1 dvc exp run --run-all --jobs 2",
         "this waits for the workers; tests/test_queue.py starts them in the background",
@@ -50,7 +54,9 @@ set -m; dvc exp run --name closed -S train.epochs=1000000 > ../closed.log 2>&1 &
 until grep 'epoch 1/' ../closed.log; do sleep 0.1; done
 kill -HUP -- -$!; wait $! || test -z "$(git branch --show-current)"
 """
-CLEAN = 'test "$(git branch --show-current)" = main; test -z "$(git status --porcelain)"; dvc status | grep "up to date"'
+CLEAN = (
+    'test "$(git branch --show-current)" = main; test -z "$(git status --porcelain)"; dvc status | grep "up to date"'
+)
 SITUATIONS = {
     "Share a result before you commit it": ("dvc remote default --local storage", ""),
     "`dvc exp apply` reverts your edits": (
