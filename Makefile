@@ -68,7 +68,7 @@ small: setup  ## Run the whole pipeline on small parameters, in a copy
 job-summary: setup
 	@$(VENV)/python scripts/job_summary.py
 
-readme: setup  ## Put the committed numbers into README.md
+readme: setup  ## Put the committed numbers into README and docs
 	@$(VENV)/python -m lstm_lm.workbench.readme
 
 audit: tools  ## Look for known vulnerabilities in the pinned packages

@@ -16,7 +16,7 @@ from filelock import FileLock
 from projects import ROOT, Nursery, Project
 from repository import SMALL, STAGES, Repository, ran
 
-SLOWEST = ["test_queue", "test_report", "test_pipeline", "test_sharing", "test_resume"]
+SLOWEST = ["test_commands", "test_queue", "test_report", "test_pipeline", "test_sharing", "test_resume"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,20 +1,17 @@
 """Data and models pass from one clone to another through a remote; nothing leaves the machine on the way."""
 
 import contextlib
-import logging
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from repository import Repository, ran
+from storage import CREDENTIALS, s3
 
-CREDENTIALS = {"access_key_id": "key-of-this-test", "secret_access_key": "secret-of-this-test"}
 MODELS = ["data/models/scratch.safetensors", "data/models/concise.safetensors"]
 
 
@@ -23,23 +20,6 @@ class Team(NamedTuple):
 
     author: Repository
     colleague: Repository
-
-
-@contextlib.contextmanager
-def s3() -> Iterator[str]:
-    """The address of an S3 server on loopback with one bucket, "team"."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        url = "http://{}:{}".format(*server.get_host_and_port())
-        keys = {f"aws_{name}": value for name, value in CREDENTIALS.items()}
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", verify=False, **keys)
-        client.create_bucket(Bucket="team")
-        client.close()
-        yield url
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module", params=["directory", "s3"])

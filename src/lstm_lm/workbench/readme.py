@@ -1,4 +1,4 @@
-"""The README's tables, made from the committed metrics: `make readme` puts them in, a test compares."""
+"""The tables in README and docs, made from the committed metrics: `make readme` puts them in, a test compares."""
 
 import json
 import re
@@ -90,29 +90,34 @@ def curves(root: Path) -> str:
     )
 
 
-TABLES = {"results": results, "performance": performance, "whole": whole, "curves": curves}
+TABLES = {
+    "README.md": {"results": results},
+    "docs/performance.md": {"performance": performance, "whole": whole, "curves": curves},
+}
+"""Page -> name of each table on it -> what makes the table."""
 
 
-def update(text: str, root: Path) -> str:
-    """`text` with every table between `<!-- name -->` and `<!-- /name -->` made anew.
+def update(page: str, root: Path) -> str:
+    """The text of `page` in `root` with every table between `<!-- name -->` and `<!-- /name -->` made anew.
 
     Raises:
         ValueError: a marker is missing.
-        OSError, KeyError: a metrics file, or a key in one, is missing.
+        OSError, KeyError: a file, or a key in a metrics file, is missing.
     """
-    for name, table in TABLES.items():
+    text = (root / page).read_text(encoding="utf-8")
+    for name, table in TABLES[page].items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"README.md lacks the markers <!-- {name} --> and <!-- /{name} -->")
+            raise ValueError(f"{page} lacks the markers <!-- {name} --> and <!-- /{name} -->")
         content = table(root)
         text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
     return text
 
 
 def main(_params: Params, root: Path) -> None:
-    """Put the tables into README.md."""
-    path = root / "README.md"
-    write_text(path, update(path.read_text(encoding="utf-8"), root))
+    """Put the tables into their pages."""
+    for page in TABLES:
+        write_text(root / page, update(page, root))
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -1,0 +1,154 @@
+"""Every command in README and docs runs, page by page and in order, in a project with a small trained pipeline."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from documents import DOCUMENTS, Document
+from repository import Repository
+from storage import CREDENTIALS, s3
+
+PATIENCE_SECONDS = 300
+SMALLER = {
+    "model.hidden=512": "model.hidden=6",
+    "-S 'model.hidden=64,128,256' -S 'seed=0,1,2'": "-S 'model.hidden=6,8'",
+    "train.epochs=20": "train.epochs=1",
+}
+"""Texts in commands, and what makes them small."""
+
+INSTEAD = {
+    "make test": ("make --dry-run test", "it would run this test"),
+    "make test lint audit": ("make --dry-run test lint audit", "audit needs a network; CI runs all three"),
+    "make report": ("make --dry-run report", "the page on reviewing runs it"),
+    "make small": ("make --dry-run small", "CI runs it"),
+    "make verify": ("make --dry-run verify", "tests/workbench/test_verify.py runs it"),
+    "make bench": ("make --dry-run bench", "it takes minutes"),
+    "make curves": ("make --dry-run curves", "it takes minutes"),
+    "make whole": ("make --dry-run whole", "it takes a quarter of an hour"),
+    "make readme": (
+        "make --dry-run readme",
+        "it needs the committed benchmarks; test_readme.py runs it",
+    ),
+    "OMP_NUM_THREADS=1 dvc queue start --jobs 2": (
+        "OMP_NUM_THREADS=1 dvc exp run --run-all --jobs 2",
+        "this waits for the workers; tests/test_queue.py starts them in the background",
+    ),
+    "dvc gc --all-branches --all-tags --all-experiments": (
+        "dvc gc --force --all-branches --all-tags --all-experiments",
+        "without --force it asks",
+    ),
+    'pip install "dvc[s3]" -c constraints.txt': ("grep '^dvc-s3==' constraints.txt", "it needs a package index"),
+    "make setup && . .venv/bin/activate": ("make --dry-run setup", "it needs a package index"),
+    "git clone <git address> lstm && cd lstm": (
+        "git clone --quiet <git address> <colleague> && cd <colleague>",
+        "a clone of its own, outside of the first one",
+    ),
+}
+"""Commands that cannot run here as they are: what runs in their place, and why. All others run."""
+
+CLOSED_TERMINAL = """\
+set -m; dvc exp run --name closed -S train.epochs=1000000 > ../closed.log 2>&1 & set +m
+until grep 'epoch 1/' ../closed.log; do sleep 0.1; done
+kill -HUP -- -$!; wait $! || test -z "$(git branch --show-current)"
+"""
+CLEAN = (
+    'test "$(git branch --show-current)" = main; test -z "$(git status --porcelain)"; dvc status | grep "up to date"'
+)
+SITUATIONS = {
+    "Share a result before you commit it": ("dvc remote default --local storage", ""),
+    "`dvc exp apply` reverts your edits": (
+        "echo '# my edit' >> stages/compare.py",
+        "grep '# my edit' stages/compare.py; git restore stages; " + CLEAN,
+    ),
+    "After a failure": ("if dvc exp run -S corpus.name=nosuch; then exit 1; fi", CLEAN),
+    "After a closed terminal": (CLOSED_TERMINAL, CLEAN),
+    "What a colleague does": ("", "dvc status | grep 'up to date'"),
+}
+"""Headings whose commands belong to a situation: what leads to it before they run, and what must be true after them."""
+
+
+def script(document: Document) -> str:
+    """The page as a bash script."""
+    lines, current = [], ""
+    after = {heading: check for heading, (_, check) in SITUATIONS.items()}
+    for heading, command in document.commands:
+        if heading != current:
+            lines += [after.get(current, ""), SITUATIONS.get(heading, ("", ""))[0]]
+        lines.append(INSTEAD.get(command, (command, ""))[0])
+        current = heading
+    return "\n".join([*lines, after.get(current, "")])
+
+
+def with_environment(repository: Repository) -> Repository:
+    """A .venv as `make setup` leaves it, around the Python that runs this test."""
+    folder = repository.folder / ".venv"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("bin/activate", "bin/pip", ".packages", ".tools"):
+        (folder / name).touch()
+    path = repository.environment["PYTHONPATH"]
+    (folder / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec "{sys.executable}" "$@"\n')
+    (folder / "bin/python").chmod(0o755)
+    for role in ("AUTHOR", "COMMITTER"):
+        repository.environment |= {f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.com"}
+    return repository
+
+
+@pytest.fixture(scope="module")
+def experienced(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository whose run cache has what the pages train with `model.hidden=6`: this saves minutes."""
+    repository = trained.copy_to(tmp_path_factory.mktemp("experienced") / "project")
+    repository.git("branch", "--move", "main")
+    repository.set(("hidden: 8", "hidden: 6"))
+    repository.dvc("repro")
+    repository.git("restore", ".")
+    repository.dvc("checkout")
+    return repository
+
+
+@pytest.mark.parametrize(
+    "document", [document for document in DOCUMENTS if document.commands], ids=lambda document: document.name
+)
+def test_commands_run(document: Document, experienced: Repository, tmp_path: Path) -> None:
+    repository = with_environment(experienced.copy_to(tmp_path / "author/project"))
+    repository.git("clone", "--quiet", "--bare", ".", str(tmp_path / "hub.git"))
+    repository.git("remote", "add", "origin", str(tmp_path / "hub.git"))
+    (tmp_path / "texts").mkdir()
+    with s3() as url, (tmp_path / "log").open("w+", encoding="utf-8") as log:
+        replaced = SMALLER | {
+            "/mnt/team/lstm": str(tmp_path / "storage"),
+            "/mnt/texts": str(tmp_path / "texts"),
+            "http://127.0.0.1:9000": url,
+            "<key>": CREDENTIALS["access_key_id"],
+            "<secret>": CREDENTIALS["secret_access_key"],
+            "<git address>": f"file://{tmp_path / 'hub.git'}",
+            "<colleague>": str(tmp_path / "colleague/project"),
+            "<your text>": "data/corpora/sample.txt",
+        }
+        commands = script(document)
+        for old, new in replaced.items():
+            commands = commands.replace(old, new)
+        assert re.findall("<[a-z ]+>", commands) == []
+        # To a file: the queue's workers would hold a pipe open after the script has ended.
+        status = subprocess.run(
+            ["bash", "-v", "-euo", "pipefail", "-c", commands],
+            cwd=repository.folder,
+            env=repository.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        ).returncode
+        log.seek(0)
+        assert status == 0, log.read()[-4000:]
+
+
+def test_every_exception_is_about_a_command_that_a_page_has() -> None:
+    commands = [command for document in DOCUMENTS for _, command in document.commands]
+    assert [command for command in INSTEAD if command not in commands] == []
+    assert [text for text in SMALLER if not any(text in command for command in commands)] == []
+    headings = {heading for document in DOCUMENTS for heading, _ in document.commands}
+    assert SITUATIONS.keys() <= headings

@@ -1,0 +1,82 @@
+"""What README and docs say about the project is true of it: links, parameters, folders, targets, version."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from documents import DOCUMENTS, ROOT, Document
+
+README = DOCUMENTS[0]
+COMMANDS = [command for document in DOCUMENTS for _, command in document.commands]
+
+
+def broken(document: Document) -> list[str]:
+    """The targets of its links and pictures, within the project, that do not exist."""
+    missing = []
+    for target in document.targets:
+        name, _, anchor = target.partition("#")
+        path = (document.path.parent / name).resolve() if name else document.path
+        if "://" not in target and not (path.exists() and (not anchor or anchor in Document(path).anchors)):
+            missing.append(target)
+    return missing
+
+
+def parameters(section: dict, prefix: str = "") -> dict[str, object]:
+    """Every parameter under its full name."""
+    found: dict[str, object] = {}
+    for key, value in section.items():
+        found |= parameters(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_and_pictures_lead_to_files_and_headings(document: Document) -> None:
+    assert broken(document) == []
+
+
+def test_readme_shows_the_curves_and_leads_to_every_page() -> None:
+    pages = [document.name for document in DOCUMENTS if document is not README]
+    assert {"plots/learning_curves.png", *pages} <= set(README.targets)
+
+
+def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("documents.ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("# A `b`\n\n[here](#a-b) [gone](#a) ![gone](no.png) [elsewhere](https://example.com/x)\n")
+    assert broken(Document(page)) == ["#a", "no.png"]
+
+
+def test_the_table_has_every_parameter_and_its_default() -> None:
+    rows = {row[0].strip("`"): row[1] for row in README.rows if row[0].startswith("`")}
+    expected = parameters(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
+    assert rows == {
+        name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in expected.items()
+    }
+
+
+def test_every_folder_is_named() -> None:
+    (tree,) = [block.text for block in README.blocks if block.language == "text"]
+    package = {f"  {path.parent.name}/" for path in (ROOT / "src/lstm_lm").glob("*/__init__.py")}
+    named = set(re.findall(r"^( *[\w./]+/)", tree, re.MULTILINE))
+    assert {name for name in named if name.startswith(" ")} == package
+    assert [name for name in named if not name.startswith(" ") and not (ROOT / name).is_dir()] == []
+
+
+def test_a_command_in_a_sentence_begins_a_command_of_a_block() -> None:
+    mentioned = {code for document in DOCUMENTS for code in document.code if re.match("(make|dvc|python) ", code)}
+    assert [code for code in sorted(mentioned) if not any(command.startswith(code) for command in COMMANDS)] == []
+
+
+def test_a_block_is_commands_or_text() -> None:
+    assert {block.language for document in DOCUMENTS for block in document.blocks} <= {"sh", "text"}
+
+
+def test_the_changelog_has_the_version_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (changelog,) = [document for document in DOCUMENTS if document.name == "CHANGELOG.md"]
+    releases = [heading for heading in changelog.headings if heading.startswith("[")]
+    assert releases[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(project['version'])}\] - \d{{4}}-\d\d-\d\d", releases[1])
