@@ -2,7 +2,9 @@
 PYTHON ?= python3
 # The revision that `make report` compares with; reaches the shell as a variable, never as text of a command.
 BASE ?= HEAD
-export BASE
+# The text that `make corpus` adds.
+FILE ?=
+export BASE FILE
 
 # The project's own environment, whatever else is active in the shell.
 VENV := .venv/bin
@@ -13,7 +15,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
-.PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary readme audit \
+.PHONY: help setup corpus run test lint verify bench curves whole report sweep-report current small job-summary readme audit \
     tools lock
 
 help:  ## List the targets
@@ -21,6 +23,9 @@ help:  ## List the targets
 
 setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
 	@:
+
+corpus: setup  ## Make the text FILE=<path> a corpus: data/corpora/<name>.txt and its record
+	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE"
 
 run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m lstm_lm.workbench.quickstart
