@@ -24,7 +24,7 @@ help:  ## List the targets
 setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
 	@:
 
-corpus: setup  ## Make the text FILE=<path> a corpus: data/corpora/<name>.txt and its record
+corpus: setup  ## Make FILE=<a text> a corpus: data/corpora/<name>.txt and its record
 	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE"
 
 run: setup  ## Run the whole pipeline, then show the results

@@ -87,6 +87,7 @@ def test_a_change_of_code_without_a_network_keeps_the_corpus(project: Repository
     text.unlink()
     with (project.folder / "src/lstm_lm/corpus/download.py").open("a") as file:
         file.write("# changed\n")
+    assert project.run(sys.executable, "-m", "lstm_lm.workbench.quickstart") == ""  # corpus.name stays
     output = project.dvc("repro", "--single-item", *STAGES)
     assert ran(output) == {"check_corpus", "fetch"}
     assert "own: DVC's cache" in output

@@ -104,7 +104,7 @@ MISBEHAVIOUR = {
     "wrong bytes": (servers.sends(TEXT.lower()), r"other bytes instead of the text \(SHA-256 \w{12}\.\.\., expected"),
     "empty": (servers.sends(b""), "empty"),
     "no time to retry after": (servers.answers(503, Retry_After="soon"), "Invalid Retry-After header: soon"),
-    "floods": (servers.floods, "sends more than the 3,350 bytes of the text"),
+    "floods": (servers.floods, "more than the 3,350 bytes of the text"),
     "redirects for ever": (servers.redirects("/{hit}"), "redirects more than 3 times"),
     "redirects, endless body": (servers.redirects_with_endless_body, "redirects more than 3 times"),
     "redirects to itself": (servers.redirects("/tale.txt"), "redirects more than 3 times"),
@@ -309,7 +309,7 @@ def unusable_files(folder: Path) -> Iterator[tuple[Path, str]]:
     (folder / "empty.txt").touch()
     yield folder / "empty.txt", "empty"
     (folder / "edited.txt").write_bytes(TEXT + b"edited")
-    yield folder / "edited.txt", "sends more than the 3,350 bytes of the text"
+    yield folder / "edited.txt", "more than the 3,350 bytes of the text"
     (folder / "endless.txt").symlink_to("/dev/zero")
     yield folder / "endless.txt", "a folder or device, not a file"
     (folder / "loop.txt").symlink_to("loop.txt")

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from lstm_lm.workbench.quickstart import use_sample
+from repository import ROOT
 
 BLOCK = "corpus:\n  name: time_machine    # a registered corpus\n"
 PARAMS = f"""\
@@ -42,6 +44,7 @@ def corpus_name(folder: Path) -> str:
 def project(tmp_path: Path) -> Path:
     (tmp_path / ".git").mkdir()
     (tmp_path / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    shutil.copytree(ROOT / "data/corpora", tmp_path / "data/corpora")
     return tmp_path
 
 

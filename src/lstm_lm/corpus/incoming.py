@@ -32,7 +32,7 @@ class Incoming:
         """
         self.size += len(block)
         if self.size > self.expected.bytes:
-            raise SourceFailed(f"sends more than the {self.expected.bytes:,} bytes of the text")
+            raise SourceFailed(f"more than the {self.expected.bytes:,} bytes of the text")
         self.start = self.start or block.lstrip()[:1]
         self.digest.update(block)
         self.file.write(block)
