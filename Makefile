@@ -2,7 +2,9 @@
 PYTHON ?= python3
 # The revision that `make report` compares with; reaches the shell as a variable, never as text of a command.
 BASE ?= HEAD
-export BASE
+# The text that `make corpus` adds.
+FILE ?=
+export BASE FILE
 
 # The project's own environment, whatever else is active in the shell.
 VENV := .venv/bin
@@ -18,14 +20,17 @@ ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
 
-.PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary readme audit \
-    tools lock
+.PHONY: help setup corpus run test lint verify bench curves whole report sweep-report current small job-summary \
+    readme audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
 	@:
+
+corpus: setup  ## Make FILE=<a text> a corpus: data/corpora/<name>.txt and its record
+	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE"
 
 run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m lstm_lm.workbench.quickstart

@@ -9,7 +9,7 @@ from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import MODELS, load_model
 from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
-from lstm_lm.tokens.text import WINDOWS, Vocabulary
+from lstm_lm.tokens.text import SPLITS, Vocabulary
 
 
 def main(params: Params, root: Path) -> None:
@@ -17,7 +17,7 @@ def main(params: Params, root: Path) -> None:
     where = device.choose(params.device)
     device.configure(where, "fp32", params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
-    streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in WINDOWS}
+    streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
     models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
     scores = {kind: evaluation.scores(model, streams) for kind, model in models.items()}
     write_json(root / "metrics/evaluate.json", {"corpus": params.corpus.name, **scores})

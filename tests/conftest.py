@@ -42,7 +42,8 @@ def bare_project(tmp_path: Path, nursery: Nursery) -> Project:
 def tokenized(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Project:
     """A project whose sample corpus is fetched and tokenised; for copies only."""
     project = Project(tmp_path_factory.mktemp("tokenized") / "project", nursery)
-    shutil.copy(ROOT / "data/corpora/sample.txt", project.root / "data/corpora")
+    for name in ("sample.txt", "sample.yaml"):
+        shutil.copy(ROOT / "data/corpora" / name, project.root / "data/corpora")
     project.run_through("fetch", "tokenize_corpus")
     return project
 

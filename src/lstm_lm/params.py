@@ -3,10 +3,18 @@
 import re
 import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 # Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
 _MANY = 10**9
@@ -14,6 +22,8 @@ _MANY = 10**9
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def _with_a_letter(text: str) -> str:
@@ -30,13 +40,26 @@ class _Section(BaseModel):
 
 
 class Corpus(_Section):
-    """Which text: a registered corpus or the stem of a file in data/corpora/."""
+    """Which text: the name of a record in data/corpora/."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    name: str
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name_is_a_plain_one(cls, name: object) -> object:
+        plain = corpus_name(str(name)) if isinstance(name, str | int) else "my_text"
+        if name == plain:
+            return name
+        if str(name) == plain:  # a number for YAML
+            plain = f"'{plain}', with the quotes (dvc exp run -S \"corpus.name='{plain}'\")"
+        raise ValueError(
+            f"corpus.name is {_cut(reprlib.repr(name))}; allowed: letters, digits, and . _ - between them, "
+            f"without .txt; write {plain}"
+        )
 
 
 class Tokenize(_Section):
-    """How text becomes tokens, and how many each of three consecutive splits gets (-1: all remaining)."""
+    """How text becomes tokens, and how many each of the three splits gets (-1: all that remain, or all of its file)."""
 
     level: Literal["char"]
     normalize: Literal["letters"]
@@ -50,8 +73,6 @@ class Tokenize(_Section):
         for name, count in counts.items():
             if count in (0, 1):
                 raise ValueError(f"tokenize.{name} is {count}; allowed: -1, or 2 and more (a token and its successor)")
-        if list(counts.values()).count(-1) > 1:
-            raise ValueError("tokenize: only one of train_tokens, valid_tokens, test_tokens may be -1")
         return self
 
 
@@ -120,8 +141,18 @@ class Params(_Section):
         return self
 
 
+def corpus_name(text: str) -> str:
+    """The name that a corpus may have which is nearest to `text`, such as War_and_Peace for War and Peace.txt."""
+    return re.sub("[^A-Za-z0-9._-]+", "_", text.removesuffix(".txt"))[:100].strip("._-") or "my_text"
+
+
 def load_params(path: Path) -> Params:
-    """Read and validate `path`.
+    """Read and validate params.yaml. Raises ValueError and OSError as `load_yaml`."""
+    return load_yaml(path, Params)
+
+
+def load_yaml(path: Path, model: type[_Model]) -> _Model:
+    """Read and validate a YAML file.
 
     Raises:
         ValueError: the file is not YAML, has a key twice, or a key is unknown, missing, of the wrong type or
@@ -136,9 +167,9 @@ def load_params(path: Path) -> Params:
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold the keys {', '.join(Params.model_fields)}")
+        raise ValueError(f"{path} must hold the keys {', '.join(model.model_fields)}")
     try:
-        return Params.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         raise ValueError(f"{path}: {_first_complaint(error)}") from error
 

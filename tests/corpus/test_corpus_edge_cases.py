@@ -1,13 +1,14 @@
 """Texts that are odd, broken or no texts at all, through the stages' own scripts."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from corpora import write_record
+from lstm_lm.tokens.text import normalize
 from projects import Project
 
 PROSE = "It was a dark, stormy night!\nThe rain fell in torrents...\n"
@@ -24,6 +25,7 @@ def project(bare_project: Project) -> Project:
 def put(project: Project, content: bytes) -> Path:
     path = project.root / "data/corpora/own.txt"
     path.write_bytes(content)
+    write_record(path.parent, "own", {"corpus": content})
     return path
 
 
@@ -111,49 +113,100 @@ def test_just_long_enough_for_one_batch_of_windows(project: Project) -> None:
     project.run_through("train_concise")
 
 
-@pytest.mark.parametrize(
-    ("content", "byte", "offset"),
-    [
-        (PROSE.encode() + b"caf\xe9", "0xe9", len(PROSE) + 3),
-        (b"\xef\xbb\xbf" + PROSE.encode() + b"\xe9 noir", "0xe9", len(PROSE) + 3),
-        (PROSE.encode("utf-16"), "0xff", 0),
-        (PROSE.encode() + "\N{EM DASH}".encode()[:2], "0xe2", len(PROSE)),
-    ],
-    ids=["latin-1", "after a byte-order mark", "utf-16", "cut in the middle"],
-)
-def test_an_undecodable_byte_is_named_with_its_offset(content: bytes, byte: str, offset: int, project: Project) -> None:
+FRENCH = "L'été dernier, la forêt était déserte et le café fermé.\n"
+CHINESE = "时间旅行者正在给我们讲解一个深奥的问题。\n"
+RUSSIAN = "Поезд остановился перед маленькой станцией, и никто не вышел.\n"
+NOT_UTF_8 = {
+    "latin-1": (
+        PROSE.encode() + b"caf\xe9 noir",
+        f"byte 0xe9 at offset {len(PROSE) + 3} is not UTF-8 but probably Windows",
+    ),
+    "after a mark": (
+        b"\xef\xbb\xbf" + FRENCH.encode("cp1252"),
+        "byte 0xe9 at offset 5 is not UTF-8 but probably Windows",
+    ),
+    "late": (
+        (PROSE * 5000 + FRENCH).encode("cp1252"),
+        f"at offset {len(PROSE) * 5000 + 2} is not UTF-8 but probably Win",
+    ),
+    "gbk": ((CHINESE * 30).encode("gbk"), "is not UTF-8 but probably GB 18030 (as GBK)"),
+    "koi8-r": ((RUSSIAN * 30).encode("koi8_r"), "is not UTF-8 but probably KOI8-R"),
+    "utf-16": ((PROSE * 9).encode("utf-16"), "byte 0xff at offset 0 is not UTF-8 but probably UTF-16"),
+    "utf-16 without a mark": ((PROSE * 9).encode("utf-16-le"), "this is not UTF-8 but probably UTF-16-LE"),
+    "utf-16, big end first": ((PROSE * 9).encode("utf-16-be"), "this is not UTF-8 but probably UTF-16-BE"),
+    "utf-16 in Russian": ((RUSSIAN * 30).encode("utf-16-le"), "this is not UTF-8 but probably UTF-16-LE"),
+    "utf-32 without a mark": ((PROSE * 9).encode("utf-32-le"), "this is not UTF-8 but probably UTF-32-LE"),
+    "no text": (b"\x93\xff\x00\x01" * 100, "byte 0x93 at offset 0 is not UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), NOT_UTF_8.values(), ids=NOT_UTF_8)
+def test_another_encoding_is_named_in_one_line(content: bytes, reason: str, project: Project) -> None:
     put(project, content)
     project.run_through("fetch")
+    before = project.files()
+    complaint = project.run("tokenize_corpus").complaint
+    assert complaint.startswith("tokenize_corpus: data/raw/corpus.txt: ")
+    assert reason in complaint
+    assert complaint.endswith("; save the text as UTF-8")
+    assert project.files() == before
+
+
+def test_a_text_cut_in_the_middle_of_a_character_is_said_to_be_so(project: Project) -> None:
+    put(project, PROSE.encode() + "\N{EM DASH}".encode()[:2])
+    project.run_through("fetch")
     assert project.run("tokenize_corpus").complaint == (
-        f"tokenize_corpus: data/raw/corpus.txt: byte {byte} at offset {offset} is not UTF-8; save the text as UTF-8"
+        f"tokenize_corpus: data/raw/corpus.txt: byte 0xe2 at offset {len(PROSE)} is not UTF-8: "
+        "the text ends in the middle of a character"
     )
+
+
+def test_the_share_that_is_dropped_is_recorded_and_said_where_it_is_large(project: Project) -> None:
+    for content, share in (((PROSE * 50).encode(), 5 / 47), ((RUSSIAN * 50 + PROSE * 50).encode(), None)):
+        put(project, content)
+        project.run_through("fetch")
+        result = project.run("tokenize_corpus")
+        metrics = json.loads((project.root / "metrics/tokenize.json").read_text())
+        assert (result.status, result.err) == (0, "")
+        if share is not None:
+            assert metrics["dropped_share"] == pytest.approx(share)
+            assert result.out == ""
+        else:
+            assert metrics["dropped_share"] == pytest.approx(54 / 95, abs=0.02)
+            assert result.out == (
+                "tokenize.normalize letters keeps a to z only: "
+                f"it drops {metrics['dropped_share']:.0%} of this text's characters\n"
+            )
+
+
+def test_three_files_are_the_three_splits(project: Project) -> None:
+    contents = {"train": PROSE * 9, "valid": "a quick, brown fox\n" * 2, "test": "jumps\n" * 3}
+    write_record(project.root / "data/corpora", "own", {part: text.encode() for part, text in contents.items()})
+    for part, content in contents.items():
+        (project.root / f"data/corpora/own.{part}.txt").write_text(content)
+    counts = {f"tokenize__{part}_tokens": -1 for part in contents}
+    project.set(corpus__name="own", **counts)
+    project.run_through("fetch", "tokenize_corpus")
+    folder = project.root / "data/tokens"
+    vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    for part, content in contents.items():
+        ids = np.load(folder / f"{part}.npy")
+        assert "".join(vocabulary[index] for index in ids) == normalize(content)
+    project.set(corpus__name="own", **{**counts, "tokenize__test_tokens": 16})
+    before = project.files()
+    assert "the corpus's test file has 15 tokens" in project.run("tokenize_corpus").complaint
+    assert project.files() == before
+
+
+def test_only_one_split_of_one_file_may_be_all_that_is_left(project: Project) -> None:
+    put(project, (PROSE * 50).encode())
+    project.run_through("fetch")
+    project.set(**SMALL, tokenize__test_tokens=-1)
+    assert "only one of train_tokens, valid_tokens, test_tokens may be -1" in project.run("tokenize_corpus").complaint
 
 
 def test_no_raw_text_yet(project: Project) -> None:
     assert "data/raw/corpus.txt" in project.run("tokenize_corpus").complaint
-
-
-@pytest.mark.parametrize("what", ["empty", "folder", "loop", "pipe", "forbidden", "missing"])
-def test_what_is_no_text_is_refused(what: str, project: Project) -> None:
-    put(project, (PROSE * 50).encode())
-    project.run_through("fetch")
-    path = put(project, b"")
-    if what == "forbidden":
-        path.chmod(0)
-        if os.access(path, os.R_OK):
-            pytest.skip("this user may read everything")
-    elif what != "empty":
-        path.unlink()
-    if what == "folder":
-        path.mkdir()
-    elif what == "loop":
-        path.symlink_to(path.name)
-    elif what == "pipe":
-        os.mkfifo(path)
-    complaint = project.run("fetch").complaint
-    assert str(path.relative_to(project.root)) in complaint
-    assert "put" in complaint
-    assert (project.root / "data/raw/corpus.txt").read_bytes() == (PROSE * 50).encode()
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"[1, 2]", b"\x80\x04pickle"])

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_lm.corpus import registry as corpora
+from lstm_lm.corpus.source import Sources, fetch
 from lstm_lm.tokens import text
 from lstm_lm.tokens.text import Vocabulary
+from repository import ROOT
 
 
 @pytest.mark.parametrize(
@@ -55,10 +56,10 @@ def test_a_vocabulary_is_saved_readably_and_loaded(tmp_path: Path) -> None:
     assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
 
 
-def test_the_windows_follow_each_other() -> None:
+def test_the_splits_follow_each_other() -> None:
     ids = np.arange(20)
-    windows = text.split(ids, (10, 4, 3))
-    assert {name: window.tolist() for name, window in windows.items()} == {
+    splits = text.split([ids], (10, 4, 3))
+    assert {name: split.tolist() for name, split in splits.items()} == {
         "train": list(range(10)),
         "valid": [10, 11, 12, 13],
         "test": [14, 15, 16],
@@ -68,16 +69,16 @@ def test_the_windows_follow_each_other() -> None:
 @pytest.mark.parametrize(
     ("counts", "sizes"), [((-1, 4, 3), (13, 4, 3)), ((4, -1, 3), (4, 13, 3)), ((4, 3, -1), (4, 3, 13))]
 )
-def test_one_window_may_take_what_is_left(counts: tuple[int, ...], sizes: tuple[int, ...]) -> None:
-    windows = text.split(np.arange(20), counts)
-    assert tuple(map(len, windows.values())) == sizes
-    assert np.concatenate(list(windows.values())).tolist() == list(range(20))
+def test_one_split_may_take_what_is_left(counts: tuple[int, ...], sizes: tuple[int, ...]) -> None:
+    splits = text.split([np.arange(20)], counts)
+    assert tuple(map(len, splits.values())) == sizes
+    assert np.concatenate(list(splits.values())).tolist() == list(range(20))
 
 
 @pytest.mark.parametrize("counts", [(10, 6, 5), (-1, 10, 9), (-1, 10, 11)])
-def test_windows_that_do_not_fit_are_refused(counts: tuple[int, ...]) -> None:
+def test_splits_that_do_not_fit_are_refused(counts: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^the corpus has 20 tokens .*too few for tokenize\.train_tokens -?\d+, "):
-        text.split(np.arange(20), counts)
+        text.split([np.arange(20)], counts)
 
 
 def test_entropy_is_that_of_the_frequencies() -> None:
@@ -86,14 +87,37 @@ def test_entropy_is_that_of_the_frequencies() -> None:
     assert str(text.unigram_entropy(np.ones(7, dtype=np.uint8))) == "0.0"
 
 
-def test_the_description_counts(tmp_path: Path) -> None:
-    raw = "Aa bb!\n"
-    vocabulary = Vocabulary.of(text.normalize(raw))
-    ids = vocabulary.encode(text.normalize(raw))
-    description = text.describe(raw, ids, {"train": ids[:2], "valid": ids[2:4], "test": ids[4:]}, vocabulary)
+def test_several_streams_are_the_splits_themselves() -> None:
+    streams = [np.arange(9), np.arange(5), np.arange(3)]
+    assert [len(part) for part in text.split(streams, (-1, -1, -1)).values()] == [9, 5, 3]
+    assert [part.tolist() for part in text.split(streams, (2, -1, 3)).values()] == [[0, 1], [*range(5)], [0, 1, 2]]
+    with pytest.raises(
+        ValueError, match=r"^the corpus's valid file has 5 tokens .* too few for tokenize.valid_tokens 6:"
+    ):
+        text.split(streams, (-1, 6, -1))
+    with pytest.raises(ValueError, match=r"^the corpus's test file has 1 tokens "):
+        text.split([*streams[:2], np.arange(1)], (-1, -1, -1))
+
+
+def test_of_one_stream_only_one_split_may_be_all_that_is_left() -> None:
+    with pytest.raises(ValueError, match="only one of train_tokens, valid_tokens, test_tokens may be -1"):
+        text.split([np.arange(20)], (-1, 4, -1))
+
+
+@pytest.mark.parametrize(
+    ("raw", "share"), [(["Aa bb!\n"], 0.2), (["ж ж", "\tab"], 0.5), (["\0a"], 0.5), ([" \n"], 0.0), (["", ""], 0.0)]
+)
+def test_the_share_that_is_dropped(raw: list[str], share: float) -> None:
+    assert text.dropped_share(raw, [text.normalize(part) for part in raw]) == share
+
+
+def test_the_description_counts() -> None:
+    stream = text.normalize("Aa bb!\n")
+    vocabulary = Vocabulary.of(stream)
+    ids = vocabulary.encode(stream)
+    description = text.describe(ids, {"train": ids[:2], "valid": ids[2:4], "test": ids[4:]}, vocabulary)
     entropy = -(2 * 0.4 * np.log2(0.4) + 0.2 * np.log2(0.2))
     assert description == {
-        "characters": 7,
         "tokens": 5,
         "train_tokens": 2,
         "valid_tokens": 2,
@@ -108,8 +132,9 @@ def test_the_time_machine_is_the_textbook_s(tmp_path: Path) -> None:
     mirror = os.environ.get("CORPUS_MIRROR")
     if not mirror:
         pytest.skip("needs The Time Machine: set CORPUS_MIRROR to a folder or base URL that holds time_machine.txt")
-    corpora.fetch("time_machine", tmp_path / "raw.txt", tmp_path, mirror)
-    stream = text.normalize(text.read_text(tmp_path / "raw.txt"))
+    fetch("time_machine", tmp_path, Sources(ROOT / "data/corpora", mirror))
+    [raw] = text.read_corpus(tmp_path)
+    stream = text.normalize(raw)
     vocabulary = Vocabulary.of(stream)
     ids = vocabulary.encode(stream)
     assert len(ids) == 170_580

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ def corpus_name(folder: Path) -> str:
 def project(tmp_path: Path) -> Path:
     (tmp_path / ".git").mkdir()
     (tmp_path / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    shutil.copytree(ROOT / "data/corpora", tmp_path / "data/corpora")
     return tmp_path
 
 

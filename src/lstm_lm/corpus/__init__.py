@@ -1,1 +1,1 @@
-"""Corpora: which are known, where each one comes from, how it gets here."""
+"""Corpora: the record of each one, where its files can be had, how they get here."""

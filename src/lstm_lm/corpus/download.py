@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from threading import Thread
 from urllib.parse import urljoin
 
 import requests
+from requests.adapters import HTTPAdapter
 from tqdm import tqdm
+from urllib3.util import Retry
+
+from lstm_lm.corpus.incoming import Incoming, SourceFailed
 
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Status codes of a server that may answer better a little later."""
-CHUNK_BYTES = 8192
+CHUNK_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -27,25 +29,14 @@ class Limits:
     read_seconds: float = 20.0
     total_seconds: float = 120.0
     """For one URL: all tries, redirects and pauses together."""
-    max_bytes: int = 64 * 2**20
+    bytes_per_second: float = 200_000.0
+    """The slowest transfer that is waited for: a large file gets so much more time."""
     tries: int = 3
     backoff_seconds: float = 0.5
-    """The first pause; each later one is twice as long."""
-    retry_after_seconds: float = 30.0
+    """The second try follows the first at once; then come a pause of twice this, and each later one doubles."""
+    retry_after_seconds: int = 30
     """The longest pause that a server's Retry-After can ask for."""
     redirects: int = 5
-
-
-class DownloadFailed(OSError):
-    """A URL did not give its content; the message says why, in one line without the URL."""
-
-
-class _Busy(requests.RequestException):
-    """The server asks to come back later: after `pause` seconds, if it says when."""
-
-    def __init__(self, response: requests.Response) -> None:
-        super().__init__(_status(response))
-        self.pause = _retry_after(response.headers.get("Retry-After", ""))
 
 
 class _Session(requests.Session):
@@ -55,56 +46,66 @@ class _Session(requests.Session):
         return None
 
 
-def download(url: str, limits: Limits) -> bytes:
-    """The content of `url`, whole, with a progress bar on stderr where that is a terminal.
+def download(url: str, incoming: Incoming, limits: Limits) -> None:
+    """Write the content of `url` to `incoming`, with a progress bar on stderr where that is a terminal.
+
+    It runs in a thread of its own: a read time-out alone never ends while single bytes still drip in.
 
     Raises:
-        DownloadFailed: it cannot be had within `limits`.
+        SourceFailed: it cannot be had within `limits`.
+        OSError: it cannot be written.
     """
-    deadline = time.monotonic() + limits.total_seconds
-    with tqdm(unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True) as bar:
-        for attempt in range(1, limits.tries + 1):
-            try:
-                return _within(deadline, url, limits, bar)
-            except requests.RequestException as error:
-                asked = error.pause if isinstance(error, _Busy) else 0.0
-                pause = max(limits.backoff_seconds * 2 ** (attempt - 1), min(asked, limits.retry_after_seconds))
-                if attempt == limits.tries or time.monotonic() + pause >= deadline or not _may_pass(error):
-                    tries = f" ({attempt} tries)" if attempt > 1 else ""
-                    raise DownloadFailed(_reason(error) + tries) from error
-                time.sleep(pause)
-    raise AssertionError("the last try returns or raises")
-
-
-def _within(deadline: float, url: str, limits: Limits, bar: tqdm) -> bytes:
-    """One try in a thread of its own: a read time-out alone never ends while single bytes still drip in."""
-    future: Future[bytes] = Future()
+    seconds = limits.total_seconds + incoming.expected.bytes / limits.bytes_per_second
+    deadline = time.monotonic() + seconds
+    future: Future[None] = Future()
 
     def settle() -> None:
         try:
-            future.set_result(_get(deadline, url, limits, bar))
+            future.set_result(_get(url, incoming, limits, deadline))
         except BaseException as error:  # whatever it is, it is the caller's: `result` raises it there
             future.set_exception(error)
 
     Thread(target=settle, daemon=True).start()
     try:
-        return future.result(max(0.0, deadline - time.monotonic()))
+        future.result(seconds)
     except TimeoutError:
-        raise _too_slow(limits) from None
+        raise SourceFailed(f"not complete within {seconds:.0f} s") from None
+    except requests.RequestException as error:
+        raise SourceFailed(_reason(error)) from error
 
 
-def _get(deadline: float, url: str, limits: Limits, bar: tqdm) -> bytes:
-    content = bytearray()
-    with _Session() as session, _opened(session, url, limits) as response:
-        bar.reset(response.raw.length_remaining)
+def _get(url: str, incoming: Incoming, limits: Limits, deadline: float) -> None:
+    """The adapter tries a request again that gets no answer or a busy server's; here, a content that breaks off."""
+    retry = Retry(
+        total=limits.tries - 1,
+        other=0,  # such as an untrusted certificate
+        status_forcelist=BUSY,
+        raise_on_status=False,
+        backoff_factor=limits.backoff_seconds,
+        retry_after_max=limits.retry_after_seconds,
+    )
+    with _Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=retry))
+        session.mount("https://", HTTPAdapter(max_retries=retry))
+        for left in reversed(range(limits.tries)):
+            with _opened(session, url, limits) as response:
+                try:
+                    _copy(response, incoming, deadline)
+                    return
+                except requests.RequestException:
+                    if not left:
+                        raise
+
+
+def _copy(response: requests.Response, incoming: Incoming, deadline: float) -> None:
+    incoming.restart()
+    total = response.raw.length_remaining
+    with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True) as bar:
         for chunk in response.iter_content(CHUNK_BYTES):
             if time.monotonic() > deadline:
-                raise _too_slow(limits)
-            content += chunk
-            if len(content) > limits.max_bytes:
-                raise DownloadFailed(f"sends more than the {limits.max_bytes:,} bytes allowed")
+                return  # nobody waits any more
+            incoming.write(chunk)
             bar.update(len(chunk))
-    return bytes(content)
 
 
 @contextmanager
@@ -118,50 +119,28 @@ def _opened(session: requests.Session, url: str, limits: Limits) -> Iterator[req
             headers={"Accept-Encoding": "identity"},
         ) as response:
             if not response.is_redirect:
-                _check_status(response)
+                if response.status_code != 200:
+                    raise SourceFailed(_status(response))
                 yield response
                 return
             url = _target(url, response.headers["Location"])
-    raise DownloadFailed(f"redirects more than {limits.redirects} times")
+    raise SourceFailed(f"redirects more than {limits.redirects} times")
 
 
 def _target(url: str, location: str) -> str:
-    """Where a redirect from `url` leads. Raises DownloadFailed where that gives HTTPS up or makes no sense."""
+    """Where a redirect from `url` leads. Raises SourceFailed where that gives HTTPS up or makes no sense."""
     try:
         target = urljoin(url, location)
     except ValueError as error:
-        raise DownloadFailed("redirects to a malformed address") from error
+        raise SourceFailed("redirects to a malformed address") from error
     if url.lower().startswith("https:") and not target.lower().startswith("https:"):
-        raise DownloadFailed("redirects from HTTPS to an address without it: refused")
+        raise SourceFailed("redirects from HTTPS to an address without it: refused")
     return target
-
-
-def _check_status(response: requests.Response) -> None:
-    if response.status_code in BUSY:
-        raise _Busy(response)
-    if response.status_code != 200:
-        raise DownloadFailed(_status(response))
 
 
 def _status(response: requests.Response) -> str:
     """The status in the standard's words, not in the server's."""
     return f"answers {response.status_code} {http.client.responses.get(response.status_code, '')}".rstrip()
-
-
-def _retry_after(header: str) -> float:
-    """The pause that a Retry-After header asks for, in seconds: a number or a date (0 where it is neither)."""
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        when = parsedate_to_datetime(header)
-    except ValueError:
-        return 0.0
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-
-
-def _may_pass(error: requests.RequestException) -> bool:
-    """Whether another try may go better: not with an untrusted certificate or an address that makes no sense."""
-    return not isinstance(error, requests.exceptions.SSLError | ValueError)
 
 
 def _reason(error: BaseException) -> str:
@@ -170,7 +149,3 @@ def _reason(error: BaseException) -> str:
         error = error.__context__
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return " ".join(text.split())
-
-
-def _too_slow(limits: Limits) -> DownloadFailed:
-    return DownloadFailed(f"not complete within {limits.total_seconds:g} s")

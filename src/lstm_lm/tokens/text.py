@@ -11,25 +11,34 @@ from pathlib import Path
 import numpy as np
 
 from lstm_lm.atomic import write_text
+from lstm_lm.tokens.encoding import decode
 
 UNKNOWN = "<unk>"
-WINDOWS = ("train", "valid", "test")
+SPLITS: tuple[str, ...] = ("train", "valid", "test")
+
+
+def read_corpus(folder: Path) -> list[str]:
+    """Read what the fetch stage left in `folder`: one text that is yet to be split, or one for each split.
+
+    Raises:
+        ValueError: a text is not UTF-8.
+        OSError: a file cannot be read.
+    """
+    names = SPLITS if (folder / f"{SPLITS[0]}.txt").exists() else ("corpus",)
+    return [read_text(folder / f"{name}.txt") for name in names]
 
 
 def read_text(path: Path) -> str:
-    """Read a corpus: UTF-8, with or without a byte-order mark.
+    """Read a text: UTF-8, with or without a byte-order mark.
 
     Raises:
-        ValueError: a byte is not UTF-8; the message names its offset.
+        ValueError: it is not UTF-8; the message names the encoding that it probably has.
         OSError: the file cannot be read.
     """
-    content = path.read_bytes()
     try:
-        return content.decode("utf-8").removeprefix("\ufeff")  # "utf-8-sig" counts offsets from behind the mark
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: byte {content[error.start]:#04x} at offset {error.start} is not UTF-8; save the text as UTF-8"
-        ) from error
+        return decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def normalize(text: str) -> str:
@@ -87,35 +96,60 @@ def unigram_entropy(ids: np.ndarray) -> float:
     return float(-(probabilities * np.log2(probabilities)).sum()) + 0.0
 
 
-def split(ids: np.ndarray, counts: Sequence[int]) -> dict[str, np.ndarray]:
-    """Cut the train, valid and test windows, which follow each other, from the head of a stream.
+def split(parts: Sequence[np.ndarray], counts: Sequence[int]) -> dict[str, np.ndarray]:
+    """The train, valid and test splits.
 
     Args:
-        ids: the whole stream, (tokens,).
-        counts: tokens in each window; one of them may be -1, all that the other two leave.
+        parts: one stream, (tokens,), from whose head they are cut one after the other, or a stream for each.
+        counts: tokens in each split, from the head of its stream. -1 is all of a split's own stream; of one stream,
+            it is all that the other two leave, so that only one of them may be -1.
 
     Raises:
-        ValueError: the stream is too short for them.
+        ValueError: a stream is too short.
     """
+    if len(parts) == 1 and list(counts).count(-1) > 1:
+        raise ValueError(
+            "tokenize: only one of train_tokens, valid_tokens, test_tokens may be -1, since this corpus is one file"
+        )
+    if len(parts) == 1:
+        return dict(zip(SPLITS, _consecutive(parts[0], counts), strict=True))
+    splits = dict(zip(SPLITS, parts, strict=True))
+    for (name, ids), count in zip(splits.items(), counts, strict=True):
+        if len(ids) < max(count, 2):
+            raise ValueError(_too_few(f"the corpus's {name} file", len(ids), f"tokenize.{name}_tokens {count}"))
+        splits[name] = ids[:count] if count >= 0 else ids
+    return splits
+
+
+def _consecutive(ids: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
     rest = len(ids) - sum(count for count in counts if count >= 0)
     sizes = [rest if count < 0 else count for count in counts]
     if rest < 0 or min(sizes) < 2:
-        asked = ", ".join(f"tokenize.{name}_tokens {count}" for name, count in zip(WINDOWS, counts, strict=True))
-        raise ValueError(
-            f"the corpus has {len(ids):,} tokens after normalisation to the letters a to z, too few for {asked}: "
-            "lower them or take a longer text"
-        )
-    ends = np.cumsum(sizes)
-    return {name: ids[end - size : end] for name, end, size in zip(WINDOWS, ends, sizes, strict=True)}
+        asked = ", ".join(f"tokenize.{name}_tokens {count}" for name, count in zip(SPLITS, counts, strict=True))
+        raise ValueError(_too_few("the corpus", len(ids), asked))
+    return [ids[end - size : end] for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
 
 
-def describe(text: str, ids: np.ndarray, windows: dict[str, np.ndarray], vocabulary: Vocabulary) -> dict[str, float]:
+def _too_few(what: str, tokens: int, asked: str) -> str:
+    return (
+        f"{what} has {tokens:,} tokens after normalisation to the letters a to z, too few for {asked}: "
+        "lower them or take a longer text"
+    )
+
+
+def dropped_share(raw: Sequence[str], normalized: Sequence[str]) -> float:
+    """The share of a text's characters, white space apart, that the normalisation drops."""
+    characters = sum(len(word) for part in raw for word in part.split())
+    kept = sum(len(part) - part.count(" ") for part in normalized)
+    return (characters - kept) / characters if characters else 0.0
+
+
+def describe(ids: np.ndarray, splits: dict[str, np.ndarray], vocabulary: Vocabulary) -> dict[str, float]:
     """Counts and the unigram baseline of a tokenised corpus (entropy of the whole stream, bits per token)."""
     entropy = unigram_entropy(ids)
     return {
-        "characters": len(text),
         "tokens": len(ids),
-        **{f"{name}_tokens": len(window) for name, window in windows.items()},
+        **{f"{name}_tokens": len(part) for name, part in splits.items()},
         "vocabulary_size": len(vocabulary),
         "unigram_entropy_bits": entropy,
         "unigram_perplexity": math.pow(2, entropy),

@@ -1,6 +1,5 @@
 """What `make run` does before `dvc repro`: DVC without git if need be, the sample if no corpus can be reached."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from lstm_lm import atomic, stage
-from lstm_lm.corpus import registry as corpora
+from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
 from lstm_lm.params import Params, load_params
 
 SAMPLE = "sample"
@@ -26,7 +25,7 @@ def main(params: Params, root: Path) -> None:
         return
     try:
         _reach(params.corpus.name, root)
-    except corpora.CorpusUnavailable:
+    except CorpusUnavailable:
         use_sample(root / "params.yaml")
         print(
             f"{params.corpus.name} is out of reach: running on the embedded corpus, corpus.name in params.yaml is now "
@@ -63,12 +62,12 @@ def use_sample(path: Path) -> None:
 def _reach(name: str, root: Path) -> None:
     """Bring the corpus once, to a place that is thrown away. Raises CorpusUnavailable."""
     with tempfile.TemporaryDirectory() as folder:
-        corpora.fetch(name, Path(folder) / "corpus.txt", root / "data/corpora", os.environ.get("CORPUS_MIRROR"))
+        fetch(name, Path(folder), Sources.of_project(root))
 
 
 def _fetched(root: Path) -> bool:
     """Whether the fetch stage has nothing to do, given what DVC's own cache can bring back without a network."""
-    corpus = "data/raw/corpus.txt"
+    corpus = "data/raw"
     if not (root / corpus).exists():
         _dvc(root, "checkout", "--quiet", corpus)
     return _dvc(root, "status", "--quiet", "fetch") == 0

@@ -1,0 +1,142 @@
+"""Only the named corpus counts for DVC, and what it has fetched once is not lost."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corpora import write_record
+from repository import Repository, ran
+
+STAGES = ("check_corpus", "fetch", "tokenize")
+NOWHERE = "http://127.0.0.1:9"
+TEXT = b"It was a dark, stormy night!\n" * 1000
+
+
+@pytest.fixture(scope="module")
+def tokenized(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The project with the sample fetched and tokenised, committed; for copies only."""
+    repository = Repository.of_project(tmp_path_factory.mktemp("corpora") / "project")
+    repository.set(("time_machine ", "sample "))
+    assert repro(repository) == set(STAGES)
+    repository.commit()
+    return repository
+
+
+@pytest.fixture
+def project(tokenized: Repository, tmp_path: Path) -> Repository:
+    """A copy of its own, without a way to the web or a mirror."""
+    project = tokenized.copy_to(tmp_path / "project")
+    project.environment |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOWHERE)
+    project.environment.pop("CORPUS_MIRROR", None)
+    return project
+
+
+def repro(repository: Repository) -> set[str]:
+    return ran(repository.dvc("repro", "--single-item", *STAGES))
+
+
+def fails(repository: Repository, *arguments: str) -> str:
+    """The output of a dvc command that must fail."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(
+        command, cwd=repository.folder, env=repository.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0, done.stdout
+    return done.stdout + done.stderr
+
+
+def add_own(repository: Repository, name: str = "own") -> Path:
+    text = repository.folder / f"data/corpora/{name}.txt"
+    text.write_bytes(TEXT)
+    write_record(text.parent, name, {"corpus": TEXT})
+    return text
+
+
+def test_other_files_and_records_change_nothing(project: Repository) -> None:
+    (project.folder / "data/corpora/notes.txt").touch()
+    write_record(project.folder / "data/corpora", "another", {"corpus": b"text"})
+    assert repro(project) == set()
+    project.commit()
+    clone = Repository(project.folder.parent / "clone/project")
+    project.git("clone", "--quiet", str(project.folder), str(clone.folder))
+    assert ran(clone.dvc("repro", "--allow-missing", "--dry", "--single-item", *STAGES)) == set()
+
+
+def test_the_record_of_the_named_corpus_counts(project: Repository) -> None:
+    path = project.folder / "data/corpora/sample.yaml"
+    path.write_text(path.read_text().replace("CC0 1.0", "CC0"))
+    assert repro(project) == {"fetch"}
+
+
+def test_a_text_that_dvc_tracks_may_be_missing(project: Repository) -> None:
+    text = add_own(project)
+    project.dvc("add", str(text))
+    project.set(("sample ", "own "))
+    assert repro(project) == set(STAGES)
+    text.unlink()
+    assert repro(project) == set()
+
+
+def test_a_change_of_code_without_a_network_keeps_the_corpus(project: Repository) -> None:
+    text = add_own(project)
+    project.set(("sample ", "own "))
+    assert repro(project) == set(STAGES)
+    text.unlink()
+    with (project.folder / "src/lstm_lm/corpus/download.py").open("a") as file:
+        file.write("# changed\n")
+    assert project.run(sys.executable, "-m", "lstm_lm.workbench.quickstart") == ""  # corpus.name stays
+    output = project.dvc("repro", "--single-item", *STAGES)
+    assert ran(output) == {"check_corpus", "fetch"}
+    assert "own: DVC's cache" in output
+    assert (project.folder / "data/raw/corpus.txt").read_bytes() == TEXT
+
+
+def test_back_to_an_earlier_corpus_without_its_source(project: Repository) -> None:
+    text = add_own(project)
+    project.set(("sample ", "own "))
+    assert repro(project) == set(STAGES)
+    project.set(("own ", "sample "))
+    text.unlink()
+    repro(project)
+    project.set(("sample ", "own "))
+    assert "fetch" not in repro(project)
+    assert (project.folder / "data/raw/corpus.txt").read_bytes() == TEXT
+
+
+ADVICE = {
+    "1984": "write '1984', with the quotes (dvc exp run -S \"corpus.name='1984'\")",
+    "War and Peace": "write War_and_Peace",
+    "sample.txt": "write sample",
+    "nowhere": "'nowhere' is none of the corpora (ptb, sample, ",
+    "mine": "data/corpora/mine.txt has no record yet: make corpus FILE=data/corpora/mine.txt writes it",
+}
+
+
+def test_a_wrong_name_is_said_before_anything_is_removed(project: Repository) -> None:
+    (project.folder / "data/corpora/mine.txt").write_bytes(TEXT)
+    for name, advice in ADVICE.items():
+        assert advice in fails(project, "exp", "run", "-S", f"corpus.name={name}")
+        assert (project.folder / "data/raw/corpus.txt").exists()
+        assert (project.folder / "data/tokens/train.npy").exists()
+
+
+def test_an_experiment_elsewhere_needs_the_record_in_git_alone(project: Repository) -> None:
+    add_own(project)
+    record = project.folder / "data/corpora/own.yaml"
+    command = ("exp", "run", "--temp", "--set-param", "corpus.name=own", "fetch")
+    assert f"git add {record}" in fails(project, *command)
+    project.git("add", str(record))
+    assert f"own: {record.with_suffix('.txt')}" in project.dvc(*command)
+
+
+def test_an_experiment_elsewhere_finds_a_relative_mirror(project: Repository) -> None:
+    mirror = project.folder.parent / "mirror"
+    mirror.mkdir()
+    add_own(project).rename(mirror / "own.txt")
+    project.commit()
+    project.environment["CORPUS_MIRROR"] = "../mirror"
+    output = project.dvc("exp", "run", "--temp", "--set-param", "corpus.name=own", "fetch")
+    assert os.path.normpath(output.split("own: ")[1].splitlines()[0]) == str(mirror / "own.txt")
