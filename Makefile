@@ -1,6 +1,6 @@
 # GNU make 3.81 and newer. `make` alone lists the targets.
 PYTHON ?= python3
-# The revision that `make report` compares with; reaches the shell as a variable, never as text of a command.
+# The revision that `make report` compares with and that experiments started from; reaches the shell as a variable, never as text of a command.
 BASE ?= HEAD
 export BASE
 
@@ -13,8 +13,8 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
-.PHONY: help setup run test lint verify bench curves whole report sweep-report current small job-summary readme audit \
-    tools lock
+.PHONY: help setup run test lint verify bench curves whole report experiments sweep-report current small job-summary readme \
+    audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,8 +51,11 @@ whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (a quar
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
 	@$(VENV)/python -m lstm_lm.review.report "$$BASE"
 
-sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
-	@$(VENV)/python -m lstm_lm.review.sweep
+experiments: setup  ## Show the experiments that started from BASE=<revision> (HEAD)
+	@$(VENV)/python -m lstm_lm.review.experiments "$$BASE"
+
+sweep-report: setup  ## Write report/: a sweep's experiments, which started from BASE=<revision> (HEAD)
+	@$(VENV)/python -m lstm_lm.review.sweep "$$BASE"
 
 current: setup  ## Tell whether the committed results belong to the committed code
 	@scripts/check_current.sh

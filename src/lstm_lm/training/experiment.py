@@ -98,6 +98,8 @@ def write_results(
             "perplexity": history.perplexity[-1],
             "valid_perplexity": history.valid[-1],
             "epochs": len(epochs),
+            "hidden": params.model.hidden,
+            "seed": params.seed,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
         },
     )
