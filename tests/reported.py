@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lstm_lm.review.difference import Change, Difference
+
 ROOT = Path(__file__).parents[1]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
 CORPUS = "The Time Traveller for so it will be convenient to speak of him was expounding.\n" * 3
@@ -97,6 +99,15 @@ def write_results(
         for model in ("scratch", "concise")
     ]
     _write(root, "generated", {"corpus": "sample", "texts": texts})
+
+
+def found(
+    metrics: dict[str, dict[str, Change]] | None = None,
+    params: dict[str, Change] | None = None,
+    curves: list[dict[str, Any]] | None = None,
+) -> Difference:
+    """A difference against HEAD with up-to-date results."""
+    return Difference("HEAD", metrics or {}, params or {}, curves or [], [])
 
 
 def _write(root: Path, name: str, content: object) -> None:

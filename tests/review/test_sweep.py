@@ -1,47 +1,16 @@
-"""On rows as `dvc.api.exp_show` returns them, and on experiments that DVC really has."""
+"""On rows as `dvc.api.exp_show` returns them, then on experiments that DVC really has."""
 
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lstm_lm.review.experiments import Experiments, experiments
+from lstm_lm.review.headline import NOTHING
 from lstm_lm.review.sweep import report, sweep, table
 from reported import git, make_project, module, run, set_params, write_results
-
-NAMES = ["seed", "corpus.name", "model.hidden", "train.lr", "train.sampling"]
-BASE = {"seed": 0.0, "corpus.name": "sample", "model.hidden": 256.0, "train.lr": 1.0, "train.sampling": "sequential"}
-SWEPT = [
-    {
-        "model.hidden": hidden,
-        "seed": seed,
-        "train.lr": 2.0,
-        "scratch": 20.0 - hidden / 10 + seed,
-        "concise": 11.0 + seed,
-    }
-    for hidden in (16.0, 8.0)
-    for seed in (0.0, 1.0)
-] + [{"model.hidden": 48.0, "scratch": 10.5, "concise": 9.5}]
-
-
-def row(name: str | None, state: str | None = None, scratch: Any = 2.0, concise: Any = 1.0, **params: Any) -> dict:
-    """What exp_show says about one experiment; validation perplexity as given, train half of it, test twice."""
-    found = {"Experiment": name, "rev": "abc1234", "State": state, **BASE, **params}
-    found["params.yaml:seed"] = found.pop("seed")  # as metrics/train_*.json has the key too
-    for model, perplexity in (("scratch", scratch), ("concise", concise)):
-        for split, factor in (("train", 0.5), ("valid", 1), ("test", 2)):
-            known = isinstance(perplexity, float)
-            found[f"{model}.{split}.perplexity"] = factor * perplexity if known else perplexity
-        found[f"metrics/throughput_{model}.json:tokens_per_second"] = 12345.0
-    return found
-
-
-def of(*changes: dict[str, Any]) -> Experiments:
-    """A revision and experiments with these changes."""
-    rows = [row(f"e-{place}", **change) for place, change in enumerate(changes)]
-    return experiments([row(None), *rows], NAMES)
+from sweeps import SWEPT, of
 
 
 @pytest.mark.parametrize("state", ["Running", "Queued", "Failed"])
@@ -155,10 +124,10 @@ def test_experiments_are_listed_in_a_narrow_table(swept):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 100
-    shown = {line.split()[0]: (line.split(), below.split()) for line, below in zip(lines, lines[1:], strict=False)}
+    shown = {line.split()[0]: (line.split(), below.split()) for line, below in pairwise(lines)}
     wide = ["hidden-128", "model.hidden=128", "scratch", "8.00", "25.00", "28.00", "40,000"]
     assert shown["hidden-128"] == (wide, ["concise", "6.00", "18.75", "21.00", "30,000"])
-    assert shown["waits"] == (["waits", "seed=7", "scratch", *"––––"], ["(queued)", "concise", *"––––"])
+    assert shown["waits"] == (["waits", "seed=7", "scratch", *[NOTHING] * 4], ["(queued)", "concise", *[NOTHING] * 4])
 
 
 def test_a_sweep_is_found_by_the_revision_that_it_started_from(swept):

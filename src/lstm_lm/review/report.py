@@ -103,19 +103,20 @@ def _run(found: Difference, root: Path) -> list[str]:
     def both(key: str, file: str = "train") -> str:
         return _both({model: found.metric(f"metrics/{file}_{model}.json", key).new for model in LABELS})
 
-    settings = [f"hidden {both('hidden')}", f"{both('epochs')} epochs", f"seed {both('seed')}"]
-    ran_by = [f"kernel {both('kernel', 'environment')}", both("device", "throughput")]
-    return [both("corpus"), *settings, *ran_by, *filter(None, [_commit(root, "HEAD") + _uncommitted(root)])]
+    settings = {key: both(key) for key in ("hidden", "epochs", "seed")} | {"kernel": both("kernel", "environment")}
+    known = [f"{key} {value}" for key, value in settings.items() if value != headline.NOTHING]
+    commit = _commit(root, "HEAD") + _uncommitted(root)
+    return [both("corpus"), *known, both("device", "throughput"), *filter(None, [commit])]
 
 
 def _not_as_params_say(found: Difference) -> list[str]:
     """The trainings' settings that are not those in params.yaml, as when a stage is frozen."""
     return [
-        f"{LABELS[model]} was trained with {name} {trained}, params.yaml says {found.params[name].new}"
-        for name, key in _TRAINED.items()
+        f"{LABELS[model]} was trained with {name} {trained}, params.yaml says {change.new}"
+        for name, change in found.params.items()
         for model in LABELS
-        for trained in [found.metric(f"metrics/train_{model}.json", key).new]
-        if trained not in (None, found.params[name].new)
+        for trained in [found.metric(f"metrics/train_{model}.json", _TRAINED.get(name, "")).new]
+        if trained not in (None, change.new)
     ]
 
 
