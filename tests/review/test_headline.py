@@ -101,6 +101,12 @@ def test_what_a_parameter_chooses_is_no_other_environment():
     assert cell(difference).judgement == "better"
 
 
+def test_perplexities_of_an_edited_text_are_not_judged():
+    difference = compared(first=0.1)
+    difference.metrics["metrics/tokenize.json"] = {"characters": Change(100, 101), "tokens": Change(90, 90)}
+    assert cell(difference).change == "from 10.00, other text"
+
+
 def test_perplexities_of_other_text_are_not_judged():
     difference = compared(first=0.1, tokenize__train_tokens=Change(10, 20))
     assert notes(difference) == ["HEAD was trained on other text: perplexities are shown, but not judged."]

@@ -64,7 +64,7 @@ def lines(series: Sequence[Series], quantity: str) -> Spec:
             "detail": {"field": "line"},
             "opacity": {"condition": {"test": "datum.base", "value": 0.45}, "value": 1},
         }
-        | ({"strokeDash": _dash_of_each("split", splits)} if splits else {}),
+        | ({"strokeDash": _dash_of_each("split", splits, columns=2)} if splits else {}),
     }
     rule = {
         "transform": [{"pivot": "line", "value": "value", "groupby": ["epoch"]}],
@@ -86,7 +86,7 @@ def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], setting
     """
     encoding: Spec = {"x": _values_axis(parameter, values), "color": _MODEL}
     if len(settings) > 1:
-        encoding["strokeDash"] = _dash_of_each("setting", settings)
+        encoding["strokeDash"] = _dash_of_each("setting", settings, columns=1)
     names = {"value": parameter, "model": "model", "setting": "with", "mean": "mean", "lowest": "lowest"}
     names |= {"highest": "highest", "seeds": "seeds"}
     numbers = ("mean", "lowest", "highest")
@@ -125,8 +125,8 @@ def _values_axis(parameter: str, values: Sequence[Any]) -> Spec:
     return {**x, "type": "quantitative", "scale": scale, "axis": axis}
 
 
-def _dash_of_each(field: str, names: Sequence[str]) -> Spec:
+def _dash_of_each(field: str, names: Sequence[str], columns: int) -> Spec:
     """A dash pattern for each name; more names than patterns share them."""
     dashes = [[1, 0], [5, 4], [2, 3], [8, 3, 2, 3]]
     scale = {"domain": list(names), "range": [dashes[i % len(dashes)] for i in range(len(names))]}
-    return {"field": field, "type": "nominal", "scale": scale, "legend": {**_DASHES, "columns": 1}}
+    return {"field": field, "type": "nominal", "scale": scale, "legend": {**_DASHES, "columns": columns}}

@@ -3,7 +3,7 @@
 A change is called better or worse only if nothing but the change itself explains it. It is shown without a
 judgement where
 
-- the base is about other text (corpus.* or tokenize.* differ), unless it is a speed;
+- the base is about other text (corpus.*, tokenize.* or the corpus's size differ), unless it is a speed;
 - rounding explains it: both trainings ran with the same parameters, their first epochs agree to a relative 1e-5,
   and they drift apart only later, as sums in another order make them do;
 - the environments differ (processor, threads, versions; not what a parameter chooses);
@@ -47,7 +47,9 @@ def table(found: Difference) -> dict[str, dict[str, Cell]]:
 
 def same_text(found: Difference) -> bool:
     """Whether the base's perplexities are about the same tokens as those here."""
-    return not any(is_text(name) and change.old != change.new for name, change in found.params.items())
+    counts = [found.metric("metrics/tokenize.json", key) for key in ("characters", "tokens")]
+    texts = [change for name, change in found.params.items() if is_text(name)]
+    return all(change.old == change.new for change in (*texts, *counts) if change.old is not None)
 
 
 def is_text(parameter: str) -> bool:
