@@ -1,6 +1,7 @@
 # GNU make 3.81 and newer. `make` alone lists the targets.
 PYTHON ?= python3
-# The revision that `make report` compares with; reaches the shell as a variable, never as text of a command.
+# The revision that `make report` compares with, and that experiments started from. It reaches the shell as a variable,
+# never as text of a command.
 BASE ?= HEAD
 # The text that `make corpus` adds.
 FILE ?=
@@ -20,8 +21,8 @@ ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
 
-.PHONY: help setup corpus run test lint verify bench curves whole report sweep-report current small job-summary \
-    readme audit tools lock
+.PHONY: help setup corpus run test lint verify bench curves whole report experiments sweep-report current small \
+    job-summary readme audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -61,8 +62,11 @@ whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (a quar
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
 	@$(VENV)/python -m lstm_lm.review.report "$$BASE"
 
-sweep-report: setup  ## Write report/: the experiments that `dvc exp show` lists
-	@$(VENV)/python -m lstm_lm.review.sweep
+experiments: setup  ## Show the experiments that started from BASE=<revision> (HEAD)
+	@$(VENV)/python -m lstm_lm.review.experiments "$$BASE"
+
+sweep-report: setup  ## Write report/: a sweep's experiments, which started from BASE=<revision> (HEAD)
+	@$(VENV)/python -m lstm_lm.review.sweep "$$BASE"
 
 current: setup  ## Tell whether the committed results belong to the committed code
 	@$(VENV)/python -m lstm_lm.workbench.current

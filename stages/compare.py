@@ -1,6 +1,5 @@
 """Compare the two models: one JSON, and the pictures."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +8,7 @@ from lstm_lm import stage
 from lstm_lm.atomic import write_json
 from lstm_lm.comparison import plots
 from lstm_lm.comparison import summary as comparison
+from lstm_lm.comparison.measures import read
 from lstm_lm.model.language_model import MODELS, load_model
 from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
@@ -17,14 +17,11 @@ from lstm_lm.tokens.batching import load_tokens
 def main(params: Params, root: Path) -> None:
     """Bring together what the stages before measured; check the trained scratch weights inside nn.LSTM."""
 
-    def metrics(name: str) -> dict:
-        return json.loads((root / f"metrics/{name}.json").read_text(encoding="utf-8"))
-
     def table(name: str) -> pd.DataFrame:
         return pd.read_csv(root / f"plots/{name}.tsv", sep="\t", index_col="epoch")
 
-    tokens, scores = metrics("tokenize"), metrics("evaluate")
-    throughput = {kind: metrics(f"throughput_{kind}") for kind in MODELS}
+    tokens, scores = read(root, "tokenize"), read(root, "evaluate")
+    throughput = {kind: read(root, f"throughput_{kind}") for kind in MODELS}
     curves = {
         kind: table(f"curve_{kind}").join([table(f"held_out_{kind}"), table(f"timing_{kind}")]) for kind in MODELS
     }

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from lstm_lm.review.difference import Change, Difference
+
 ROOT = Path(__file__).parents[1]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
 CORPUS = "The Time Traveller for so it will be convenient to speak of him was expounding.\n" * 3
 PREFIX = "traveller"
+PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -53,21 +56,25 @@ def set_params(root: Path, **changes: Any) -> None:
     """Change values in params.yaml: model__hidden=64 stands for model.hidden."""
     params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     for key, value in changes.items():
-        section, name = key.split("__")
-        params[section][name] = value
+        *sections, name = key.split("__")
+        block = params[sections[0]] if sections else params
+        block[name] = value
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
-def write_results(root: Path, scale: float, epochs: int = 60, text: str = "for so it is") -> None:
+def write_results(
+    root: Path, scale: float, epochs: int = 60, text: str = "for so it is", hidden: int = 256, seed: int = 0
+) -> None:
     """Results as the stages write them: every perplexity is `scale` times what it would be with 1."""
     for folder in ("metrics", "plots", "data/raw"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "data/raw/corpus.txt").write_text(CORPUS, encoding="utf-8")
     evaluate: dict[str, Any] = {"corpus": "sample"}
     for model, base in (("scratch", 4.0), ("concise", 3.0)):
-        windows = {"train": base * scale, "valid": 3.125 * base * scale, "test": 3.5 * base * scale}
-        evaluate[model] = {name: {"perplexity": value, "bits_per_token": value / 8} for name, value in windows.items()}
-        trained = {"corpus": "sample", "perplexity": windows["train"], "epochs": epochs, "parameters": 12345}
+        splits = {"train": base * scale, "valid": 3.125 * base * scale, "test": 3.5 * base * scale}
+        evaluate[model] = {name: {"perplexity": value, "bits_per_token": value / 8} for name, value in splits.items()}
+        trained = {"corpus": "sample", "perplexity": splits["train"], "epochs": epochs, "parameters": 12345}
+        trained |= {"hidden": hidden, "seed": seed}
         speed = {"corpus": "sample", "device": "a CPU", "tokens_per_second": 10000 * base, "seconds": 12.5}
         speed |= {"tokens_per_second_q1": 9000 * base, "tokens_per_second_q3": 11000 * base, "peak_memory_mib": 300}
         _write(root, f"train_{model}", trained)
@@ -76,12 +83,13 @@ def write_results(root: Path, scale: float, epochs: int = 60, text: str = "for s
         curve, held_out = ["epoch\ttrain_perplexity"], ["epoch\tvalid_perplexity"]
         timing = ["epoch\tseconds\ttokens_per_second"]
         for epoch in range(1, epochs + 1):
-            perplexity = windows["train"] * (1 + 5 / epoch)
+            perplexity = splits["train"] * (1 + 5 / epoch)
             curve.append(f"{epoch}\t{perplexity}")
             held_out += [f"{epoch}\t{perplexity * 2}"] if epoch % 10 == 0 else []
             timing.append(f"{epoch}\t{epoch / 10}\t{10000 * base + epoch}")
         for name, lines in (("curve", curve), ("held_out", held_out), ("timing", timing)):
             (root / f"plots/{name}_{model}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (root / "plots/generalisation.png").write_bytes(PNG)
     _write(root, "evaluate", evaluate)
     _write(root, "tokenize", {"corpus": "sample", "tokens": 29133, "unigram_perplexity": 16.25})
     _write(root, "compare", {"corpus": "sample", "unigram_perplexity": 16.25})
@@ -91,6 +99,15 @@ def write_results(root: Path, scale: float, epochs: int = 60, text: str = "for s
         for model in ("scratch", "concise")
     ]
     _write(root, "generated", {"corpus": "sample", "texts": texts})
+
+
+def found(
+    metrics: dict[str, dict[str, Change]] | None = None,
+    params: dict[str, Change] | None = None,
+    curves: list[dict[str, Any]] | None = None,
+) -> Difference:
+    """A difference against HEAD with up-to-date results."""
+    return Difference("HEAD", metrics or {}, params or {}, curves or [], [])
 
 
 def _write(root: Path, name: str, content: object) -> None:
@@ -106,7 +123,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_results(root, scale=1.25, epochs=50)
         git(root, "add", ".")
         git(root, "commit", "-qm", HOSTILE)
-        write_results(root, scale=1.0, text=f"for so it {HOSTILE}")
+        write_results(root, scale=1.0, text=f"for so it {HOSTILE}", hidden=64)
         set_params(root, model__hidden=64, evaluate__prefixes=[PREFIX, HOSTILE])
         done = module(root, "report", "HEAD")
         assert done.returncode == 0, done.stderr

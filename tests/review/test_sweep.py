@@ -1,116 +1,151 @@
-"""On the output of DVC 3.67.1 after a real sweep: hidden 8, 16, 32, seeds 0, 1; and one experiment besides."""
+"""On rows as `dvc.api.exp_show` returns them, then on experiments that DVC really has."""
 
-import copy
-import json
 import re
+import sys
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lstm_lm.review.sweep import Experiment, experiments, figures, report, sweep, table
-from reported import make_project, module
-
-RECORDED = Path(__file__).parents[1] / "recorded/exp_show.json"
-
-
-@pytest.fixture
-def shown() -> list[dict[str, Any]]:
-    return json.loads(RECORDED.read_text(encoding="utf-8"))
+from lstm_lm.review.headline import NOTHING
+from lstm_lm.review.sweep import report, sweep, table
+from reported import git, make_project, module, run, set_params, write_results
+from sweeps import SWEPT, of
 
 
-def experiment(scratch: float = 2.0, concise: float = 1.0, **params: Any) -> Experiment:
-    perplexity = {("scratch", "held-out"): scratch, ("scratch", "train"): scratch / 2}
-    perplexity |= {("concise", "held-out"): concise, ("concise", "train"): concise / 2}
-    return Experiment(params, perplexity)
+@pytest.mark.parametrize("state", ["Running", "Queued", "Failed"])
+def test_an_experiment_under_way_does_not_count_even_with_the_metrics_of_its_start(state):
+    swept = sweep(of(*SWEPT, {"state": state, "model.hidden": 4.0}))
+    assert swept.values == [8, 16, 48]
+    assert swept.left_out == 1
 
 
-def test_every_finished_experiment_is_read_once(shown):
-    done, left_out = experiments(shown)
-    assert left_out == 0
-    choices = [(e.params["model.hidden"], e.params["seed"], e.params["train.lr"]) for e in done]
-    assert sorted(choices) == [(8, 0, 2), (8, 1, 2), (16, 0, 2), (16, 1, 2), (32, 0, 2), (32, 1, 2), (48, 0, 1)]
-    metrics = shown[1]["experiments"][0]["revs"][0]["data"]["metrics"]["metrics/evaluate.json"]["data"]
-    seen = [e for e in done if (e.params["model.hidden"], e.params["seed"]) == (32, 1)]
-    assert seen[0].perplexity["concise", "held-out"] == metrics["concise"]["valid"]["perplexity"]
-
-    shown[1]["experiments"].append(copy.deepcopy(shown[1]["experiments"][0]))
-    assert len(experiments(shown)[0]) == 7
+def test_an_experiment_that_dvc_cannot_read_does_not_count():
+    swept = sweep(of(*SWEPT, {"model.hidden": 4.0, "scratch": "!"}, {"model.hidden": 4.0, "concise": None}))
+    assert (swept.values, swept.left_out) == ([8, 16, 48], 2)
 
 
-@pytest.mark.parametrize("state", ["running", "queued", "failed"])
-def test_an_experiment_under_way_does_not_count_even_with_the_metrics_of_its_start(shown, state):
-    shown[1]["experiments"][0]["executor"]["state"] = state
-    done, left_out = experiments(shown)
-    assert (len(done), left_out) == (6, 1)
+def test_an_experiment_queued_twice_counts_once():
+    assert sweep(of(*SWEPT, {"state": "Success", **SWEPT[0]})) == sweep(of(*SWEPT))
 
 
-def test_an_experiment_that_dvc_cannot_read_does_not_count(shown):
-    shown[1]["experiments"][0]["revs"][0] |= {"data": None, "error": {"type": "FileNotFoundError", "msg": "gone"}}
-    shown[1]["experiments"][1]["revs"][0]["data"]["metrics"] = {"metrics/evaluate.json": {"error": {"msg": "gone"}}}
-    assert experiments(shown)[1] == 2
-
-
-def test_mean_and_spread_are_over_the_seeds_of_one_choice(shown):
-    done, _ = experiments(shown)
-    swept = sweep(done)
-    assert (swept.parameter, swept.values) == ("model.hidden", [8, 16, 32, 48])
-    assert swept.settings == ["train.epochs=20, train.lr=2", "train.epochs=40, train.lr=1"]
-    outcome = next(o for o in swept.outcomes if (o.value, o.model, o.window) == (8, "scratch", "held-out"))
-    assert (outcome.seeds, outcome.setting) == (2, swept.settings[0])
-    low, high = sorted(e.perplexity["scratch", "held-out"] for e in done if e.params["model.hidden"] == 8)
-    assert low < high
-    assert (outcome.mean, outcome.lowest, outcome.highest) == (pytest.approx((low + high) / 2), low, high)
-    assert [row["value"] for row in table(swept)] == [8, 16, 32, 48]
-    assert [row["best"] for row in table(swept)] == [set(), set(), set(), {"scratch", "concise"}]
-
-
-def test_integers_and_floats_of_one_value_are_one_value():
-    raw: dict[str, Any] = {"params": {"params.yaml": {"data": {"lr": 1.0}}}}
-    scores = {m: {w: {"perplexity": 2.0} for w in ("train", "valid")} for m in ("scratch", "concise")}
-    raw["metrics"] = {"metrics/evaluate.json": {"data": scores}}
-    other = copy.deepcopy(raw) | {"params": {"params.yaml": {"data": {"lr": 1}}}}
-    done, _ = experiments([{"experiments": [{"revs": [{"data": data}], "executor": None} for data in (raw, other)]}])
-    assert len(done) == 1
+def test_mean_and_spread_are_over_the_seeds_of_one_choice():
+    swept = sweep(of(*SWEPT))
+    assert (swept.parameter, swept.values, swept.settings) == (
+        "model.hidden",
+        [8, 16, 48],
+        ["train.lr=1", "train.lr=2"],
+    )
+    found = {(o["value"], o["model"], o["split"]): o for o in swept.outcomes}
+    outcome = found[8, "scratch", "validation"]
+    assert (outcome["lowest"], outcome["highest"]) == (19.2, 20.2)
+    assert outcome["mean"] == pytest.approx(19.7)
+    assert (outcome["seeds"], outcome["setting"]) == (2, "train.lr=2")
+    assert found[8, "scratch", "train"]["lowest"] == 9.6
+    assert [(row["value"], row["best"]) for row in table(swept)] == [
+        (48, {"scratch", "concise"}),
+        (8, set()),
+        (16, set()),
+    ]
 
 
 def test_words_are_ordered_as_words_and_numbers_as_numbers():
-    swept = sweep([experiment(sampling=value) for value in ("sequential", "random")])
-    assert swept.values == ["random", "sequential"]
-    assert sweep([experiment(hidden=value) for value in (128, 64, 9)]).values == [9, 64, 128]
+    words = [{"train.sampling": value} for value in ("sequential", "random")]
+    assert sweep(of(*words)).values == ["random", "sequential"]
+    assert sweep(of(*({"model.hidden": value} for value in (128.0, 64.0, 9.0)))).values == [9, 64, 128]
 
 
-def test_the_parameter_with_most_values_is_the_axis():
-    done = [experiment(hidden=hidden, lr=lr) for hidden in (1, 2) for lr in (1, 2, 3)]
-    assert sweep(done).parameter == "lr"
-    encoding = figures(sweep(done))["sweep_held_out"].spec["encoding"]
-    assert encoding["strokeDash"]["scale"]["domain"] == ["hidden=1", "hidden=2"]
-    assert encoding["x"]["scale"].get("type") is None, "a narrow range of numbers is linear"
-    wide = figures(sweep([experiment(hidden=value) for value in (8, 32)]))["sweep_train"].spec["encoding"]
-    assert wide["x"]["scale"]["type"] == "log"
+def test_the_parameter_with_most_values_is_the_axis(tmp_path):
+    swept = sweep(of(*({"model.hidden": h, "train.lr": lr} for h in (1.0, 2.0) for lr in (0.5, 1.0, 2.5))))
+    assert swept.parameter == "train.lr"
+    assert swept.values == [0.5, 1, 2.5]
+    assert swept.settings == ["model.hidden=1", "model.hidden=2"]
 
 
-def test_the_page_the_markdown_and_the_pictures_show_the_sweep(shown, tmp_path):
-    verdict = report(shown, tmp_path)
-    assert verdict.startswith(
-        "Lowest mean held-out perplexity: 10.57, torch.nn.LSTM at model.hidden=48, train.epochs=40"
-    )
+def test_different_texts_are_not_ranked():
+    with pytest.raises(ValueError, match=re.escape("different texts (corpus.name: other, sample)")):
+        sweep(of({"model.hidden": 8.0}, {"model.hidden": 16.0, "corpus.name": "other"}))
+
+
+def test_the_page_the_markdown_and_the_pictures_show_the_sweep(tmp_path):
+    verdict = report(sweep(of(*SWEPT)), tmp_path)
+    assert verdict == "Lowest mean validation perplexity: 9.50, torch.nn.LSTM at model.hidden=48, train.lr=1."
     markdown = (tmp_path / "sweep.md").read_text(encoding="utf-8")
-    cells = "| 8 | train.epochs=20, train.lr=2 | 2 | 15.14 (14.72 to 15.55) | 15.38 | 11.30 (10.83 to 11.77) | 11.48 |"
+    cells = "| 8 | train.lr=2 | 2 | 19.70 (19.20 to 20.20) | 9.85 | 11.50 (11.00 to 12.00) | 5.75 |"
     assert cells in markdown
-    assert re.findall(r"\]\((.*?)\)", markdown) == ["sweep_held_out.png", "sweep_train.png"]
-    for name in ("sweep_held_out", "sweep_train"):
+    assert re.findall(r"\]\((.*?)\)", markdown) == ["sweep_validation.png", "sweep_train.png"]
+    for name in ("sweep_validation", "sweep_train"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert "model.hidden" in (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
     html = (tmp_path / "sweep.html").read_text(encoding="utf-8")
-    assert "14.72 to 15.55" in html
+    assert "19.20 to 20.20" in html
     assert verdict in html
 
 
-def test_nothing_to_show_is_one_clear_line(tmp_path):
-    with pytest.raises(ValueError, match="differ in nothing but the seed"):
-        sweep([experiment(seed=0), experiment(seed=1)])
-    done = module(make_project(tmp_path / "project"), "sweep")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([{"seed": 0.0}, {"seed": 1.0}], "differ in nothing but the seed"),
+        ([{"state": "Queued"}], "no experiment has results yet"),
+    ],
+)
+def test_nothing_to_show_is_one_clear_line(changes, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(of(*changes))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two experiments and a queued one, all of which started from the commit before the last."""
+    root = make_project(tmp_path_factory.mktemp("sweep") / "a project")
+    pipeline = "stages:\n  one:\n    cmd: echo\n    params: [model.hidden]\nmetrics: [metrics]\n"
+    (root / "dvc.yaml").write_text(pipeline, encoding="utf-8")
+    write_results(root, scale=1.0)
+    dvc(root, "commit", "--force")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "results")
+    for hidden in (64, 128):
+        set_params(root, model__hidden=hidden)
+        write_results(root, scale=hidden / 64, hidden=hidden)
+        dvc(root, "commit", "--force")
+        dvc(root, "exp", "save", "--name", f"hidden-{hidden}")
+        git(root, "checkout", "-q", ".")
+    dvc(root, "exp", "run", "--queue", "--name", "waits", "-S", "seed=7")
+    git(root, "commit", "--allow-empty", "-qm", "later")
+    return root
+
+
+def dvc(root: Path, *arguments: str) -> None:
+    done = run(root, sys.executable, "-m", "dvc", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def test_experiments_are_listed_in_a_narrow_table(swept):
+    done = module(swept, "experiments", "HEAD~1")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    shown = {line.split()[0]: (line.split(), below.split()) for line, below in pairwise(lines)}
+    wide = ["hidden-128", "model.hidden=128", "scratch", "8.00", "25.00", "28.00", "40,000"]
+    assert shown["hidden-128"] == (wide, ["concise", "6.00", "18.75", "21.00", "30,000"])
+    assert shown["waits"] == (["waits", "seed=7", "scratch", *[NOTHING] * 4], ["(queued)", "concise", *[NOTHING] * 4])
+
+
+def test_a_sweep_is_found_by_the_revision_that_it_started_from(swept):
+    done = module(swept, "sweep", "HEAD~1")
+    assert done.stderr == ""
+    assert done.stdout == (
+        "report/sweep.html: Lowest mean validation perplexity: 9.38, torch.nn.LSTM at model.hidden=64.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["sweep", "experiments"])
+def test_after_a_commit_one_line_says_where_the_experiments_are(swept, name):
+    commit = run(swept, "git", "rev-parse", "--short", "HEAD~1").stdout.strip()
+    done = module(swept, name)
     assert done.returncode == 1
-    assert done.stderr.startswith("sweep: no experiment has results yet: dvc exp run --queue")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == (f"{name}: no experiment started from HEAD: add BASE=<revision>; these have some: {commit}\n")
+
+
+def test_an_unknown_revision_is_named(swept):
+    done = module(swept, "experiments", "--help")
+    assert done.stderr == "experiments: dvc cannot show the experiments of --help: unknown Git revision '--help'\n"

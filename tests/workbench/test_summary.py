@@ -18,16 +18,21 @@ def project(tmp_path: Path) -> Path:
     scores = {"valid": {"perplexity": 40.25, "bits_per_token": 5.331}, "test": {"perplexity": 50.5}}
     write(tmp_path, "evaluate", {"corpus": "sample", "scratch": scores, "concise": scores})
     for model, perplexity in (("scratch", 1.1), ("concise", 1.0)):
-        write(tmp_path, f"train_{model}", {"perplexity": perplexity})
-        write(tmp_path, f"throughput_{model}", {"tokens_per_second": 123456.7, "seconds": 65.43})
+        speed = {"tokens_per_second": 123456.7, "seconds": 65.43, "peak_memory_mib": 316}
+        write(tmp_path, f"train_{model}", {"perplexity": perplexity, "parameters": 299036})
+        write(tmp_path, f"throughput_{model}", speed)
     return tmp_path
 
 
 def test_the_table_names_the_corpus_and_has_every_number(project):
-    lines = table(project).splitlines()
-    assert lines[0] == "Corpus: sample"
-    numbers = ["40.25", "50.50", "5.33", "123,457", "65.4"]
-    assert [line.split() for line in lines[-2:]] == [["scratch", "1.10", *numbers], ["concise", "1.00", *numbers]]
+    header, _, *lines = [re.split(r"\s{2,}", line) for line in table(project).splitlines()]
+    assert header == ["Corpus: sample", "from scratch", "torch.nn.LSTM"]
+    shown = {title: values for title, *values in lines}
+    assert shown.pop("Train perplexity, last epoch") == ["1.10", "1.00"]
+    assert [value for value, other in shown.values() if value == other] == [
+        *("40.25", "50.50", "5.331"),
+        *("123,457", "65.4", "316", "299,036"),
+    ]
 
 
 def test_the_pictures_and_texts_that_it_names_are_those_of_the_pipeline(project, capsys):

@@ -1,4 +1,4 @@
-"""The pictures: learning curves, train against held-out, throughput."""
+"""The pictures: learning curves, perplexity on each split, throughput."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -15,11 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from lstm_lm.atomic import write_bytes
-
-COLOURS = {"scratch": "#1f77b4", "concise": "#e8710a"}
-LABELS = {"scratch": "from scratch", "concise": "torch.nn.LSTM"}
-BOOK_TOKENS_PER_SECOND = {"scratch": 19_827.3, "concise": 297_699.3}
-"""What Dive into Deep Learning (the LSTM chapter, PyTorch) prints, on a GPU that it does not name."""
+from lstm_lm.comparison.measures import BOOK_TOKENS_PER_SECOND, COLOURS, LABELS, SPLITS
 
 STYLE: dict[Any, Any] = {
     "font.size": 11,
@@ -34,7 +30,7 @@ STYLE: dict[Any, Any] = {
 
 
 def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path) -> None:
-    """Train and held-out perplexity over epochs, and over seconds of training.
+    """Train and validation perplexity over epochs, and over seconds of training.
 
     Args:
         curves: for each model a table indexed by epoch with train_perplexity, valid_perplexity (where scored)
@@ -56,31 +52,30 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path)
 
 
 def _curve(axes: Axes, kind: str, curve: pd.DataFrame, x: pd.Series) -> None:
-    """One model's two lines: train solid, held-out dashed."""
+    """One model's two lines: train solid, validation dashed."""
     axes.plot(x, curve["train_perplexity"], color=COLOURS[kind], label=f"{LABELS[kind]}, train")
-    held_out = curve["valid_perplexity"].dropna()
-    axes.plot(x[held_out.index], held_out, "--", color=COLOURS[kind], label=f"{LABELS[kind]}, held out")
+    validation = curve["valid_perplexity"].dropna()
+    axes.plot(x[validation.index], validation, "--", color=COLOURS[kind], label=f"{LABELS[kind]}, validation")
 
 
 def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus: str, path: Path) -> None:
-    """Perplexity on the train, valid and test window, beside what token frequencies alone reach."""
-    windows = ("train", "valid", "test")
+    """Perplexity on each split, beside what token frequencies alone reach."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 4.2))
         for index, kind in enumerate(COLOURS):
-            heights = [scores[kind][window]["perplexity"] for window in windows]
-            positions = [place + (index - 0.5) * 0.38 for place in range(len(windows))]
+            heights = [scores[kind][split]["perplexity"] for split in SPLITS]
+            positions = [place + (index - 0.5) * 0.38 for place in range(len(SPLITS))]
             bars = axes.bar(positions, heights, 0.36, color=COLOURS[kind], label=LABELS[kind])
             axes.bar_label(bars, [f"{height:.4g}" for height in heights], padding=2)
         axes.axhline(unigram_perplexity, color="#555555", linestyle=":", label="token frequencies alone")
-        highest = max(scores[kind][window]["perplexity"] for kind in COLOURS for window in windows)
+        highest = max(scores[kind][split]["perplexity"] for kind in COLOURS for split in SPLITS)
         axes.set(yscale="log", ylabel="perplexity (log scale)", ylim=(1, 1.5 * max(highest, unigram_perplexity)))
-        axes.set_xticks(range(len(windows)), windows)
+        axes.set_xticks(range(len(SPLITS)), list(SPLITS.values()))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=False, axis="x")
         figure.legend(loc="outside lower center", ncols=3)
-        figure.suptitle(f"Perplexity on each window, corpus: {corpus}")
+        figure.suptitle(f"Perplexity on each split, corpus: {corpus}")
         save(figure, path)
 
 

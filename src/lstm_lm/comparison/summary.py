@@ -37,8 +37,8 @@ def summary(
 ) -> dict[str, Any]:
     """The comparison as one table of numbers.
 
-    `overfit` is held-out over train perplexity: 1 for a model that has learnt nothing but the language, large
-    for one that has learnt its train window by heart.
+    `overfit` is validation over train perplexity: 1 for a model that has learnt nothing but the language, large
+    for one that has learnt its train split by heart.
     """
     speeds = {kind: result["tokens_per_second"] for kind, result in throughput.items()}
     return {

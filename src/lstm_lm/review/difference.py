@@ -13,6 +13,9 @@ from lstm_lm.params import load_params
 
 Row = dict[str, Any]
 
+CURVES = ("train_perplexity", "held_out_perplexity", "tokens_per_second")
+"""Names of plots in dvc.yaml."""
+
 
 class Change(NamedTuple):
     """One value at the base revision and here; None where there is none."""
@@ -25,16 +28,27 @@ class Difference(NamedTuple):
     """Metrics and parameters, changed or not, under DVC's names; the rows that DVC plots.
 
     `base` is None where there is no git, hence nothing to compare with. `outdated` names the stages that
-    `dvc repro` would run. In `curves` and `timing` every value is a string, `rev` is "workspace" or the base,
-    `filename` tells the model.
+    `dvc repro` would run. In `curves` every value is a string, `rev` is "workspace" or the base, `filename`
+    tells the model.
     """
 
     base: str | None
     metrics: dict[str, dict[str, Change]]
     params: dict[str, Change]
     curves: list[Row]
-    timing: list[Row]
     outdated: list[str]
+
+    def metric(self, path: str, key: str) -> Change:
+        """One metric, such as metrics/evaluate.json and scratch.valid.perplexity."""
+        return self.metrics.get(path, {}).get(key, Change(None, None))
+
+    def curve(self, model: str, column: str, at_base: bool) -> dict[int, float]:
+        """A column's value in each epoch that has one."""
+        return {
+            int(row["epoch"]): float(row[column])
+            for row in self.curves
+            if column in row and (row["rev"] != "workspace") == at_base and row["filename"].endswith(f"_{model}.tsv")
+        }
 
 
 def difference(base: str, root: Path) -> Difference:
@@ -51,15 +65,19 @@ def difference(base: str, root: Path) -> Difference:
         shown = json.loads(dvc(root, "metrics", "show", "--json"))[""].get("data", {})
         metrics = {path: _as_new(file.get("data", {})) for path, file in shown.items()}
         params = _as_new(load_params(root / "params.yaml").model_dump(mode="json"))
-    plots = _plots(root, *(["diff", "--", base] if git else ["show"]))
+    plots = _curves(root, base if git else None)
     return Difference(
         base if git else None,
         {path: _changes(values) for path, values in metrics.items()},
         _changes(params),
-        _rows(plots, "train_perplexity") + _rows(plots, "held_out_perplexity"),
-        _rows(plots, "tokens_per_second"),
+        [row for plot in CURVES for shown in plots.get(plot, []) for row in shown["content"]["data"]["values"]],
         outdated(root),
     )
+
+
+def base_argument() -> str:
+    """The revision that a command of this package got as its only argument."""
+    return next(iter(sys.argv[1:]), "") or "HEAD"
 
 
 def dvc(root: Path, *arguments: str) -> str:
@@ -112,12 +130,8 @@ def _changes(values: Mapping[str, Row]) -> dict[str, Change]:
     return {key: Change(value.get("old"), value.get("new")) for key, value in sorted(values.items())}
 
 
-def _plots(root: Path, action: str, *arguments: str) -> Row:
-    """DVC's plots by name; the images that it writes as well are not wanted."""
+def _curves(root: Path, base: str | None) -> Row:
+    """What DVC draws from several files; pictures that it writes as well are not wanted."""
+    action, revisions = ("show", ()) if base is None else ("diff", ("--targets", *CURVES, "--", base))
     with tempfile.TemporaryDirectory() as folder:
-        return json.loads(dvc(root, "plots", action, "--json", "--out", folder, *arguments)).get("data", {})
-
-
-def _rows(plots: Row, name: str) -> list[Row]:
-    """The values of a plot that DVC draws from several files."""
-    return [row for plot in plots.get(name, []) for row in plot["content"]["data"]["values"]]
+        return json.loads(dvc(root, "plots", action, "--json", "--out", folder, *revisions)).get("data", {})

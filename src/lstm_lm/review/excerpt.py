@@ -1,13 +1,12 @@
 """Excerpts: what the models wrote beside what the corpus itself says there."""
 
-import json
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from lstm_lm.comparison.plots import LABELS
+from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.review import page
 from lstm_lm.tokens.text import normalize, read_text
 
@@ -24,16 +23,15 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
         ValueError: metrics/generated.json is not as the evaluate stage writes it, or the corpus is not UTF-8.
         OSError: metrics/generated.json is missing.
     """
-    path = root / "metrics/generated.json"
     found: dict[str, dict[str, Any]] = {}
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["texts"]
+        rows = read(root, "generated")["texts"]
         longest = max((len(row["text"]) for row in rows), default=0)
         for row in rows:
             excerpt = found.setdefault(row["prefix"], {"prefix": row["prefix"], "rows": []})
             excerpt["rows"].append({key: row[key] for key in ("model", "mode", "text")})
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not as the evaluate stage writes it: run dvc repro") from error
+        raise ValueError("metrics/generated.json is not as the evaluate stage writes it: run dvc repro") from error
     stream = normalize(read_text(root / _CORPUS)) if (root / _CORPUS).exists() else None
     for excerpt in found.values():
         excerpt["corpus"], excerpt["missing"] = _original(stream, excerpt["prefix"], longest)

@@ -1,118 +1,90 @@
-"""The report's figures: each a chart, what it says in words, and its values as a table."""
+"""The report's figures: each a chart or a picture, what it says in words, and its values as a table."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from lstm_lm.comparison.plots import LABELS
+from lstm_lm.comparison.measures import LABELS, SPLITS
 from lstm_lm.review import chart
 from lstm_lm.review.chart import Series, Spec
-from lstm_lm.review.difference import Difference, Row
-from lstm_lm.review.headline import value, write
-
-WINDOWS = {"train": "train", "valid": "held-out", "test": "test"}
+from lstm_lm.review.difference import Difference
+from lstm_lm.review.headline import write
 
 _TABLE_ROWS = 11
 
 
 class Figure(NamedTuple):
-    """A chart with its text alternatives: what it says in a sentence or two, and its values as a table."""
+    """A chart or a finished picture, with its text alternatives: a sentence or two, and the values as a table."""
 
     title: str
-    spec: Spec
+    chart: Spec | bytes
     summary: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    epochs: bool = False
+
+    @property
+    def epochs(self) -> bool:
+        """Whether the chart can be zoomed along its epochs."""
+        return self.header[0] == "epoch"
 
 
-def figures(found: Difference) -> dict[str, Figure]:
-    """All of them, under the names of their files."""
+def figures(found: Difference, root: Path) -> dict[str, Figure]:
+    """All of them, under the names of their files. Raises OSError where a picture is missing."""
+    perplexity = series(found, {"train_perplexity": "train", "valid_perplexity": "validation"})
+    speed = series(found, {"tokens_per_second": ""})
     return {
-        "learning_curves": _learning_curves(
-            series(found.curves, {"train_perplexity": "train", "valid_perplexity": "held-out"})
-        ),
-        "generalisation": _generalisation(found),
-        "throughput": _throughput(found, series(found.timing, {"tokens_per_second": ""})),
+        "learning_curves": _over_epochs("Learning curves", "perplexity", perplexity, ",.2f"),
+        "generalisation": _generalisation(found, (root / "plots/generalisation.png").read_bytes()),
+        "throughput": _over_epochs("Training throughput", "tokens per second", speed, ",.0f"),
     }
 
 
-def series(rows: Sequence[Row], columns: Mapping[str, str]) -> list[Series]:
-    """The lines in DVC's rows: one for each model, column and revision; a base like the workspace adds none.
+def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
+    """One line for each model, column and revision; a base like the workspace adds none.
 
     Args:
-        columns: the columns to draw and the window that each one is about.
+        columns: the columns to draw and the split that each one is about.
     """
-    lines: dict[tuple[str, str, bool], list[tuple[int, float]]] = {}
+    lines = []
     for at_base in (False, True):
         for model in LABELS:
-            for column, window in columns.items():
-                points = [
-                    (int(row["epoch"]), float(row[column]))
-                    for row in rows
-                    if column in row
-                    and (row["rev"] != "workspace") == at_base
-                    and row["filename"].endswith(f"_{model}.tsv")
-                ]
-                if points and not (at_base and points == lines.get((model, window, False))):
-                    lines[model, window, at_base] = points
-    return [Series(*key, points) for key, points in lines.items()]
+            for column, split in columns.items():
+                points = found.curve(model, column, at_base)
+                if points and not (at_base and points == found.curve(model, column, at_base=False)):
+                    lines.append(Series(model, split, at_base, points))
+    return lines
 
 
-def _learning_curves(lines: list[Series]) -> Figure:
-    ends = [f"{line.title} {line.points[0][1]:,.2f} → {line.points[-1][1]:,.2f}" for line in lines if not line.base]
-    summary = f"Perplexity from the first to the last epoch scored: {'; '.join(ends)}.{_faint(lines)}"
-    return Figure("Learning curves", chart.learning_curves(lines), summary, *_by_epoch(lines, ",.2f"), epochs=True)
-
-
-def _generalisation(found: Difference) -> Figure:
-    scores = {
-        (model, window): value(found.metrics, "evaluate", f"{model}.{key}.perplexity")
-        for model in LABELS
-        for key, window in WINDOWS.items()
-    }
-    with_base = any(change.old not in (None, change.new) for change in scores.values())
-    points = [
-        {"model": LABELS[model], "window": window, "base": at_base, "perplexity": change[not at_base]}
-        for at_base in (False, True)[: 1 + with_base]
-        for (model, window), change in scores.items()
-        if change[not at_base] is not None
+def _over_epochs(title: str, quantity: str, lines: list[Series], form: str) -> Figure:
+    """Lines over epochs; the table has a handful of them: the first, the last, and evenly between."""
+    here = [line.points for line in lines if not line.base]
+    ends = [
+        f"{line.title} {write(points[min(points)], form)} → {write(points[max(points)], form)}"
+        for line, points in zip(lines, here, strict=False)
     ]
-    unigram = value(found.metrics, "tokenize", "unigram_perplexity").new
-    summary = (
-        f"Perplexity on the text trained on and on text never seen; token frequencies alone reach {unigram:,.2f}. "
-        "A model that is good at train only has learnt its text by heart." + " Hollow: the base." * with_base
-    )
-    header = ["window", *(f"{label}{base}" for base in ("", " (base)")[: 1 + with_base] for label in LABELS.values())]
-    rows = [
-        [window, *(write(scores[model, window][new], ",.4f") for new in (1, 0)[: 1 + with_base] for model in LABELS)]
-        for window in WINDOWS.values()
-    ]
-    return Figure("Train against held-out", chart.generalisation(points, unigram), summary, header, rows)
-
-
-def _throughput(found: Difference, lines: list[Series]) -> Figure:
-    speeds = []
-    for model, label in LABELS.items():
-        median, low, high = (
-            write(value(found.metrics, f"throughput_{model}", key).new, ",.0f")
-            for key in ("tokens_per_second", "tokens_per_second_q1", "tokens_per_second_q3")
-        )
-        speeds.append(f"{label} {median} (middle half of the epochs: {low} to {high})")
-    device = value(found.metrics, "throughput_scratch", "device").new
-    summary = f"Median tokens per second on {device}: {'; '.join(speeds)}.{_faint(lines)}"
-    return Figure("Training throughput", chart.throughput(lines), summary, *_by_epoch(lines, ",.0f"), epochs=True)
-
-
-def _faint(lines: list[Series]) -> str:
-    return " Faint: the base." if any(line.base for line in lines) else ""
-
-
-def _by_epoch(lines: list[Series], form: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table with a handful of epochs: the first, the last, and evenly between."""
-    values = [dict(line.points) for line in lines]
-    here = [set(points) for line, points in zip(lines, values, strict=True) if not line.base]
-    scored = sorted(set.intersection(*here) or set.union(*here))
+    faint = " Faint: the base." if len(here) < len(lines) else ""
+    summary = f"{quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
+    scored = sorted(set.intersection(*map(set, here)) or set().union(*here))
     steps = min(_TABLE_ROWS, len(scored))
     chosen = sorted({scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)})
-    rows = [[str(epoch), *(write(line.get(epoch), form) for line in values)] for epoch in chosen]
-    return ["epoch", *(line.title for line in lines)], rows
+    rows = [[str(epoch), *(write(line.points.get(epoch), form) for line in lines)] for epoch in chosen]
+    return Figure(title, chart.lines(lines, quantity), summary, ["epoch", *(line.title for line in lines)], rows)
+
+
+def _generalisation(found: Difference, picture: bytes) -> Figure:
+    """The pipeline's picture of the perplexity on each split; the table has the base as well."""
+    unigram = found.metric("metrics/tokenize.json", "unigram_perplexity").new
+    summary = (
+        f"Perplexity on the text trained on and on text never seen; token frequencies alone reach {unigram:,.2f}. "
+        "A model that is good at train only has learnt its text by heart."
+    )
+    changes = {
+        split: [found.metric("metrics/evaluate.json", f"{model}.{split}.perplexity") for model in LABELS]
+        for split in SPLITS
+    }
+    rows = [
+        [name, *(write(change[side], ",.4f") for side in (1, 0) for change in changes[split])]
+        for split, name in SPLITS.items()
+    ]
+    header = ["split", *(f"{label}{base}" for base in ("", " (base)") for label in LABELS.values())]
+    return Figure("Perplexity on each split", picture, summary, header, rows)

@@ -1,39 +1,30 @@
-"""The headline table: both models beside each other and against the base, with a judgement of every change."""
+"""The headline table: both models beside each other and against the base, with a judgement of every change.
 
-from collections.abc import Mapping
+A change is called better or worse only if nothing but the change itself explains it. It is shown without a
+judgement where
+
+- the base is about other text (corpus.*, tokenize.* or the corpus's size differ), unless it is a speed;
+- rounding explains it: both trainings ran with the same parameters, their first epochs agree to a relative 1e-5,
+  and they drift apart only later, as sums in another order make them do;
+- the environments differ (processor, threads, versions; not what a parameter chooses);
+- it is a speed, and the machines differ or the middle halves of the epochs overlap.
+"""
+
 from typing import Any, NamedTuple
 
-from lstm_lm.comparison.plots import LABELS
-from lstm_lm.review.difference import Change
-
-Metrics = Mapping[str, Mapping[str, Change]]
+from lstm_lm.comparison.measures import LABELS, MEASURES, SPEED, Measure
+from lstm_lm.review.difference import Change, Difference
 
 NOTHING = "\N{EN DASH}"
+FIRST_EPOCHS = 20
+ROUNDING = 1e-5
+"""Kernels and instruction sets are a relative 1e-7 apart in the first epochs; another seed is apart by far more."""
 
+_CHOSEN = ("kernel", "precision")
+"""What parameters choose, though the environment's record has it."""
 
-class Measure(NamedTuple):
-    """A row: where DVC has it ("{model}" in file or key), how to write it, and which direction is better.
-
-    `sense` is -1 where lower is better, 1 where higher is better, 0 where neither is.
-    """
-
-    title: str
-    file: str
-    key: str
-    form: str
-    sense: int
-
-
-MEASURES = (
-    Measure("Train perplexity, last epoch", "train_{model}", "perplexity", ",.2f", -1),
-    Measure("Held-out perplexity", "evaluate", "{model}.valid.perplexity", ",.2f", -1),
-    Measure("Test perplexity", "evaluate", "{model}.test.perplexity", ",.2f", -1),
-    Measure("Held-out bits per token", "evaluate", "{model}.valid.bits_per_token", ",.3f", -1),
-    Measure("Tokens per second, median", "throughput_{model}", "tokens_per_second", ",.0f", 1),
-    Measure("Training time, s", "throughput_{model}", "seconds", ",.1f", 0),
-    Measure("Peak memory, MiB", "throughput_{model}", "peak_memory_mib", ",.0f", 0),
-    Measure("Parameters", "train_{model}", "parameters", ",.0f", 0),
-)
+_SAME_FUNCTION = ("device", "evaluate.", "model.scratch_kernel", "train.checkpoint_seconds")
+"""Parameters that do not change what a training computes, only how, or what is done with the model."""
 
 
 class Cell(NamedTuple):
@@ -49,62 +40,92 @@ class Cell(NamedTuple):
     change: str
 
 
-def value(metrics: Metrics, file: str, key: str) -> Change:
-    """One metric at the base and here, None where it is missing."""
-    return metrics.get(f"metrics/{file}.json", {}).get(key, Change(None, None))
+def table(found: Difference) -> dict[str, dict[str, Cell]]:
+    """For each measure's title one cell for each model."""
+    return {measure.title: _cells(found, measure) for measure in MEASURES}
 
 
-def table(metrics: Metrics, same_text: bool) -> list[tuple[str, dict[str, Cell]]]:
-    """Title and one cell for each model, row by row.
+def same_text(found: Difference) -> bool:
+    """Whether the base's perplexities are about the same tokens as those here."""
+    counts = [found.metric("metrics/tokenize.json", key) for key in ("characters", "tokens")]
+    texts = [change for name, change in found.params.items() if is_text(name)]
+    return all(change.old == change.new for change in (*texts, *counts) if change.old is not None)
+
+
+def is_text(parameter: str) -> bool:
+    """Whether a parameter chooses the text that perplexities are about."""
+    return parameter.startswith(("corpus.", "tokenize."))
+
+
+def other_environment(found: Difference, model: str) -> dict[str, Change]:
+    """What differs between the environments that the model was trained in, here and at the base."""
+    environment = found.metrics.get(f"metrics/environment_{model}.json", {})
+    return {key: change for key, change in environment.items() if key not in _CHOSEN and change.old != change.new}
+
+
+def judge(change: Change, measure: Measure, reason: str = "") -> tuple[str, str, str]:
+    """Judgement, arrow and words for a change; what rounds to the same number has not changed.
 
     Args:
-        same_text: whether the base was trained and scored on the same windows; only then does a perplexity
-            become better or worse.
+        reason: why it must not be judged, "" if it may.
     """
-    return [(measure.title, _cells(metrics, measure, same_text)) for measure in MEASURES]
-
-
-def _cells(metrics: Metrics, measure: Measure, same_text: bool) -> dict[str, Cell]:
-    names = {model: (measure.file.format(model=model), measure.key.format(model=model)) for model in LABELS}
-    changes = {model: value(metrics, *name) for model, name in names.items()}
-    written = {model: write(change.new, measure.form) for model, change in changes.items()}
-    known = [change.new * measure.sense for change in changes.values() if change.new is not None]
-    cells = {}
-    for model, change in changes.items():
-        if measure.key == "tokens_per_second":
-            judged = _judge_speed(metrics, model, change, measure)
-        else:
-            judged = judge(change, measure.form, measure.sense if same_text else 0)
-        distinct = len(set(written.values())) == len(LABELS) == len(known) and measure.sense != 0
-        cells[model] = Cell(written[model], distinct and change.new * measure.sense == max(known), *judged)
-    return cells
-
-
-def judge(change: Change, form: str, sense: int) -> tuple[str, str, str]:
-    """Judgement, arrow and words for a change; what rounds to the same number has not changed."""
     if change.old is None or change.new is None:
         return "none", "", ""
-    before = write(change.old, form)
-    if write(change.new, form) == before:
+    before = write(change.old, measure.form)
+    if write(change.new, measure.form) == before:
         return "same", "=", "unchanged"
     arrow = "▲" if change.new > change.old else "▼"
-    if sense == 0 or change.old == 0:
+    if reason and measure.sense:
+        return "other", arrow, f"from {before}, {reason}"
+    if measure.sense == 0 or change.old == 0:
         return "other", arrow, f"from {before}"
-    judgement = "better" if (change.new - change.old) * sense > 0 else "worse"
+    judgement = "better" if (change.new - change.old) * measure.sense > 0 else "worse"
     return judgement, arrow, f"{abs(change.new / change.old - 1):.1%} {judgement} than {before}"
-
-
-def _judge_speed(metrics: Metrics, model: str, change: Change, measure: Measure) -> tuple[str, str, str]:
-    """Speeds of one machine can be compared, and differ only if their middle halves of epochs are apart."""
-    device, low, high = (
-        value(metrics, f"throughput_{model}", key) for key in ("device", "tokens_per_second_q1", "tokens_per_second_q3")
-    )
-    judged = judge(change, measure.form, measure.sense if device.old == device.new else 0)
-    if judged[0] in ("better", "worse") and None not in (*low, *high) and low.new <= high.old and low.old <= high.new:
-        return "other", "≈", f"within the spread of {write(change.old, measure.form)}"
-    return judged
 
 
 def write(number: Any, form: str) -> str:
     """A number in a format, an en dash for none."""
     return NOTHING if number is None else format(number, form)
+
+
+def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
+    changes = {model: found.metric(*measure.place(model)) for model in LABELS}
+    written = {model: write(change.new, measure.form) for model, change in changes.items()}
+    known = [change.new * measure.sense for change in changes.values() if change.new is not None]
+    distinct = len(set(written.values())) == len(LABELS) == len(known) and measure.sense != 0
+    return {
+        model: Cell(
+            written[model],
+            distinct and change.new * measure.sense == max(known),
+            *judge(change, measure, _reason(found, measure, model, change)),
+        )
+        for model, change in changes.items()
+    }
+
+
+def _reason(found: Difference, measure: Measure, model: str, change: Change) -> str:
+    """Why a change must not be judged, "" if it may."""
+    if measure is SPEED:
+        path, key = measure.place(model)
+        device, low, high = (found.metric(path, name) for name in ("device", f"{key}_q1", f"{key}_q3"))
+        if device.old != device.new or other_environment(found, model):
+            return "other machine"
+        overlap = None not in (*low, *high) and low.new <= high.old and low.old <= high.new
+        return "within the spread" if overlap else ""
+    if not same_text(found):
+        return "other text"
+    if _rounding(found, model, change):
+        return "within rounding"
+    return "other environment" if other_environment(found, model) else ""
+
+
+def _rounding(found: Difference, model: str, change: Change) -> bool:
+    """Whether the base's training computes the same function, so that its results differ by rounding alone."""
+    changed = [name for name, value in found.params.items() if value.old != value.new]
+    here, base = (found.curve(model, "train_perplexity", at_base) for at_base in (False, True))
+    if not here or here.keys() != base.keys() or not all(name.startswith(_SAME_FUNCTION) for name in changed):
+        return False
+    apart = [abs(here[epoch] / base[epoch] - 1) for epoch in sorted(here)]
+    if max(apart) <= ROUNDING:  # the trainings agree to their ends, so what was measured after them must agree as well
+        return bool(change.old and change.new) and abs(change.new / change.old - 1) <= ROUNDING
+    return max(apart[:FIRST_EPOCHS]) <= ROUNDING

@@ -20,17 +20,16 @@ _SIZE = {"width": 720, "height": 320}
 
 
 def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure], content: Mapping[str, Any]) -> None:
-    """Write `name`.html, `template`.md, and a PNG and an SVG for each figure into `folder`.
+    """Write `name`.html, `template`.md, and a PNG for each figure into `folder`.
 
     Everything in `content` and `figures` counts as text: it is escaped, in HTML and in Markdown.
 
     Raises:
         OSError: a file cannot be written.
     """
-    pictures = {key: _svg(figure.spec) for key, figure in figures.items()}
-    for key, figure in figures.items():
-        write_text(folder / f"{key}.svg", pictures[key])
-        write_bytes(folder / f"{key}.png", vl_convert.vegalite_to_png(figure.spec | _SIZE, scale=2, config=_ON_PAPER))
+    pictures = {key: _png(figure.chart) for key, figure in figures.items()}
+    for key, picture in pictures.items():
+        write_bytes(folder / f"{key}.png", picture)
     script = vl_convert.javascript_bundle((_TEMPLATES / "page.js").read_text(encoding="utf-8"))
     html = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -40,10 +39,11 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
         lstrip_blocks=True,
     )
     markdown = html.overlay(autoescape=False, finalize=_escape_markdown)
+    specs = {key: figure.chart for key, figure in figures.items() if isinstance(figure.chart, dict)}
     parts = {
         "figures": figures,
         "pictures": {key: _data_url(picture) for key, picture in pictures.items()},
-        "charts": {"config": _IN_PAGE, "specs": {key: figure.spec for key, figure in figures.items()}},
+        "charts": {"config": _IN_PAGE, "specs": specs},
         "script": Markup(script),
         "digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
@@ -65,12 +65,14 @@ def _escape_markdown(value: object) -> object:
     return re.sub(r"([\\`*_\[\]<>|~&#$])", r"\\\1", " ".join(str(value).split()))
 
 
-def _svg(spec: Spec) -> str:
-    return vl_convert.vegalite_to_svg(spec | _SIZE, config=_ON_PAPER)
+def _png(chart: Spec | bytes) -> bytes:
+    if isinstance(chart, bytes):
+        return chart
+    return vl_convert.vegalite_to_png(chart | _SIZE, scale=2, config=_ON_PAPER)
 
 
-def _data_url(svg: str) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+def _data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _config(ink: str, background: str, font: str) -> Spec:

@@ -1,63 +1,54 @@
 """The report: what was run, how well both models did, against each other and against a base revision."""
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from lstm_lm import stage
-from lstm_lm.comparison.plots import LABELS
+from lstm_lm.comparison.measures import LABELS, SPLITS, VALIDATION_PERPLEXITY
 from lstm_lm.params import Params
 from lstm_lm.review import headline, page
-from lstm_lm.review.difference import Difference, difference
+from lstm_lm.review.difference import Difference, base_argument, difference
 from lstm_lm.review.excerpt import excerpts
-from lstm_lm.review.figure import WINDOWS, figures
+from lstm_lm.review.figure import figures
+
+_TRAINED = {"corpus.name": "corpus", "model.hidden": "hidden", "seed": "seed", "train.epochs": "epochs"}
+"""Parameters that metrics/train_<model>.json repeats, and their keys there."""
 
 
-def main(params: Params, root: Path) -> None:
+def main(_params: Params, root: Path) -> None:
     """Write report/index.html, report/report.md and their pictures; the base is the command's only argument.
 
     Raises:
         ValueError: there are no results here, or DVC does not know the base.
         OSError: a file cannot be read or written.
     """
-    base = sys.argv[1] if sys.argv[1:] and sys.argv[1] else "HEAD"
-    found = difference(base, root)
+    found = difference(base_argument(), root)
     _require_results(found)
     content = {
-        "corpus": params.corpus.name,
+        "corpus": found.metric("metrics/evaluate.json", "corpus").new,
         "base": found.base,
         "labels": LABELS,
-        "headline": headline.table(found.metrics, same_text(found)),
+        "headline": headline.table(found),
         "verdict": verdict(found),
         "notes": notes(found),
-        "run": " · ".join(_run(found, params, root)),
+        "run": " · ".join(_run(found, root)),
         "texts": excerpts(root),
         "changed": [(key, *change) for key, change in found.params.items() if change.old != change.new],
         "facts": facts(found, root),
     }
     folder = root / "report"
-    page.write(folder, "report", "index", figures(found), content)
+    page.write(folder, "report", "index", figures(found, root), content)
     print(f"{folder / 'index.html'}: {content['verdict']}")
 
 
-def same_text(found: Difference) -> bool:
-    """Whether the base's perplexities are about the same tokens as those here."""
-    return all(
-        change.old == change.new
-        for key, change in found.params.items()
-        if key == "corpus.name" or key.startswith("tokenize.")
-    )
-
-
 def verdict(found: Difference) -> str:
-    """The result in one sentence: held-out perplexity of both models, against the base where there is one."""
-    parts = []
-    for model, label in LABELS.items():
-        change = headline.value(found.metrics, "evaluate", f"{model}.valid.perplexity")
-        judgement, _, words = headline.judge(change, ",.2f", -1 if same_text(found) else 0)
-        parts.append(f"{label} {change.new:,.2f}" + (f" ({words})" if judgement != "none" else ""))
-    return f"Held-out perplexity: {', '.join(parts)}."
+    """The result in one sentence: validation perplexity of both models, against the base where there is one."""
+    cells = headline.table(found)[VALIDATION_PERPLEXITY.title]
+    parts = [
+        f"{LABELS[model]} {cell.value}" + (f" ({cell.change})" if cell.change else "") for model, cell in cells.items()
+    ]
+    return f"{VALIDATION_PERPLEXITY.title}: {', '.join(parts)}."
 
 
 def notes(found: Difference) -> list[str]:
@@ -68,16 +59,23 @@ def notes(found: Difference) -> list[str]:
             f"These results do not belong to the present code, parameters and data: "
             f"dvc repro would run {', '.join(found.outdated)}."
         )
+    if wrong := _not_as_params_say(found):
+        said.append(f"{'; '.join(wrong)}.")
     if found.base is None:
         said.append("This is not a git repository, so there is no revision to compare with.")
     elif all(change.old is None for file in found.metrics.values() for change in file.values()):
         said.append(f"{found.base} holds no results, so there is nothing to compare with.")
-    elif not same_text(found):
+    elif not headline.same_text(found):
         said.append(f"{found.base} was trained on other text: perplexities are shown, but not judged.")
     elif not any(
         change.old != change.new for file in (*found.metrics.values(), found.params) for change in file.values()
     ):
         said.append(f"Nothing differs from {found.base}.")
+    elif others := {
+        name: change for model in LABELS for name, change in headline.other_environment(found, model).items()
+    }:
+        differences = "; ".join(f"{name}: {change.old} → {change.new}" for name, change in others.items())
+        said.append(f"{found.base} was trained in another environment ({differences}): perplexities are not judged.")
     return said
 
 
@@ -87,38 +85,51 @@ def facts(found: Difference, root: Path) -> dict[str, list[tuple[str, str]]]:
         "commit": f"{_commit(root, 'HEAD')}{_uncommitted(root)}",
         "base": f"{found.base}: {_commit(root, found.base)}",
     }
-    environments = {
-        model: {
-            key: _plain(change.new)
-            for key, change in found.metrics.get(f"metrics/environment_{model}.json", {}).items()
-        }
-        for model in LABELS
-    }
+    environments = {model: f"metrics/environment_{model}.json" for model in LABELS}
     return {
         "Corpus": [(_words(key), _plain(c.new)) for key, c in found.metrics.get("metrics/tokenize.json", {}).items()],
-        "Environment": [(_words(key), _both(environments, key)) for key in environments["scratch"]],
+        "Environment": [
+            (_words(key), _both({model: found.metric(path, key).new for model, path in environments.items()}))
+            for key in found.metrics.get(environments["scratch"], {})
+        ],
         "Code": list(here.items()) if found.base else [("commit", "not a git repository")],
         "Parameters": [(key, str(change.new)) for key, change in found.params.items()],
     }
 
 
-def _run(found: Difference, params: Params, root: Path) -> list[str]:
-    """What was run, in a few words; all of it is in `facts`."""
-    device = headline.value(found.metrics, "throughput_scratch", "device").new
-    settings = [f"hidden {params.model.hidden}", f"{params.train.epochs:,} epochs", f"seed {params.seed}", str(device)]
-    return [params.corpus.name, *settings, *filter(None, [_commit(root, "HEAD") + _uncommitted(root)])]
+def _run(found: Difference, root: Path) -> list[str]:
+    """What was run, in a few words, as the trainings wrote it down; all of it is in `facts`."""
+
+    def both(key: str, file: str = "train") -> str:
+        return _both({model: found.metric(f"metrics/{file}_{model}.json", key).new for model in LABELS})
+
+    settings = {key: both(key) for key in ("hidden", "epochs", "seed")} | {"kernel": both("kernel", "environment")}
+    known = [f"{key} {value}" for key, value in settings.items() if value != headline.NOTHING]
+    commit = _commit(root, "HEAD") + _uncommitted(root)
+    return [both("corpus"), *known, both("device", "throughput"), *filter(None, [commit])]
+
+
+def _not_as_params_say(found: Difference) -> list[str]:
+    """The trainings' settings that are not those in params.yaml, as when a stage is frozen."""
+    return [
+        f"{LABELS[model]} was trained with {name} {trained}, params.yaml says {change.new}"
+        for name, change in found.params.items()
+        for model in LABELS
+        for trained in [found.metric(f"metrics/train_{model}.json", _TRAINED.get(name, "")).new]
+        if trained not in (None, change.new)
+    ]
 
 
 def _require_results(found: Difference) -> None:
     """Raises ValueError unless everything is there that the report cannot do without."""
     for file, key in (
-        *(("evaluate", f"{model}.{window}.perplexity") for model in LABELS for window in WINDOWS),
+        *(("evaluate", f"{model}.{split}.perplexity") for model in LABELS for split in SPLITS),
         ("tokenize", "unigram_perplexity"),
     ):
-        if headline.value(found.metrics, file, key).new is None:
+        if found.metric(f"metrics/{file}.json", key).new is None:
             raise ValueError(f"metrics/{file}.json has no {key}: run dvc repro first")
-    for rows, name in ((found.curves, "curve"), (found.timing, "timing")):
-        if not any(row["rev"] == "workspace" for row in rows):
+    for column, name in (("train_perplexity", "curve"), ("tokens_per_second", "timing")):
+        if not any(found.curve(model, column, at_base=False) for model in LABELS):
             raise ValueError(f"plots/{name}_scratch.tsv and {name}_concise.tsv are missing: run dvc repro first")
 
 
@@ -137,12 +148,12 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _both(environments: Mapping[str, Mapping[str, str]], key: str) -> str:
-    """One value where both models ran alike, else each with its model."""
-    values = {LABELS[model]: environment.get(key, headline.NOTHING) for model, environment in environments.items()}
-    if len(set(values.values())) == 1:
-        return next(iter(values.values()))
-    return "; ".join(f"{label}: {value}" for label, value in values.items())
+def _both(values: Mapping[str, object]) -> str:
+    """One value where it is the same for both models, else each with its model; thousands apart."""
+    written = [_plain(value) for value in values.values()]
+    if len(set(written)) == 1:
+        return written[0]
+    return "; ".join(f"{LABELS[model]}: {value}" for model, value in zip(values, written, strict=True))
 
 
 def _words(key: str) -> str:
@@ -151,6 +162,8 @@ def _words(key: str) -> str:
 
 def _plain(value: object) -> str:
     """A value as the report writes it: thousands apart, yes and no, four digits of a fraction."""
+    if value is None:
+        return headline.NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

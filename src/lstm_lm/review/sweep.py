@@ -1,195 +1,139 @@
-"""The report on a sweep: perplexity against the parameter that varies, over seeds, from `dvc exp show`."""
+"""The report on a sweep: perplexity against the parameter that varies, over seeds."""
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from lstm_lm import stage
-from lstm_lm.comparison.plots import LABELS
+from lstm_lm.comparison.measures import LABELS, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
 from lstm_lm.params import Params
 from lstm_lm.review import chart, page
-from lstm_lm.review.difference import dvc, flat
-from lstm_lm.review.figure import WINDOWS, Figure
+from lstm_lm.review.difference import base_argument
+from lstm_lm.review.experiments import Experiments, collect
+from lstm_lm.review.figure import Figure
+from lstm_lm.review.headline import is_text
 
-_SHOWN = {key: WINDOWS[key] for key in ("valid", "train")}
-
-
-class Experiment(NamedTuple):
-    """One experiment: its parameters under DVC's names, perplexity by (model, window)."""
-
-    params: dict[str, Any]
-    perplexity: dict[tuple[str, str], float]
-
-
-class Outcome(NamedTuple):
-    """Perplexity of a model in a window over the seeds of one choice of parameters."""
-
-    model: str
-    window: str
-    value: Any
-    setting: str
-    mean: float
-    lowest: float
-    highest: float
-    seeds: int
+_SHOWN = {"validation": VALIDATION_PERPLEXITY, "train": TRAIN_PERPLEXITY}
 
 
 class Sweep(NamedTuple):
-    """All outcomes, the swept parameter and its values in order, and what else differs ("" for nothing)."""
+    """The swept parameter, its values and what else differs ("" for nothing), in order, and every outcome.
+
+    An outcome is about one setting, value, model and split: mean, lowest and highest perplexity over so many seeds.
+    `left_out` counts the experiments without results.
+    """
 
     parameter: str
     values: list[Any]
     settings: list[str]
-    outcomes: list[Outcome]
+    outcomes: list[dict[str, Any]]
+    left_out: int
 
 
-def main(_params: Params, root: Path) -> None:
-    """Report on the experiments that `dvc exp show` lists."""
-    folder = root / "report"
-    print(f"{folder / 'sweep.html'}: {report(json.loads(dvc(root, 'exp', 'show', '--json')), folder)}")
+def main(params: Params, root: Path) -> None:
+    """Report on the experiments that started from BASE."""
+    swept = sweep(collect(params, root, base_argument()))
+    print(f"{root / 'report/sweep.html'}: {report(swept, root / 'report')}")
 
 
-def report(shown: Sequence[Mapping[str, Any]], folder: Path) -> str:
-    """Write sweep.html, sweep.md and their pictures into `folder`; the verdict in a sentence.
-
-    Raises:
-        ValueError: there are no experiments with results, or nothing but the seed differs between them.
-        OSError: a file cannot be written.
-    """
-    done, left_out = experiments(shown)
-    swept = sweep(done)
-    held_out = [outcome for outcome in swept.outcomes if outcome.window == "held-out"]
-    best = min(held_out, key=_mean)
-    place = ", ".join(filter(None, [f"{swept.parameter}={best.value}", best.setting]))
-    verdict = f"Lowest mean held-out perplexity: {best.mean:,.2f}, {LABELS[best.model]} at {place}."
+def report(swept: Sweep, folder: Path) -> str:
+    """Write sweep.html, sweep.md and their pictures into `folder`; the verdict in a sentence. Raises OSError."""
+    best = min(_outcomes(swept, "validation"), key=itemgetter("mean"))
+    place = ", ".join(filter(None, [f"{swept.parameter}={best['value']}", best["setting"]]))
+    verdict = f"Lowest mean validation perplexity: {best['mean']:,.2f}, {LABELS[best['model']]} at {place}."
+    rows = table(swept)
+    run = f"{sum(row['seeds'] for row in rows)} experiments with results"
     content = {
         "parameter": swept.parameter,
         "labels": LABELS,
         "verdict": verdict,
-        "run": f"{len(done)} experiments with results" + (f", {left_out} without" if left_out else ""),
-        "rows": table(swept),
+        "run": run + (f", {swept.left_out} without" if swept.left_out else ""),
+        "rows": rows,
     }
-    page.write(folder, "sweep", "sweep", figures(swept), content)
+    page.write(folder, "sweep", "sweep", {f"sweep_{split}": _figure(swept, split) for split in _SHOWN}, content)
     return verdict
 
 
-def experiments(shown: Sequence[Mapping[str, Any]]) -> tuple[list[Experiment], int]:
-    """The experiments in `dvc exp show --json` that ended well, each choice of parameters once; how many did not.
-
-    One that waits, runs or failed may show metrics all the same: those of the commit that it started from.
-    """
-    found: dict[str, Experiment] = {}
-    left_out = 0
-    for experiment in (experiment for commit in shown for experiment in commit.get("experiments") or []):
-        state = (experiment.get("executor") or {}).get("state", "success")
-        data = experiment["revs"][0].get("data") or {}
-        params = dict(flat(data.get("params", {}).get("params.yaml", {}).get("data", {})))
-        scores = data.get("metrics", {}).get("metrics/evaluate.json", {}).get("data")
-        if state != "success" or not scores:
-            left_out += 1
-            continue
-        params = {name: _scalar(value) for name, value in sorted(params.items())}
-        perplexity = {
-            (model, window): scores[model][key]["perplexity"] for model in LABELS for key, window in _SHOWN.items()
-        }
-        found[str(params)] = Experiment(params, perplexity)
-    return [found[key] for key in sorted(found)], left_out
-
-
-def sweep(done: Sequence[Experiment]) -> Sweep:
+def sweep(found: Experiments) -> Sweep:
     """Choose the swept parameter, the one with the most values, and gather the seeds of every choice.
 
     Raises:
-        ValueError: there is no experiment, or they differ in nothing but the seed.
+        ValueError: no experiment has results, they are about different texts, or differ in nothing but the seed.
     """
-    if not done:
-        raise ValueError("no experiment has results yet: dvc exp run --queue -S 'model.hidden=64,128'; dvc queue start")
-    names = sorted(set[str]().union(*(experiment.params for experiment in done)) - {"seed"})
-    values = {name: _ordered({experiment.params.get(name) for experiment in done}) for name in names}
-    varying = [name for name in names if len(values[name]) > 1]
+    shown = found.measures.reindex(columns=[(m.title, model) for m in _SHOWN.values() for model in LABELS])
+    done = shown.notna().all(axis=1)
+    done.iloc[0] = False
+    params = found.params.loc[done].drop_duplicates()
+    parameter, values = _swept(params)
+    others = [name for name in values if len(values[name]) > 1 and name != parameter]
+    settings = [", ".join(f"{name}={row[name]}" for name in others) for row in params.to_dict("records")]
+    choices = pd.DataFrame(
+        {"setting": settings, "value": pd.Categorical(params[parameter], values[parameter], ordered=True)}, params.index
+    )
+    scores = pd.concat(
+        choices.assign(model=model, split=split, perplexity=shown.loc[done, (measure.title, model)])
+        for split, measure in _SHOWN.items()
+        for model in LABELS
+    ).sort_values(["setting", "value"], kind="stable")
+    groups = scores.groupby(["setting", "value", "model", "split"], sort=False, observed=True)["perplexity"]
+    outcomes = groups.agg(mean="mean", lowest="min", highest="max", seeds="size").reset_index().to_dict("records")
+    return Sweep(parameter, values[parameter], sorted(set(settings)), outcomes, int((~done).sum()) - 1)
+
+
+def _swept(params: pd.DataFrame) -> tuple[str, dict[str, list[Any]]]:
+    """The swept parameter, and the values of each one in order, without the seed."""
+    if params.empty:
+        raise ValueError("no experiment has results yet: see dvc queue status")
+    values = {name: _ordered(params[name].unique()) for name in params if name != "seed"}
+    varying = [name for name in values if len(values[name]) > 1]
+    for name in filter(is_text, varying):
+        raise ValueError(
+            f"the experiments are about different texts ({name}: {', '.join(map(str, values[name]))}), so their "
+            "perplexities cannot be ranked: make experiments lists them, dvc exp remove removes one"
+        )
     if not varying:
         raise ValueError("the experiments differ in nothing but the seed: sweep another parameter as well")
-    parameter = max(varying, key=lambda name: (len(values[name]), _numbers(values[name])))
-    groups: dict[tuple[str, Any], list[Experiment]] = defaultdict(list)
-    for experiment in done:
-        setting = ", ".join(f"{name}={experiment.params.get(name)}" for name in varying if name != parameter)
-        groups[setting, experiment.params.get(parameter)].append(experiment)
-    settings = sorted({setting for setting, _ in groups})
-    order = [(setting, value) for setting in settings for value in values[parameter] if (setting, value) in groups]
-    outcomes = [outcome for key in order for outcome in _outcomes(*key, groups[key])]
-    return Sweep(parameter, values[parameter], settings, outcomes)
-
-
-def figures(swept: Sweep) -> dict[str, Figure]:
-    """A chart for each window, held-out first."""
-    return {f"sweep_{window.replace('-', '_')}": _figure(swept, window) for window in _SHOWN.values()}
+    return max(varying, key=lambda name: (len(values[name]), _numbers(values[name]))), values
 
 
 def table(swept: Sweep) -> list[dict[str, Any]]:
-    """A row for each choice of parameters: value, setting, seeds, and for each model its outcome by window.
+    """A row for each choice of parameters: value, setting, seeds, and for each model its outcome by split.
 
-    `best` is the model's choice with the lowest mean held-out perplexity.
+    `best` names the models whose lowest mean validation perplexity this is.
     """
+    validation = _outcomes(swept, "validation")
+    best = [min((o for o in validation if o["model"] == model), key=itemgetter("mean")) for model in LABELS]
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
-    best = {
-        min((found for found in swept.outcomes if (found.model, found.window) == (model, "held-out")), key=_mean)
-        for model in LABELS
-    }
     for outcome in swept.outcomes:
-        row = {"value": outcome.value, "setting": outcome.setting, "seeds": outcome.seeds, "best": set()}
-        row = rows.setdefault((outcome.setting, outcome.value), row)
-        row.setdefault(outcome.model, {})[outcome.window] = outcome
-        row["best"] |= {outcome.model} if outcome in best else set()
+        row = {"value": outcome["value"], "setting": outcome["setting"], "seeds": outcome["seeds"], "best": set()}
+        row = rows.setdefault((outcome["setting"], outcome["value"]), row)
+        row.setdefault(outcome["model"], {})[outcome["split"]] = outcome
+        row["best"] |= {outcome["model"]} if outcome in best else set()
     return list(rows.values())
 
 
-def _outcomes(setting: str, value: object, group: Sequence[Experiment]) -> Iterator[Outcome]:
-    """Mean, lowest and highest over the seeds of one choice of parameters."""
-    for model, window in group[0].perplexity:
-        found = [experiment.perplexity[model, window] for experiment in group]
-        mean = sum(found) / len(found)
-        yield Outcome(model, window, value, setting, mean, min(found), max(found), len(found))
+def _outcomes(swept: Sweep, split: str) -> list[dict[str, Any]]:
+    return [outcome for outcome in swept.outcomes if outcome["split"] == split]
 
 
-def _figure(swept: Sweep, window: str) -> Figure:
-    outcomes = [outcome for outcome in swept.outcomes if outcome.window == window]
-    points = [outcome._asdict() | {"model": LABELS[outcome.model]} for outcome in outcomes]
+def _figure(swept: Sweep, split: str) -> Figure:
+    points = [outcome | {"model": LABELS[outcome["model"]]} for outcome in _outcomes(swept, split)]
     spec = chart.sweep(points, swept.parameter, swept.values, swept.settings)
-    summary = (
-        f"Mean {window} perplexity over seeds against {swept.parameter}; bars from the lowest to the highest seed."
-    )
-    rows = [
-        [str(found.value), found.setting, LABELS[found.model], *map(_written, found[4:7]), str(found.seeds)]
-        for found in outcomes
-    ]
-    header = [swept.parameter, "with", "model", "mean", "lowest", "highest", "seeds"]
-    return Figure(f"{window.capitalize()} perplexity", spec, summary, header, rows)
+    summary = f"Mean {split} perplexity over seeds against {swept.parameter}; bars from the lowest to the highest seed."
+    forms = {"value": "", "setting": "", "model": "", "mean": ",.4f", "lowest": ",.4f", "highest": ",.4f", "seeds": ""}
+    rows = [[format(point[key], form) for key, form in forms.items()] for point in points]
+    return Figure(_SHOWN[split].title, spec, summary, [swept.parameter, "with", *list(forms)[2:]], rows)
 
 
-def _mean(outcome: Outcome) -> float:
-    return outcome.mean
+def _ordered(values: Any) -> list[Any]:
+    """Numbers by size, words by letters."""
+    return sorted(values) if _numbers(values) else sorted(values, key=str)
 
 
-def _written(perplexity: float) -> str:
-    return f"{perplexity:,.4f}"
-
-
-def _scalar(value: object) -> Any:
-    """A value that can be compared: 2.0 as 2 (`-S train.lr=2` writes an integer), a list as text."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int | float | str) else json.dumps(value)
-
-
-def _ordered(values: Iterable[Any]) -> list[Any]:
-    found = list(values)
-    return sorted(found) if _numbers(found) else sorted(found, key=str)
-
-
-def _numbers(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+def _numbers(values: Any) -> bool:
+    return all(isinstance(value, int | float) for value in values)
 
 
 if __name__ == "__main__":

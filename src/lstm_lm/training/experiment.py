@@ -95,6 +95,8 @@ def write_results(
             "perplexity": epochs[-1].train_perplexity,
             "valid_perplexity": epochs[-1].valid_perplexity,
             "epochs": len(epochs),
+            "hidden": params.model.hidden,
+            "seed": params.seed,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
         },
     )
