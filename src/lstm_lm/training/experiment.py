@@ -76,8 +76,8 @@ def check_memory(kind: str, params: Params, vocab_size: int, device: torch.devic
     if estimate > total:
         raise ValueError(
             f"training needs about {estimate / 2**30:,.1f} GiB, {device.type} has {total / 2**30:,.1f} GiB: lower "
-            f"model.hidden ({hidden}), the vocabulary ({vocab_size:,} tokens), train.batch_size ({params.train.batch_size}) "
-            f"or train.num_steps ({params.train.num_steps})"
+            f"model.hidden ({hidden}), the vocabulary ({vocab_size:,} tokens), "
+            f"train.batch_size ({params.train.batch_size}) or train.num_steps ({params.train.num_steps})"
         )
 
 

@@ -150,9 +150,22 @@ class Training:
         number = len(self.epochs) + 1
         perplexity = self._finite(Score(nats, tokens).perplexity)
         scored = number % self.settings.valid_every == 0 or number == self.settings.epochs
-        valid = self._finite(score(self.model, self.valid).perplexity) if scored else None
+        valid = self._score() if scored else None
         self.position, self.spent, self.wall = 0, 0.0, time.monotonic() - started
         return Epoch(perplexity, valid, tokens, seconds, self.wall)
+
+    def _score(self) -> float:
+        """Perplexity on the validation split. Raises Diverged where it overflows."""
+        result = score(self.model, self.valid)
+        if not math.isfinite(result.perplexity):
+            raise Diverged(
+                f"the training diverged in epoch {len(self.epochs) + 1}: on the validation split the model needs "
+                f"{result.bits_per_token:,.0f} bits per token, a perplexity beyond all numbers; {self._advice()}"
+            )
+        return result.perplexity
+
+    def _advice(self) -> str:
+        return f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
 
     def _checked_losses(self) -> Tensor:
         """The losses of the epoch so far, on the CPU (this waits for the device). Raises Diverged.
@@ -177,7 +190,7 @@ class Training:
             f"the training diverged at epoch {len(self.epochs) + 1}, batch {batch + 1}: "
             f"loss {self.losses[batch]:.3g}, gradient norm {norms[-1]:.3g} "
             f"(the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); "
-            f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
+            f"{self._advice()}"
         )
 
     def _save(self) -> None:
