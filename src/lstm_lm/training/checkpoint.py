@@ -37,7 +37,7 @@ def digest(*parts: bytes) -> str:
 class Checkpoint:
     """The saved state of one training, in a file named by what the training is.
 
-    Workers may share the folder, and even a training: no method relies on what another process may remove.
+    Workers may share the folder, and even a training: no method relies on a file that another process may remove.
 
     Args:
         root: the folder of all checkpoints.
