@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_the_committed_results_count_not_those_in_the_work_tree(project):
     git(project, "commit", "-qam", "a result that the code does not give")
     verified = verify(project)
     assert verified.returncode == 1
-    assert "DIFFERENT        perplexity: 7.5 -> 1.5" in verified.stdout
+    assert re.search(r"DIFFERENT +perplexity: 7\.5 -> 1\.5", verified.stdout)
 
 
 def test_a_pipeline_that_fails_is_not_reproduced(project):
@@ -89,7 +90,7 @@ def test_on_another_kind_of_machine_rounding_passes_and_a_wrong_seed_fails(
     wrong = trained(small_project, seed=8, model__scratch_kernel="fused_pytorch")
     wrong["metrics/train_scratch.json"] = committed["metrics/train_scratch.json"]  # it tells the seed
     assert not report(committed, wrong)
-    assert "plots/curve_scratch.tsv         DIFFERENT       first 20 epochs" in capsys.readouterr().out
+    assert re.search(r"plots/curve_scratch\.tsv +DIFFERENT +first 20 epochs", capsys.readouterr().out)
 
 
 def test_the_library_s_threads_are_those_of_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:

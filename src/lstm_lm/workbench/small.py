@@ -17,6 +17,7 @@ from lstm_lm.atomic import write_json
 from lstm_lm.workbench import summary
 from lstm_lm.workbench.clone import copy_project, dvc
 from lstm_lm.workbench.verdict import ENVIRONMENT, changes, is_deterministic
+from lstm_lm.workbench.verify import results
 
 PARAMETERS = ("corpus.name=sample", "model.hidden=64", "train.epochs=20")
 RECORD = Path("tests/small_run.json")
@@ -24,18 +25,10 @@ RECORD = Path("tests/small_run.json")
 
 def record(project: Path) -> dict[str, dict[str, Any]]:
     """The environments of a run, and the digest of each result that is the same wherever they are."""
-    files = [path for name in ("models", "tokens") for path in (project / "data" / name).iterdir()]
-    files += [
-        path for name in ("metrics", "plots") for path in (project / name).iterdir() if "benchmark" not in path.name
-    ]
-    contents = {str(path.relative_to(project)): path.read_bytes() for path in sorted(files)}
+    names = [name for name in sorted(results(project)) if is_deterministic(name) and (project / name).is_file()]
     return {
         "environment": {path.stem: json.loads(path.read_bytes()) for path in sorted(project.glob(ENVIRONMENT))},
-        "sha256": {
-            name: hashlib.sha256(content).hexdigest()
-            for name, content in contents.items()
-            if is_deterministic(name) and not name.endswith(".gitignore")
-        },
+        "sha256": {name: hashlib.sha256((project / name).read_bytes()).hexdigest() for name in names},
     }
 
 
