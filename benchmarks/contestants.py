@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lstm_lm.model.language_model import build, scratch_start
+from lstm_lm.model.language_model import Architecture, build, scratch_start
 from lstm_lm.model.layer import State
 from lstm_lm.model.lstm_native import loops
 from lstm_lm.params import Model, Train, load_params
@@ -42,7 +42,9 @@ class Shape:
 def pipeline_step(kind: str, kernel: str, shape: Shape, device: torch.device) -> TrainingStep:
     """The step as the pipeline takes it: captured in a CUDA graph where there is one."""
     model = build(kind, VOCAB_SIZE, _model(shape, kernel), seed=0).to(device)
-    return make_step(model, shape.settings())
+    settings = shape.settings()
+    step = make_step(model, settings)
+    return lambda window: step(window, settings.lr)
 
 
 def library_alone(shape: Shape, device: torch.device) -> TrainingStep:
@@ -98,7 +100,10 @@ def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
 def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
     """The textbook's own LSTM: one-hot products gate by gate, the output layer inside the loop, plain updates."""
     weights = {
-        name: weight.to(device).requires_grad_() for name, weight in scratch_start(VOCAB_SIZE, shape.hidden, 0).items()
+        name: weight.to(device).requires_grad_()
+        for name, weight in scratch_start(
+            Architecture(kernel="book", vocab_size=VOCAB_SIZE, hidden=shape.hidden), 0
+        ).items()
     }
     parameters = list(weights.values())
 

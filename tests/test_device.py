@@ -56,7 +56,7 @@ def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     settings = train_of(batch_size=2, num_steps=6, precision="bf16")
     model = build(kind, 5, model_of(hidden=8, scratch_kernel=kernel), seed=0)
     step, tokens = EagerStep(model, settings), torch.arange(1, 15).reshape(7, 2) // 2 % 4 + 1
-    losses = [step(Window(tokens[:-1], tokens[1:], continues=False))[0].item() for _ in range(200)]
+    losses = [step(Window(tokens[:-1], tokens[1:], continues=False), 1.0)[0].item() for _ in range(200)]
     assert losses[-1] < 0.5 < losses[0]
 
 

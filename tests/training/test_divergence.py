@@ -46,10 +46,10 @@ def test_the_last_good_checkpoint_stays(kind: str, small_project: Project) -> No
 
 
 def test_an_infinite_gradient_beside_a_finite_loss_is_noticed(tmp_path: Path) -> None:
-    weights = scratch_start(vocab_size=5, hidden=4, seed=0)
+    model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=4))
+    weights = scratch_start(model.architecture, seed=0)
     weights["W_hq"] *= 1e30
     weights |= {name: weight * 1e-28 for name, weight in weights.items() if name.startswith("W_xc")}
-    model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=4))
     model.load_textbook(weights)
     stream = np.arange(100) % 4 + 1
     settings = train_of(batch_size=2, num_steps=5, epochs=3)

@@ -63,7 +63,8 @@ class Checkpoint:
             ValueError: a number outside the tensors is not finite.
             OSError: the file cannot be written.
         """
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state)}
+        # Copies: safetensors refuses tensors that share their memory, as tied weights do.
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(state)}
         rest = json.dumps(state, allow_nan=False, default=lambda _tensor: None)
         header = {"key": self.key, "rest": rest, "sha256": _content_digest(tensors, rest)}
         write_bytes(self.path, save(tensors, metadata=header))
