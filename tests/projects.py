@@ -158,11 +158,16 @@ class Nursery:
         pid = self.ask({"script": script, "folder": str(folder), "log": log, "file_limit": file_limit})
         return Child(self, int(pid), log)
 
-    def script(self, stage: str, folder: Path) -> subprocess.Popen[str]:
-        """Start `python stages/<stage>.py`, imports and all."""
+    def script(self, stage: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
+        """Start `python stages/<stage>.py`, imports and all, with these environment variables."""
         command = [sys.executable, str(self.code / f"stages/{stage}.py")]
         return subprocess.Popen(
-            command, cwd=folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=folder,
+            env=self.environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def close(self) -> None:

@@ -80,6 +80,17 @@ def test_the_environment_names_all_that_the_bytes_depend_on() -> None:
 
 
 @pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+def test_two_hosts_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")]
+    monkeypatch.setattr(device, "_processor", lambda: "another processor")
+    assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    assert device.device_name(CPU) == "another processor, 64 threads"
+    assert device.environment(CPU, "fused", "fp32") == here[0]
+    assert device.environment(CPU, "torch.nn.LSTM", "fp32") == here[1] | {"threads": 64}
+
+
+@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
 def test_the_processor_and_its_threads_count_only_where_its_own_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.environment(CPU, "fused", "fp32")["instructions"] == "portable x86-64 (AVX2, FMA)"
     for name in numerics.PINS:

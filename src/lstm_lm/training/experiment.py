@@ -1,5 +1,6 @@
 """One training as a stage runs it: tokens and parameters in; weights, metrics, curves out."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,8 @@ def check_memory(kind: str, params: Params, vocab_size: int, device: torch.devic
 def write_results(kind: str, params: Params, root: Path, training: Training, environment: dict[str, object]) -> None:
     """Write weights, metrics and curves; what can differ from run to run goes to files of its own."""
     model, epochs, device = training.model, training.epochs, training.device
-    save_model(model, root / f"data/models/{kind}.safetensors")
+    weights = root / f"data/models/{kind}.safetensors"
+    save_model(model, weights)
     table = pd.DataFrame(epochs, index=pd.RangeIndex(1, len(epochs) + 1, name="epoch"))
     table["tokens_per_second"] = table["tokens"] / table["seconds"]
     table["seconds"] = table["seconds"].cumsum()
@@ -102,6 +104,7 @@ def write_results(kind: str, params: Params, root: Path, training: Training, env
             "hidden": params.model.hidden,
             "seed": params.seed,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         },
     )
     speed = table["tokens_per_second"]

@@ -86,7 +86,7 @@ class Training:
 
         Raises:
             Diverged: a loss or a gradient is not finite; the last good checkpoint stays.
-            Interrupted: SIGTERM or SIGINT came; the state is saved.
+            Interrupted: SIGTERM, SIGINT or SIGHUP came; the state is saved.
         """
         torch.manual_seed(self.seed)  # of the library's own dropout
         self._restore()

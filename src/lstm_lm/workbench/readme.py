@@ -17,12 +17,14 @@ def results(root: Path) -> str:
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
         for measure in MEASURES
     ]
+    digests = "\n".join(f"- {model}: `{read(root, f'train_{model}')['sha256']}`" for model in LABELS)
     tokens, device = read(root, "tokenize"), read(root, "throughput_scratch")["device"]
     return (
         f"{_table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {tokens['corpus']}; {device}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
-        "The book trained for 500 epochs on a GPU that it does not name."
+        "The book trained for 500 epochs on a GPU that it does not name.\n\n"
+        f"SHA-256 of the weights ([where they are the same](docs/reproducibility.md)):\n\n{digests}"
     )
 
 
