@@ -15,6 +15,7 @@ from lstm_lm.generate import __main__ as generate
 from lstm_lm.generate.continuation import continuation
 from lstm_lm.model.language_model import MODELS, build, load_model, save_model
 from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
 from projects import model_of
 
 VOCABULARY = Vocabulary.of("the time machine by h g wells")  # has no r, no v
@@ -93,7 +94,7 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(
 @pytest.mark.parametrize("text", ["1895", "", "1895 "])
 def test_a_prefix_without_a_letter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--prefix has no letter from a to z"):
-        generate.prefix_of(text)
+        generate.prefix_of(text, Tokenizer.of(VOCABULARY.tokens))
 
 
 def test_a_mistake_is_one_line(project: Path) -> None:

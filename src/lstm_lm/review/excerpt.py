@@ -1,16 +1,17 @@
 """Excerpts: what the models wrote beside what the corpus itself says there."""
 
+import re
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import regex
 from markupsafe import Markup
 
 from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.review import page
-from lstm_lm.tokens.text import normalize, read_text
-
-_CORPUS = "data/raw/corpus.txt"
+from lstm_lm.tokens.text import Vocabulary, read_corpus
+from lstm_lm.tokens.tokenizer import Tokenizer
 
 
 def excerpts(root: Path) -> list[dict[str, Any]]:
@@ -32,33 +33,42 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
             excerpt["rows"].append({key: row[key] for key in ("model", "mode", "text")})
     except (KeyError, TypeError) as error:
         raise ValueError("metrics/generated.json is not as the evaluate stage writes it: run dvc repro") from error
-    stream = normalize(read_text(root / _CORPUS)) if (root / _CORPUS).exists() else None
+    originals = _originals(root, list(found), longest)
     for excerpt in found.values():
-        excerpt["corpus"], excerpt["missing"] = _original(stream, excerpt["prefix"], longest)
+        excerpt["corpus"], excerpt["missing"] = originals[excerpt["prefix"]]
         for row in excerpt["rows"]:
             row["agreed"] = _agreement(row["text"], excerpt["corpus"])
         excerpt["block"] = _block(excerpt)
     return list(found.values())
 
 
-def _original(stream: str | None, prefix: str, length: int) -> tuple[str, str]:
-    """What follows the first occurrence of a prefix in the corpus, or why there is nothing to show."""
-    if stream is None:
-        return "", f"not shown: {_CORPUS} is not here (dvc pull or dvc repro brings it)"
-    place = stream.find(prefix)
-    if place < 0:
-        return "", "not shown: the corpus does not hold this prefix"
-    return stream[place + len(prefix) :][:length], ""
+def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[str, str]]:
+    """For each prefix what follows its first occurrence in the corpus, or why there is nothing to show."""
+    try:
+        tokenizer = Tokenizer.of(Vocabulary.load(root / "data/tokens/vocabulary.json").tokens)
+        raw = read_corpus(root / "data/raw")
+    except FileNotFoundError as error:
+        missing = f"not shown: {Path(error.filename).relative_to(root)} is not here (dvc pull or dvc repro brings it)"
+        return dict.fromkeys(prefixes, ("", missing))
+    texts = [tokenizer.join(tokenizer.tokens(tokenizer.normalize(part))) for part in raw]
+    whole = r"(?<!\S){}(?!\S)" if tokenizer.level == "word" else "{}"
+    originals = {}
+    for prefix in prefixes:
+        places = ((text, re.search(whole.format(re.escape(prefix)), text)) for text in texts)
+        following = next((text[place.end() :][:length] for text, place in places if place), "")
+        originals[prefix] = following, "" if following else "not shown: the corpus does not hold this prefix"
+    return originals
 
 
 def _agreement(text: str, original: str) -> int:
-    """How many characters two texts share from the start; one or two count as chance."""
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, original, strict=False)))
-    return shared if shared > 2 else 0
+    """How many characters two texts share from the start, combining marks with their letters; one or two are chance."""
+    pairs = zip(regex.findall(r"\X", text), regex.findall(r"\X", original), strict=False)
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    return len("".join(shared)) if len(shared) > 2 else 0
 
 
 def _block(excerpt: dict[str, Any]) -> Markup:
-    """Line under line, so that the same place stands in the same column; a bar ends the prefix."""
+    """Line under line, so that the same place stands in the same column; a bar ends the prefix, an arrow a line."""
     lines = [("the corpus itself", excerpt["corpus"] or f"({excerpt['missing']})")]
     lines += [(f"{LABELS.get(row['model'], row['model'])}, {row['mode']}", row["text"]) for row in excerpt["rows"]]
-    return page.block([f"{name:<23} {excerpt['prefix']}|{text}" for name, text in lines])
+    return page.block([f"{name:<23} {excerpt['prefix']}|{text}".replace("\n", "↵") for name, text in lines])
