@@ -78,6 +78,32 @@ def test_a_prefix_is_read_as_the_corpus_was_and_keeps_a_space_at_its_end(prefix:
     assert as_fed(prefix, Tokenizer("char", "letters")) == fed
 
 
+@pytest.mark.parametrize(
+    ("tokenizer", "prefix", "fed"),
+    [
+        (Tokenizer("word", "letters"), "The  Sea, ", ["the", "sea"]),
+        (Tokenizer("word", "none"), "The  Sea, ", ["The", "Sea,"]),
+        (Tokenizer("word", "none"), "The\r\nSea\n", ["The", "<eos>", "Sea", "<eos>"]),
+        (Tokenizer("char", "none"), "The \r\n", list("The \n")),
+        (Tokenizer("char", "letters"), "1895 ", []),
+    ],
+    ids=str,
+)
+def test_a_prefix_is_tokenised_as_the_corpus_was(tokenizer: Tokenizer, prefix: str, fed: list[str]) -> None:
+    assert list(as_fed(prefix, tokenizer)) == fed
+
+
+def test_words_are_written_with_spaces_and_lines(cycling: LanguageModel) -> None:
+    words = Vocabulary(("<unk>", "Oh", "no,", "no!", "<eos>"))
+    settings = Evaluate(prefixes=["Oh  no,", "no!\n"], length=6, temperature=1.0)
+    rows = generation.texts({"scratch": cycling}, words, settings, seed=0)
+    assert [(row["prefix"], row["text"]) for row in rows if row["mode"] == "greedy"] == [
+        ("Oh no,", " no!\nOh no, no!\n"),
+        ("no!\n", "Oh no, no!\nOh no,"),
+    ]
+    assert "scratch  greedy   [no!↵]Oh no, no!↵Oh no," in generation.readable("tale", rows).splitlines()
+
+
 def test_samples_have_the_softmax_s_frequencies() -> None:
     logits = torch.tensor([9.0, 0.0, 1.0, -1.0], dtype=torch.float64)
     generator = np.random.default_rng(0)

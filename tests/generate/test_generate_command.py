@@ -97,6 +97,22 @@ def test_a_prefix_without_a_letter_is_refused(text: str) -> None:
         generate.prefix_of(text, Tokenizer.of(VOCABULARY.tokens))
 
 
+def test_words_are_written_with_spaces(project: Path, tmp_path: Path) -> None:
+    words = ("<eos>", "the", "Sea", "\u4e2d\u6587", "<script>")
+    vocabulary = Vocabulary(("<unk>", *words, *map(str, range(len(VOCABULARY) - len(words) - 1))))
+    (tmp_path / "data/tokens").mkdir(parents=True)
+    (tmp_path / "data/models").symlink_to(project / "data/models")
+    vocabulary.save(tmp_path / "data/tokens/vocabulary.json")
+    result = run(tmp_path, "--length", "30", "--temperature", "9", text="the Sea\n\u4e2d\u6587\r\n".encode())
+    model = load_model(project / "data/models/scratch.safetensors")
+    prefix = ["the", "Sea", "<eos>", "\u4e2d\u6587"]
+    written = list(continuation(model, vocabulary, prefix, 30, 9.0))
+    assert {"<eos>", "<script>"} < set(written)
+    assert result.stdout.decode() == Tokenizer("word", "none").join([*prefix, *written]) + "\n"
+    for text in ("", " \t"):
+        assert run(tmp_path, "--prefix", text).stderr == b"generate: --prefix has no text: give a text to continue\n"
+
+
 def test_a_mistake_is_one_line(project: Path) -> None:
     result = run(project, text=b"\n")
     assert (result.returncode, result.stdout) == (1, b"")

@@ -65,9 +65,7 @@ def test_rare_tokens_and_the_unknown_word_itself_are_unknown() -> None:
 
 
 def test_a_text_of_unknown_tokens_only_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"^tokenize\.min_freq is 1,000; the most frequent token of this text, 'a', "
-    ):
+    with pytest.raises(ValueError, match=r"^tokenize\.min_freq is 1,000; the most frequent token of this text, 'a', "):
         Vocabulary.of("aab", min_freq=1000)
 
 

@@ -1,6 +1,5 @@
 """Excerpts: what the models wrote beside what the corpus itself says there."""
 
-import re
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,10 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
 
 
 def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[str, str]]:
-    """For each prefix what follows its first occurrence in the corpus, or why there is nothing to show."""
+    """For each prefix what follows its first occurrence in the corpus, or why there is nothing to show.
+
+    A character counts together with its combining marks.
+    """
     try:
         tokenizer = Tokenizer.of(Vocabulary.load(root / "data/tokens/vocabulary.json").tokens)
         raw = read_corpus(root / "data/raw")
@@ -54,9 +56,9 @@ def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[
     whole = r"(?<!\S){}(?!\S)" if tokenizer.level == "word" else "{}"
     originals = {}
     for prefix in prefixes:
-        places = ((text, re.search(whole.format(re.escape(prefix)), text)) for text in texts)
-        following = next((text[place.end() :][:length] for text, place in places if place), "")
-        originals[prefix] = following, "" if following else "not shown: the corpus does not hold this prefix"
+        after = regex.compile(rf"{whole.format(regex.escape(prefix))}(\X{{1,{length}}})")
+        place = next(filter(None, map(after.search, texts)), None)
+        originals[prefix] = (place[1], "") if place else ("", "not shown: the corpus does not hold this prefix")
     return originals
 
 
