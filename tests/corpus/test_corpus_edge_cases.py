@@ -99,7 +99,7 @@ def test_shorter_than_one_batch_of_windows(project: Project) -> None:
     for kind in ("scratch", "concise"):
         complaint = project.run(f"train_{kind}").complaint
         assert complaint == (
-            f"train_{kind}: the train window has 63 tokens; train.batch_size 8 and train.num_steps 10 need "
+            f"train_{kind}: the train split has 63 tokens; train.batch_size 8 and train.num_steps 10 need "
             "at least 91: lower them or raise tokenize.train_tokens"
         )
     assert project.files() == before

@@ -118,7 +118,7 @@ def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
     tokens = ["the", "sea", "<eos>", "A"]
     raw = {"train": "others ago\n", "valid": "A  the\n  sea A\n", "test": "the A\n"}
     excerpt = excerpt_of(tmp_path, "the", "\nsea the", tokens, **raw)
-    assert excerpt["corpus"] == "\nsea A\n"[:8]
+    assert excerpt["corpus"] == "↵sea A↵"
     assert excerpt["rows"][0]["agreed"] == len("\nsea ")
     assert excerpt["block"].splitlines()[1:3] == [
         "the corpus itself       the|↵sea A↵",

@@ -9,7 +9,7 @@ from torch import Tensor
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.params import Evaluate
 from lstm_lm.tokens.text import Vocabulary
-from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.tokenizer import Tokenizer, one_line
 
 
 @torch.no_grad()
@@ -89,6 +89,6 @@ def texts(
 
 
 def readable(corpus: str, rows: list[dict[str, str]]) -> str:
-    """The rows of `texts` for a person: one line each, the prefix in brackets, an arrow for each line end."""
-    lines = [f"{row['model']:8} {row['mode']:8} [{row['prefix']}]{row['text']}".replace("\n", "↵") for row in rows]
+    """The rows of `texts` for a person: one line each, the prefix in brackets."""
+    lines = [one_line(f"{row['model']:8} {row['mode']:8} [{row['prefix']}]{row['text']}") for row in rows]
     return "\n".join([f"Trained on {corpus}; the prefix in brackets, then what the model writes.", "", *lines, ""])

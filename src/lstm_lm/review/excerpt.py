@@ -10,14 +10,14 @@ from markupsafe import Markup
 from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.review import page
 from lstm_lm.tokens.text import Vocabulary, read_corpus
-from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.tokenizer import Tokenizer, one_line
 
 
 def excerpts(root: Path) -> list[dict[str, Any]]:
     """For each prefix what follows it in the corpus, or why that is missing, and what every model wrote.
 
     In `rows`, `agreed` counts the characters that a continuation has in common with the corpus from its start;
-    `block` is all of it for Markdown.
+    `block` is all of it for Markdown. An arrow stands for each line end: models may write many.
 
     Raises:
         ValueError: metrics/generated.json is not as the evaluate stage writes it, or the corpus is not UTF-8.
@@ -28,13 +28,14 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
         rows = read(root, "generated")["texts"]
         longest = max((len(row["text"]) for row in rows), default=0)
         for row in rows:
-            excerpt = found.setdefault(row["prefix"], {"prefix": row["prefix"], "rows": []})
-            excerpt["rows"].append({key: row[key] for key in ("model", "mode", "text")})
+            excerpt = found.setdefault(row["prefix"], {"rows": []})
+            excerpt["rows"].append({"model": row["model"], "mode": row["mode"], "text": one_line(row["text"])})
     except (KeyError, TypeError) as error:
         raise ValueError("metrics/generated.json is not as the evaluate stage writes it: run dvc repro") from error
     originals = _originals(root, list(found), longest)
-    for excerpt in found.values():
-        excerpt["corpus"], excerpt["missing"] = originals[excerpt["prefix"]]
+    for prefix, excerpt in found.items():
+        excerpt["prefix"] = one_line(prefix)
+        excerpt["corpus"], excerpt["missing"] = originals[prefix]
         for row in excerpt["rows"]:
             row["agreed"] = _agreement(row["text"], excerpt["corpus"])
         excerpt["block"] = _block(excerpt)
@@ -58,7 +59,9 @@ def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[
     for prefix in prefixes:
         after = regex.compile(rf"{whole.format(regex.escape(prefix))}(\X{{1,{length}}})")
         place = next(filter(None, map(after.search, texts)), None)
-        originals[prefix] = (place[1], "") if place else ("", "not shown: the corpus does not hold this prefix")
+        originals[prefix] = (
+            (one_line(place[1]), "") if place else ("", "not shown: the corpus does not hold this prefix")
+        )
     return originals
 
 
@@ -70,7 +73,7 @@ def _agreement(text: str, original: str) -> int:
 
 
 def _block(excerpt: dict[str, Any]) -> Markup:
-    """Line under line, so that the same place stands in the same column; a bar ends the prefix, an arrow a line."""
+    """Line under line, so that the same place stands in the same column; a bar ends the prefix."""
     lines = [("the corpus itself", excerpt["corpus"] or f"({excerpt['missing']})")]
     lines += [(f"{LABELS.get(row['model'], row['model'])}, {row['mode']}", row["text"]) for row in excerpt["rows"]]
-    return page.block([f"{name:<23} {excerpt['prefix']}|{text}".replace("\n", "↵") for name, text in lines])
+    return page.block([f"{name:<23} {excerpt['prefix']}|{text}" for name, text in lines])

@@ -56,6 +56,11 @@ class Tokenizer:
         return "".join(self.spelled(tokens))
 
 
+def one_line(text: str) -> str:
+    """The text on one line, with an arrow for each line end."""
+    return text.replace("\n", "↵")
+
+
 def _with_spaces(words: Iterable[str]) -> Iterator[str]:
     space = ""
     for word in words:
