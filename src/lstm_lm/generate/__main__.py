@@ -77,8 +77,8 @@ def prefix_of(text: str | None, tokenizer: Tokenizer) -> Sequence[str]:
         source = "the standard input"
         if sys.stdin.isatty():
             print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
-        text = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n")
-    prefix = as_fed(text, tokenizer)
+    given = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n") if text is None else text
+    prefix = as_fed(given, tokenizer)
     if not prefix:
         needed = "no letter from a to z" if tokenizer.kept == "letters" else "no text"
         raise ValueError(f"{source} has {needed}: give a text to continue")
