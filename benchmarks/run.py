@@ -22,6 +22,7 @@ from lstm_lm import device as devices
 from lstm_lm.atomic import write_json
 from lstm_lm.model.lstm_native import loops
 from lstm_lm.tokens import text
+from lstm_lm.tokens.tokenizer import Tokenizer
 from measure import epoch, interleaved, peak_memory, products, quartiles
 
 HIDDEN = (64, 128, 256, 512, 1024)
@@ -85,10 +86,11 @@ def ratios(results: dict[str, Any]) -> dict[str, float]:
 def tokenising(rounds: int) -> dict[str, float]:
     """Megabytes of raw text per second through normalisation, vocabulary and encoding."""
     raw = (ROOT / "data/corpora/sample.txt").read_text(encoding="utf-8") * 40
+    tokenizer = Tokenizer("char", "letters")
 
     def action() -> None:
-        normalized = text.normalize(raw)
-        text.Vocabulary.of(normalized).encode(normalized)
+        tokens = tokenizer.tokens(tokenizer.normalize(raw))
+        text.Vocabulary.of(tokens).encode(tokens)
 
     seconds = interleaved({"tokenise": action}, torch.device("cpu"), rounds)["tokenise"]
     return quartiles(len(raw.encode()) / 1e6 / seconds)

@@ -1,4 +1,4 @@
-"""Evaluate both models on the whole of each window and let them continue the prefixes."""
+"""Evaluate both models on the whole of each split and let them continue the prefixes."""
 
 from pathlib import Path
 
@@ -9,17 +9,20 @@ from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import MODELS, load_model
 from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
-from lstm_lm.tokens.text import SPLITS, Vocabulary
+from lstm_lm.tokens.text import SPLITS, Vocabulary, tokens_per_character
 
 
 def main(params: Params, root: Path) -> None:
-    """Write perplexity and bits per token, and the generated text as JSON and to read."""
+    """Write perplexity, bits per token and per character, and the generated text as JSON and to read."""
     where = device.choose(params.device)
     device.configure(where, "fp32", params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
     models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
     scores = {kind: evaluation.scores(model, streams) for kind, model in models.items()}
+    for split, ratio in tokens_per_character(root / "metrics/tokenize.json").items():
+        for results in scores.values():
+            results[split]["bits_per_character"] = results[split]["bits_per_token"] * ratio
     write_json(root / "metrics/evaluate.json", {"corpus": params.corpus.name, **scores})
     texts = generation.texts(models, vocabulary, params.evaluate, params.seed)
     write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})

@@ -26,6 +26,7 @@ PARAMS: dict[str, Any] = {
     "tokenize": {
         "level": "char",
         "normalize": "letters",
+        "min_freq": 1,
         "train_tokens": 2000,
         "valid_tokens": 300,
         "test_tokens": 300,

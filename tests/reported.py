@@ -12,11 +12,13 @@ import pytest
 import yaml
 
 from lstm_lm.review.difference import Change, Difference
+from lstm_lm.tokens.text import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
 CORPUS = "The Time Traveller for so it will be convenient to speak of him was expounding.\n" * 3
 PREFIX = "traveller"
+HEBREW = "בראשית"
 PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 
@@ -66,9 +68,10 @@ def write_results(
     root: Path, scale: float, epochs: int = 60, text: str = "for so it is", hidden: int = 256, seed: int = 0
 ) -> None:
     """Results as the stages write them: every perplexity is `scale` times what it would be with 1."""
-    for folder in ("metrics", "plots", "data/raw"):
+    for folder in ("metrics", "plots", "data/raw", "data/tokens"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "data/raw/corpus.txt").write_text(CORPUS, encoding="utf-8")
+    Vocabulary.of("the traveller").save(root / "data/tokens/vocabulary.json")
     evaluate: dict[str, Any] = {"corpus": "sample"}
     for model, base in (("scratch", 4.0), ("concise", 3.0)):
         splits = {"train": base * scale, "valid": 3.125 * base * scale, "test": 3.5 * base * scale}
@@ -94,8 +97,8 @@ def write_results(
     _write(root, "tokenize", {"corpus": "sample", "tokens": 29133, "unigram_perplexity": 16.25})
     _write(root, "compare", {"corpus": "sample", "unigram_perplexity": 16.25})
     texts = [
-        {"model": model, "prefix": prefix, "mode": "greedy", "text": f" {text}"}
-        for prefix in (PREFIX, HOSTILE)
+        {"model": model, "prefix": prefix, "mode": "greedy", "text": f" {HEBREW if prefix == HEBREW else text}"}
+        for prefix in (PREFIX, HOSTILE, HEBREW)
         for model in ("scratch", "concise")
     ]
     _write(root, "generated", {"corpus": "sample", "texts": texts})

@@ -86,7 +86,7 @@ def test_a_number_out_of_range_is_refused_by_name(tmp_path: Path, key: str, valu
     if isinstance(loaded, str):
         assert key.replace("__", ".") in loaded
         return
-    if key.startswith("tokenize"):
+    if key.startswith("tokenize") and key.endswith("_tokens"):
         assert value == -1 or 2 <= value <= 10**9
     elif key == "seed":
         assert 0 <= value < 2**32
@@ -161,7 +161,9 @@ REFUSED = [
     ("corpus.name", "War and Peace", "write War_and_Peace"),
     ("corpus.name", "alice.txt", "write alice"),
     ("corpus.name", "1984", """write '1984', with the quotes (dvc exp run -S "corpus.name='1984'")"""),
-    ("tokenize.level", "word", "tokenize.level is 'word'; input should be 'char'"),
+    ("tokenize.level", "bpe", "tokenize.level is 'bpe'; input should be 'char' or 'word'"),
+    ("tokenize.normalize", "lower", "tokenize.normalize is 'lower'; input should be 'letters' or 'none'"),
+    ("tokenize.min_freq", "0", "tokenize.min_freq is 0; input should be greater than or equal to 1"),
     ("tokenize.train_tokens", "1", "tokenize.train_tokens is 1; allowed: -1, or 2 and more"),
     ("model.hidden", "0", "model.hidden is 0; input should be greater than or equal to 1"),
     ("model.hidden", "65537", "model.hidden is 65537; input should be less than or equal to 65536"),
@@ -223,6 +225,14 @@ def test_deep_nesting_and_aliases_of_aliases_end_soon(tmp_path: Path) -> None:
 )
 def test_what_the_parameters_alone_cannot_rule_out_is_taken(changes: dict[str, object], tmp_path: Path) -> None:
     assert isinstance(load(tmp_path / "params.yaml", as_yaml(changed(**changes))), Params)
+
+
+def test_a_prefix_needs_only_what_the_normalisation_keeps(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    for prefix in ("1984", "\n", "\u4e2d"):
+        assert isinstance(load(path, as_yaml(changed(tokenize__normalize="none", evaluate__prefixes=[prefix]))), Params)
+    message = "evaluate.prefixes.1 is ' '; a prefix needs at least one character that is not a space"
+    assert message in str(load(path, as_yaml(changed(tokenize__normalize="none", evaluate__prefixes=["a", " "]))))
 
 
 @pytest.mark.parametrize(("text", "number"), [("1e-3", 1e-3), ("1E+3", 1e3), (".5", 0.5), ("1.", 1.0), ("2", 2.0)])

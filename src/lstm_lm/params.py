@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -27,13 +26,13 @@ Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _with_a_letter(text: str) -> str:
-    if not re.search("[A-Za-z]", text):
-        raise ValueError("a prefix needs at least one letter from a to z, which the normalisation keeps")
-    return text
+Prefix = Annotated[str, Field(max_length=10_000)]
 
-
-Prefix = Annotated[str, Field(max_length=10_000), AfterValidator(_with_a_letter)]
+_PREFIX_NEEDS = {
+    "letters": ("[A-Za-z]", "at least one letter from a to z, which tokenize.normalize letters keeps"),
+    "none": (r"[\S\r\n]", "at least one character that is not a space"),
+}
+"""tokenize.normalize -> a pattern that a prefix must hold, and the same in words."""
 
 
 class _Section(BaseModel):
@@ -62,8 +61,9 @@ class Corpus(_Section):
 class Tokenize(_Section):
     """How text becomes tokens, and how many each of the three splits gets (-1: all that remain, or all of its file)."""
 
-    level: Literal["char"]
-    normalize: Literal["letters"]
+    level: Literal["char", "word"]
+    normalize: Literal["letters", "none"]
+    min_freq: Count
     train_tokens: TokenCount
     valid_tokens: TokenCount
     test_tokens: TokenCount
@@ -124,7 +124,7 @@ class Train(_Section):
 
 
 class Evaluate(_Section):
-    """The prefixes to continue, by how many characters, and the temperature of the sampled continuation."""
+    """The prefixes to continue, by how many tokens, and the temperature of the sampled continuation."""
 
     prefixes: list[Prefix]
     length: Annotated[int, Field(ge=1, le=10**6)]
@@ -151,6 +151,14 @@ class Params(_Section):
                 f"tokenize.train_tokens is {tokens}; train.batch_size {train.batch_size} and train.num_steps "
                 f"{train.num_steps} need at least {train.tokens_needed:,}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _prefixes_have_tokens(self) -> "Params":
+        pattern, needed = _PREFIX_NEEDS[self.tokenize.normalize]
+        for number, prefix in enumerate(self.evaluate.prefixes):
+            if not re.search(pattern, prefix):
+                raise ValueError(f"evaluate.prefixes.{number} is {_cut(reprlib.repr(prefix))}; a prefix needs {needed}")
         return self
 
     @model_validator(mode="after")

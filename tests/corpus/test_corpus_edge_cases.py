@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from corpora import write_record
-from lstm_lm.tokens.text import normalize
+from lstm_lm.tokens.tokenizer import Tokenizer
 from projects import Project
 
 PROSE = "It was a dark, stormy night!\nThe rain fell in torrents...\n"
@@ -87,7 +87,7 @@ def test_too_few_tokens_for_the_windows(content: bytes, project: Project) -> Non
     before = project.files()
     complaint = project.run("tokenize_corpus").complaint
     assert complaint.startswith("tokenize_corpus: the corpus has ")
-    assert "tokens after normalisation to the letters a to z, too few for tokenize.train_tokens -1" in complaint
+    assert "tokens, too few for tokenize.train_tokens -1" in complaint
     assert complaint.endswith("lower them or take a longer text")
     assert project.files() == before
 
@@ -99,7 +99,7 @@ def test_shorter_than_one_batch_of_windows(project: Project) -> None:
     for kind in ("scratch", "concise"):
         complaint = project.run(f"train_{kind}").complaint
         assert complaint == (
-            f"train_{kind}: the train window has 63 tokens; train.batch_size 8 and train.num_steps 10 need "
+            f"train_{kind}: the train split has 63 tokens; train.batch_size 8 and train.num_steps 10 need "
             "at least 91: lower them or raise tokenize.train_tokens"
         )
     assert project.files() == before
@@ -175,7 +175,7 @@ def test_the_share_that_is_dropped_is_recorded_and_said_where_it_is_large(projec
             assert metrics["dropped_share"] == pytest.approx(54 / 95, abs=0.02)
             assert result.out == (
                 "tokenize.normalize letters keeps a to z only: "
-                f"it drops {metrics['dropped_share']:.0%} of this text's characters\n"
+                f"it drops {metrics['dropped_share']:.0%} of this text's characters; none keeps all of them\n"
             )
 
 
@@ -191,7 +191,7 @@ def test_three_files_are_the_three_splits(project: Project) -> None:
     vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
     for part, content in contents.items():
         ids = np.load(folder / f"{part}.npy")
-        assert "".join(vocabulary[index] for index in ids) == normalize(content)
+        assert "".join(vocabulary[index] for index in ids) == Tokenizer("char", "letters").normalize(content)
     project.set(corpus__name="own", **{**counts, "tokenize__test_tokens": 16})
     before = project.files()
     assert "the corpus's test file has 15 tokens" in project.run("tokenize_corpus").complaint

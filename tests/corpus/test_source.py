@@ -18,7 +18,7 @@ import servers
 from corpora import write_record
 from lstm_lm.corpus.download import Limits
 from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
-from lstm_lm.tokens.text import normalize
+from lstm_lm.tokens.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 TEXT = b"The Time Traveller (for so it will be convenient to speak of him)\r\n" * 50
@@ -443,7 +443,7 @@ def test_the_sample_is_a_long_connected_text(shelf: Shelf) -> None:
     text = shelf.destination.read_bytes().decode("ascii")
     paragraphs = text.strip().split("\n\n")
     prose = [paragraph for paragraph in paragraphs if len(paragraph) > 10]  # headings are numerals
-    assert len(normalize(text)) >= 24_000
+    assert len(Tokenizer("char", "letters").normalize(text)) >= 24_000
     assert len(set(prose)) == len(prose) > 50
     assert max(len(line) for line in text.splitlines()) <= 70
 

@@ -9,6 +9,7 @@ from lstm_lm.generate.continuation import as_fed, choose, continuation
 from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
 from lstm_lm.params import Evaluate
 from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.training.loop import Training
 from projects import train_of
 
@@ -74,20 +75,46 @@ def test_an_empty_prefix_is_refused(cycling: LanguageModel) -> None:
     ],
 )
 def test_a_prefix_is_read_as_the_corpus_was_and_keeps_a_space_at_its_end(prefix: str, fed: str) -> None:
-    assert as_fed(prefix) == fed
+    assert as_fed(prefix, Tokenizer("char", "letters")) == fed
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "prefix", "fed"),
+    [
+        (Tokenizer("word", "letters"), "The  Sea, ", ["the", "sea"]),
+        (Tokenizer("word", "none"), "The  Sea, ", ["The", "Sea,"]),
+        (Tokenizer("word", "none"), "The\r\nSea\n", ["The", "<eos>", "Sea", "<eos>"]),
+        (Tokenizer("char", "none"), "The \r\n", list("The \n")),
+        (Tokenizer("char", "letters"), "1895 ", []),
+    ],
+    ids=str,
+)
+def test_a_prefix_is_tokenised_as_the_corpus_was(tokenizer: Tokenizer, prefix: str, fed: list[str]) -> None:
+    assert list(as_fed(prefix, tokenizer)) == fed
+
+
+def test_words_are_written_with_spaces_and_lines(cycling: LanguageModel) -> None:
+    words = Vocabulary(("<unk>", "Oh", "no,", "no!", "<eos>"))
+    settings = Evaluate(prefixes=["Oh  no,", "no!\n"], length=6, temperature=1.0)
+    rows = generation.texts({"scratch": cycling}, words, settings, seed=0)
+    assert [(row["prefix"], row["text"]) for row in rows if row["mode"] == "greedy"] == [
+        ("Oh no,", " no!\nOh no, no!\n"),
+        ("no!\n", "Oh no, no!\nOh no,"),
+    ]
+    assert "scratch  greedy   [no!↵]Oh no, no!↵Oh no," in generation.readable("tale", rows).splitlines()
 
 
 def test_samples_have_the_softmax_s_frequencies() -> None:
-    logits = np.array([9.0, 0.0, 1.0, -1.0])
+    logits = torch.tensor([9.0, 0.0, 1.0, -1.0], dtype=torch.float64)
     generator = np.random.default_rng(0)
     drawn = np.bincount([choose(logits, 2.0, generator) for _ in range(20_000)], minlength=4) / 20_000
-    weights = np.exp(logits[1:] / 2.0)
+    weights = np.exp(logits[1:].numpy() / 2.0)
     np.testing.assert_allclose(drawn, [0, *weights / weights.sum()], atol=0.015)
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-9])
 def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
-    logits = np.array([99.0, 1.0, 3.0, 2.0])
+    logits = torch.tensor([99.0, 1.0, 3.0, 2.0], dtype=torch.float64)
     assert choose(logits, temperature, np.random.default_rng(0)) == choose(logits, None, np.random.default_rng(0)) == 2
 
 

@@ -15,6 +15,7 @@ from lstm_lm.generate import __main__ as generate
 from lstm_lm.generate.continuation import continuation
 from lstm_lm.model.language_model import MODELS, build, load_model, save_model
 from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
 from projects import model_of
 
 VOCABULARY = Vocabulary.of("the time machine by h g wells")  # has no r, no v
@@ -93,7 +94,23 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(
 @pytest.mark.parametrize("text", ["1895", "", "1895 "])
 def test_a_prefix_without_a_letter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--prefix has no letter from a to z"):
-        generate.prefix_of(text)
+        generate.prefix_of(text, Tokenizer.of(VOCABULARY.tokens))
+
+
+def test_words_are_written_with_spaces(project: Path, tmp_path: Path) -> None:
+    words = ("<eos>", "the", "Sea", "\u4e2d\u6587", "<script>")
+    vocabulary = Vocabulary(("<unk>", *words, *map(str, range(len(VOCABULARY) - len(words) - 1))))
+    (tmp_path / "data/tokens").mkdir(parents=True)
+    (tmp_path / "data/models").symlink_to(project / "data/models")
+    vocabulary.save(tmp_path / "data/tokens/vocabulary.json")
+    result = run(tmp_path, "--length", "30", "--temperature", "9", text="the Sea\n\u4e2d\u6587\r\n".encode())
+    model = load_model(project / "data/models/scratch.safetensors")
+    prefix = ["the", "Sea", "<eos>", "\u4e2d\u6587"]
+    written = list(continuation(model, vocabulary, prefix, 30, 9.0))
+    assert {"<eos>", "<script>"} < set(written)
+    assert result.stdout.decode() == Tokenizer("word", "none").join([*prefix, *written]) + "\n"
+    for text in ("", " \t"):
+        assert run(tmp_path, "--prefix", text).stderr == b"generate: --prefix has no text: give a text to continue\n"
 
 
 def test_a_mistake_is_one_line(project: Path) -> None:

@@ -2,7 +2,9 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from lstm_lm.review.excerpt import excerpts
 from lstm_lm.review.figure import series
 from lstm_lm.review.page import block
 from lstm_lm.review.report import notes
+from lstm_lm.tokens.text import Vocabulary
 from reported import found, git, make_project, module, reported, run, set_params, write_results
 
 __all__ = ["reported"]
@@ -90,12 +93,44 @@ def test_a_base_with_the_same_curve_adds_no_line():
 
 
 def test_the_corpus_speaks_for_itself(project):
-    first, second = excerpts(project)
+    first, second, _ = excerpts(project)
     assert first["corpus"] == " for so it wi"
     assert [row["agreed"] for row in first["rows"]] == [len(" for so it ")] * 2
     assert second["missing"] == "not shown: the corpus does not hold this prefix"
     (project / "data/raw/corpus.txt").unlink()
     assert "dvc pull" in excerpts(project)[0]["missing"]
+
+
+def excerpt_of(root: Path, prefix: str, text: str, tokens: Sequence[str], **raw: str) -> dict[str, Any]:
+    """The excerpt of a project with these texts in data/raw/, where a model wrote `text` after `prefix`."""
+    for folder in ("metrics", "data/raw", "data/tokens"):
+        (root / folder).mkdir(parents=True)
+    for name, content in raw.items():
+        (root / f"data/raw/{name}.txt").write_text(content, encoding="utf-8")
+    Vocabulary.of(tokens).save(root / "data/tokens/vocabulary.json")
+    rows = [{"model": "scratch", "prefix": prefix, "mode": "greedy", "text": text}]
+    (root / "metrics/generated.json").write_text(json.dumps({"texts": rows}), encoding="utf-8")
+    [excerpt] = excerpts(root)
+    return excerpt
+
+
+def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
+    tokens = ["the", "sea", "<eos>", "A"]
+    raw = {"train": "others ago\n", "valid": "A  the\n  sea A\n", "test": "the A\n"}
+    excerpt = excerpt_of(tmp_path, "the", "\nsea the", tokens, **raw)
+    assert excerpt["corpus"] == "↵sea A↵"
+    assert excerpt["rows"][0]["agreed"] == len("\nsea ")
+    assert excerpt["block"].splitlines()[1:3] == [
+        "the corpus itself       the|↵sea A↵",
+        "from scratch, greedy    the|↵sea the",
+    ]
+
+
+def test_a_mark_stays_with_its_letter(tmp_path: Path):
+    letter, sign = "\N{DEVANAGARI LETTER KA}", "\N{DEVANAGARI VOWEL SIGN I}"
+    excerpt = excerpt_of(tmp_path, "abc", f"def{letter}", f"abc {letter}", corpus=f"abcdef{letter}{sign}{letter}\n")
+    assert excerpt["corpus"] == f"def{letter}{sign}"
+    assert excerpt["rows"][0]["agreed"] == len("def")
 
 
 def test_the_same_results_as_the_base_are_called_so(project):

@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from lstm_lm.review import sweep
-from reported import HOSTILE, reported
+from reported import HEBREW, HOSTILE, reported
 from sweeps import SWEPT, of
 
 __all__ = ["reported"]
@@ -189,6 +189,17 @@ def test_hostile_text_stays_text(page):
     assert page.find_elements(By.CSS_SELECTOR, "img[src=x]") == []
     shown = page.find_element(By.TAG_NAME, "main").get_property("textContent")
     assert shown.count(HOSTILE) >= 4, "a prefix, a parameter, a generated text, a metric, a commit's subject"
+
+
+def test_text_from_right_to_left_begins_at_the_right(page):
+    directions = {
+        element.text.strip(): element.value_of_css_property("direction")
+        for element in page.find_elements(By.TAG_NAME, "pre")
+    }
+    assert directions[HEBREW] == "rtl"
+    assert {direction for text, direction in directions.items() if text != HEBREW} == {"ltr"}
+    heading = page.find_element(By.XPATH, f"//bdi[.='{HEBREW}']")
+    assert heading.value_of_css_property("unicode-bidi") == "isolate"
 
 
 def test_a_sweep_is_drawn_without_a_complaint(chrome, tmp_path):

@@ -4,13 +4,15 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
 from lstm_lm.generate.continuation import as_fed, continuation
 from lstm_lm.model.language_model import MODELS, LanguageModel, load_model
 from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
 
 
 class _Parser(argparse.ArgumentParser):
@@ -26,13 +28,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=MODELS, default="scratch", help="which model writes (%(default)s)")
     parser.add_argument("--prefix", metavar="TEXT", help="what to continue; without it, all of the standard input")
     parser.add_argument(
-        "--length", type=_number(int, 1, 10**9), default=200, metavar="N", help="characters to write (%(default)s)"
+        "--length",
+        type=_number(int, 1, 10**9),
+        default=200,
+        metavar="N",
+        help="characters or words to write (%(default)s)",
     )
     parser.add_argument(
         "--temperature",
         type=_number(float, 0.001, 1000.0),
         metavar="T",
-        help="sample, from careful (0.5) to wild (1.5); without it, always the likeliest character",
+        help="sample, from careful (0.5) to wild (1.5); without it, always the likeliest one",
     )
     parser.add_argument(
         "--seed", type=_number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the sampling (%(default)s)"
@@ -60,29 +66,32 @@ def load(kind: str, root: Path) -> tuple[LanguageModel, Vocabulary]:
     return model, vocabulary
 
 
-def prefix_of(text: str | None) -> str:
-    """The text to continue, from the command line or the standard input, as the model reads it.
+def prefix_of(text: str | None, tokenizer: Tokenizer) -> Sequence[str]:
+    """The tokens to continue, from the command line or the standard input, whose last line end does not count.
 
     Raises:
-        ValueError: there is no letter in it.
+        ValueError: there are none.
     """
     source = "--prefix"
     if text is None:
         source = "the standard input"
         if sys.stdin.isatty():
             print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
-    prefix = as_fed(sys.stdin.buffer.read().decode("utf-8", "replace") if text is None else text)
-    if not prefix.strip():
-        raise ValueError(f"{source} has no letter from a to z: give a text to continue")
+    given = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n") if text is None else text
+    prefix = as_fed(given, tokenizer)
+    if not prefix:
+        needed = "no letter from a to z" if tokenizer.kept == "letters" else "no text"
+        raise ValueError(f"{source} has {needed}: give a text to continue")
     return prefix
 
 
 def written(chosen: argparse.Namespace, root: Path) -> Iterator[str]:
-    """The prefix, then the continuation, a character at a time. Raises what `load` and `prefix_of` raise."""
+    """The prefix, then the continuation, a token at a time. Raises what `load` and `prefix_of` raise."""
     model, vocabulary = load(chosen.model, root)
-    prefix = prefix_of(chosen.prefix)
-    yield prefix
-    yield from continuation(model, vocabulary, prefix, chosen.length, chosen.temperature, chosen.seed)
+    tokenizer = Tokenizer.of(vocabulary.tokens)
+    prefix = prefix_of(chosen.prefix, tokenizer)
+    tokens = continuation(model, vocabulary, prefix, chosen.length, chosen.temperature, chosen.seed)
+    yield from tokenizer.spelled(chain(prefix, tokens))
     yield "\n"
 
 

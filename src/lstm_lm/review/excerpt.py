@@ -4,20 +4,20 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import regex
 from markupsafe import Markup
 
 from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.review import page
-from lstm_lm.tokens.text import normalize, read_text
-
-_CORPUS = "data/raw/corpus.txt"
+from lstm_lm.tokens.text import Vocabulary, read_corpus
+from lstm_lm.tokens.tokenizer import Tokenizer, one_line
 
 
 def excerpts(root: Path) -> list[dict[str, Any]]:
     """For each prefix what follows it in the corpus, or why that is missing, and what every model wrote.
 
     In `rows`, `agreed` counts the characters that a continuation has in common with the corpus from its start;
-    `block` is all of it for Markdown.
+    `block` is all of it for Markdown. An arrow stands for each line end: models may write many.
 
     Raises:
         ValueError: metrics/generated.json is not as the evaluate stage writes it, or the corpus is not UTF-8.
@@ -28,33 +28,48 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
         rows = read(root, "generated")["texts"]
         longest = max((len(row["text"]) for row in rows), default=0)
         for row in rows:
-            excerpt = found.setdefault(row["prefix"], {"prefix": row["prefix"], "rows": []})
-            excerpt["rows"].append({key: row[key] for key in ("model", "mode", "text")})
+            excerpt = found.setdefault(row["prefix"], {"rows": []})
+            excerpt["rows"].append({"model": row["model"], "mode": row["mode"], "text": one_line(row["text"])})
     except (KeyError, TypeError) as error:
         raise ValueError("metrics/generated.json is not as the evaluate stage writes it: run dvc repro") from error
-    stream = normalize(read_text(root / _CORPUS)) if (root / _CORPUS).exists() else None
-    for excerpt in found.values():
-        excerpt["corpus"], excerpt["missing"] = _original(stream, excerpt["prefix"], longest)
+    originals = _originals(root, list(found), longest)
+    for prefix, excerpt in found.items():
+        excerpt["prefix"] = one_line(prefix)
+        excerpt["corpus"], excerpt["missing"] = originals[prefix]
         for row in excerpt["rows"]:
             row["agreed"] = _agreement(row["text"], excerpt["corpus"])
         excerpt["block"] = _block(excerpt)
     return list(found.values())
 
 
-def _original(stream: str | None, prefix: str, length: int) -> tuple[str, str]:
-    """What follows the first occurrence of a prefix in the corpus, or why there is nothing to show."""
-    if stream is None:
-        return "", f"not shown: {_CORPUS} is not here (dvc pull or dvc repro brings it)"
-    place = stream.find(prefix)
-    if place < 0:
-        return "", "not shown: the corpus does not hold this prefix"
-    return stream[place + len(prefix) :][:length], ""
+def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[str, str]]:
+    """For each prefix what follows its first occurrence in the corpus, or why there is nothing to show.
+
+    A character counts together with its combining marks.
+    """
+    try:
+        tokenizer = Tokenizer.of(Vocabulary.load(root / "data/tokens/vocabulary.json").tokens)
+        raw = read_corpus(root / "data/raw")
+    except FileNotFoundError as error:
+        missing = f"not shown: {Path(error.filename).relative_to(root)} is not here (dvc pull or dvc repro brings it)"
+        return dict.fromkeys(prefixes, ("", missing))
+    texts = [tokenizer.join(tokenizer.tokens(tokenizer.normalize(part))) for part in raw]
+    whole = r"(?<!\S){}(?!\S)" if tokenizer.level == "word" else "{}"
+    originals = {}
+    for prefix in prefixes:
+        after = regex.compile(rf"{whole.format(regex.escape(prefix))}(\X{{1,{length}}})")
+        place = next(filter(None, map(after.search, texts)), None)
+        originals[prefix] = (
+            (one_line(place[1]), "") if place else ("", "not shown: the corpus does not hold this prefix")
+        )
+    return originals
 
 
 def _agreement(text: str, original: str) -> int:
-    """How many characters two texts share from the start; one or two count as chance."""
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, original, strict=False)))
-    return shared if shared > 2 else 0
+    """How many characters two texts share from the start, combining marks with their letters; one or two are chance."""
+    pairs = zip(regex.findall(r"\X", text), regex.findall(r"\X", original), strict=False)
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    return len("".join(shared)) if len(shared) > 2 else 0
 
 
 def _block(excerpt: dict[str, Any]) -> Markup:

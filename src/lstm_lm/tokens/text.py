@@ -1,12 +1,13 @@
-"""Text to tokens: normalisation, character tokens, the vocabulary."""
+"""A corpus as token ids: its texts, the vocabulary, the three splits, and what they are like."""
 
 import json
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,16 @@ from lstm_lm.tokens.encoding import decode
 
 UNKNOWN = "<unk>"
 SPLITS: tuple[str, ...] = ("train", "valid", "test")
+
+
+class _Stream(Protocol):
+    """Tokens or their ids."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> Any: ...
+
+
+_S = TypeVar("_S", bound=_Stream)
 
 
 def read_corpus(folder: Path) -> list[str]:
@@ -41,15 +52,6 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}: {error}") from error
 
 
-def normalize(text: str) -> str:
-    """Keep letters only, as the textbook does.
-
-    In each line every run of characters outside A-Z and a-z becomes one space; the line is stripped and
-    lower-cased; lines are joined with nothing between them.
-    """
-    return "".join(re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in re.split("\r\n|\r|\n", text))
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """Tokens and their ids: `tokens[id]` is the token, `<unk>` has id 0."""
@@ -57,9 +59,22 @@ class Vocabulary:
     tokens: tuple[str, ...]
 
     @classmethod
-    def of(cls, tokens: Iterable[str]) -> "Vocabulary":
-        """The vocabulary of a stream: `<unk>`, then falling frequency, ties in order of first appearance."""
-        return cls((UNKNOWN, *(token for token, _ in Counter(tokens).most_common())))
+    def of(cls, tokens: Iterable[str], min_freq: int = 1) -> "Vocabulary":
+        """The vocabulary of a stream: `<unk>`, then falling frequency, ties in order of first appearance.
+
+        Rarer tokens than `min_freq` are left out. The stream may hold `<unk>` itself.
+
+        Raises:
+            ValueError: no token of the stream is frequent enough.
+        """
+        counted = [(token, count) for token, count in Counter(tokens).most_common() if token != UNKNOWN]
+        known = [token for token, count in counted if count >= min_freq]
+        if counted and not known:
+            raise ValueError(
+                f"tokenize.min_freq is {min_freq:,}; the most frequent token of this text, {counted[0][0]!r}, occurs "
+                f"{counted[0][1]:,} times, so that every token would be {UNKNOWN}: lower it"
+            )
+        return cls((UNKNOWN, *known))
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
@@ -79,28 +94,25 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def encode(self, text: str) -> np.ndarray:
-        """The ids of a text's characters, `(len(text),)`, in the smallest unsigned type; unknown ones are 0."""
+    def encode(self, tokens: Sequence[str]) -> np.ndarray:
+        """The ids of tokens, `(len(tokens),)`, in the smallest unsigned type; unknown ones are 0."""
         ids = {token: index for index, token in enumerate(self.tokens)}
-        return np.fromiter((ids.get(token, 0) for token in text), np.min_scalar_type(len(self) - 1), len(text))
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of a sequence of ids."""
-        return "".join(self.tokens[index] for index in ids)
+        return np.fromiter((ids.get(token, 0) for token in tokens), np.min_scalar_type(len(self) - 1), len(tokens))
 
 
 def unigram_entropy(ids: np.ndarray) -> float:
     """Entropy of the token frequencies, in bits per token: what a model that ignores all context reaches."""
-    frequencies = np.bincount(ids)
-    probabilities = frequencies[frequencies > 0] / len(ids)
-    return float(-(probabilities * np.log2(probabilities)).sum()) + 0.0
+    probabilities = [count / len(ids) for count in np.bincount(ids).tolist() if count]
+    # Not numpy's log2 and sum: they compute with what the processor offers, and the last bit differs.
+    return -math.fsum(p * math.log2(p) for p in probabilities) + 0.0
 
 
-def split(parts: Sequence[np.ndarray], counts: Sequence[int]) -> dict[str, np.ndarray]:
+def split(parts: Sequence[_S], counts: Sequence[int]) -> dict[str, _S]:
     """The train, valid and test splits.
 
     Args:
-        parts: one stream, (tokens,), from whose head they are cut one after the other, or a stream for each.
+        parts: one stream of tokens or of their ids, from whose head they are cut one after the other, or a stream
+            for each.
         counts: tokens in each split, from the head of its stream. -1 is all of a split's own stream; of one stream,
             it is all that the other two leave, so that only one of them may be -1.
 
@@ -114,43 +126,63 @@ def split(parts: Sequence[np.ndarray], counts: Sequence[int]) -> dict[str, np.nd
     if len(parts) == 1:
         return dict(zip(SPLITS, _consecutive(parts[0], counts), strict=True))
     splits = dict(zip(SPLITS, parts, strict=True))
-    for (name, ids), count in zip(splits.items(), counts, strict=True):
-        if len(ids) < max(count, 2):
-            raise ValueError(_too_few(f"the corpus's {name} file", len(ids), f"tokenize.{name}_tokens {count}"))
-        splits[name] = ids[:count] if count >= 0 else ids
+    for (name, stream), count in zip(splits.items(), counts, strict=True):
+        if len(stream) < max(count, 2):
+            raise ValueError(_too_few(f"the corpus's {name} file", len(stream), f"tokenize.{name}_tokens {count}"))
+        splits[name] = stream[:count] if count >= 0 else stream
     return splits
 
 
-def _consecutive(ids: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
-    rest = len(ids) - sum(count for count in counts if count >= 0)
+def _consecutive(stream: _S, counts: Sequence[int]) -> list[_S]:
+    rest = len(stream) - sum(count for count in counts if count >= 0)
     sizes = [rest if count < 0 else count for count in counts]
     if rest < 0 or min(sizes) < 2:
         asked = ", ".join(f"tokenize.{name}_tokens {count}" for name, count in zip(SPLITS, counts, strict=True))
-        raise ValueError(_too_few("the corpus", len(ids), asked))
-    return [ids[end - size : end] for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
+        raise ValueError(_too_few("the corpus", len(stream), asked))
+    return [stream[end - size : end] for end, size in zip(accumulate(sizes), sizes, strict=True)]
 
 
 def _too_few(what: str, tokens: int, asked: str) -> str:
-    return (
-        f"{what} has {tokens:,} tokens after normalisation to the letters a to z, too few for {asked}: "
-        "lower them or take a longer text"
-    )
+    return f"{what} has {tokens:,} tokens, too few for {asked}: lower them or take a longer text"
 
 
 def dropped_share(raw: Sequence[str], normalized: Sequence[str]) -> float:
-    """The share of a text's characters, white space apart, that the normalisation drops."""
+    """The share of a text's characters, white space apart, that the normalisation to letters drops."""
     characters = sum(len(word) for part in raw for word in part.split())
     kept = sum(len(part) - part.count(" ") for part in normalized)
     return (characters - kept) / characters if characters else 0.0
 
 
-def describe(ids: np.ndarray, splits: dict[str, np.ndarray], vocabulary: Vocabulary) -> dict[str, float]:
-    """Counts and the unigram baseline of a tokenised corpus (entropy of the whole stream, bits per token)."""
+def describe(
+    ids: np.ndarray, splits: Mapping[str, np.ndarray], characters: Mapping[str, int], vocabulary: Vocabulary
+) -> dict[str, float]:
+    """Counts and the unigram baseline of a tokenised corpus (entropy of the whole stream, bits per token).
+
+    Args:
+        ids: the whole stream, (tokens,).
+        characters: of each split's text.
+    """
     entropy = unigram_entropy(ids)
     return {
         "tokens": len(ids),
         **{f"{name}_tokens": len(part) for name, part in splits.items()},
+        **{f"{name}_unknown_tokens": int(np.count_nonzero(part == 0)) for name, part in splits.items()},
+        **{f"{name}_characters": characters[name] for name in splits},
         "vocabulary_size": len(vocabulary),
         "unigram_entropy_bits": entropy,
         "unigram_perplexity": math.pow(2, entropy),
     }
+
+
+def tokens_per_character(path: Path) -> dict[str, float]:
+    """For each split, from the description that the tokenize stage wrote.
+
+    Raises:
+        ValueError: it lacks a count.
+        OSError: it cannot be read.
+    """
+    try:
+        description = json.loads(path.read_bytes())
+        return {name: description[f"{name}_tokens"] / description[f"{name}_characters"] for name in SPLITS}
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} lacks the tokens or the characters of a split: run the tokenize stage") from error
