@@ -40,10 +40,8 @@ def performance(root: Path) -> str:
         ]
         for name, result in report["default_shape"].items()
     ]
-    environment = report["environment"]
-    stamp = f"{environment['device_name']}, torch {environment['torch']}"
     ratios = [f"- {label}: {ratio:.2f}" for label, ratio in report["ratios"].items()]
-    return "\n".join([_table(header, rows), "", f"{stamp}. Ratios of medians:", "", *ratios])
+    return "\n".join([_table(header, rows), "", f"{report['measured_on']}. Ratios of medians:", "", *ratios])
 
 
 def whole(root: Path) -> str:
