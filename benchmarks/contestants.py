@@ -16,6 +16,7 @@ from lstm_lm.training.step import EagerStep, make_step
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 PRODUCTS = "matrix products alone"
+FLASHRNN = "flashrnn alone, bf16"
 
 TrainingStep = Callable[[Window], object]
 
@@ -80,6 +81,27 @@ def library_alone(shape: Shape, device: torch.device) -> TrainingStep:
         lstm.zero_grad()
         outputs, _ = lstm(inputs)
         outputs.backward(d_outputs)
+
+    return step
+
+
+def flashrnn_alone(shape: Shape, device: torch.device) -> TrainingStep:
+    """The package flashrnn's LSTM forward and backward and nothing else, from its gates' inputs on, in bfloat16."""
+    from flashrnn import flashrnn  # pyright: ignore[reportMissingImports]
+
+    def random(*size: int) -> Tensor:
+        return (0.1 * torch.randn(size, device=device)).bfloat16().requires_grad_()
+
+    inputs = random(shape.batch_size, shape.num_steps, 4, 1, shape.hidden)  # batch, time, gate, head, unit
+    weights, biases = random(4, 1, shape.hidden, shape.hidden), random(4, 1, shape.hidden)
+    state = random(2, shape.batch_size, 1, 1, shape.hidden)
+    backend = "cuda_fused" if device.type == "cuda" else "vanilla"
+
+    def step(_window: Window) -> None:
+        for tensor in (inputs, weights, biases, state):
+            tensor.grad = None
+        states, _ = flashrnn(inputs, weights, biases, states=state, function="lstm", backend=backend)
+        states[0].backward(torch.ones_like(states[0]))
 
     return step
 
@@ -184,9 +206,9 @@ def _textbook_clip(parameters: list[Tensor] | list[nn.Parameter]) -> None:
 
 
 def contestants(device: torch.device) -> list[str]:
-    """Those of CONTESTANTS that `device` can run."""
+    """The ways of training in CONTESTANTS that `device` can run."""
     native = loops(device, "fp32") != "PyTorch"
-    return [name for name in CONTESTANTS if native or "C++" not in name]
+    return [name for name in CONTESTANTS if name not in (PRODUCTS, FLASHRNN) and (native or "C++" not in name)]
 
 
 CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
@@ -198,5 +220,7 @@ CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
     "book, pipeline": lambda shape, device: pipeline_step("scratch", "book", shape, device),
     "fused in PyTorch, pipeline": lambda shape, device: pipeline_step("scratch", "fused_pytorch", shape, device),
     "fused in C++, pipeline": lambda shape, device: pipeline_step("scratch", "fused", shape, device),
+    FLASHRNN: flashrnn_alone,
     PRODUCTS: products,
 }
+"""What can be measured, and what makes its step."""

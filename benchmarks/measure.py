@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -120,6 +120,16 @@ def quartiles(values: np.ndarray) -> dict[str, float]:
     """Median and quartiles, rounded to four significant digits."""
     q1, median, q3 = (float(f"{value:.4g}") for value in np.percentile(values, [25, 50, 75]))
     return {"median": median, "q1": q1, "q3": q3}
+
+
+def ratios(results: Mapping[str, Any], pairs: Mapping[str, tuple[str, str]]) -> dict[str, float]:
+    """Speeds over speeds, from medians of one run, where both were measured."""
+    speed = {name: result["tokens_per_second"]["median"] for name, result in results.items()}
+    return {
+        label: round(speed[above] / speed[below], 3)
+        for label, (above, below) in pairs.items()
+        if above in speed and below in speed
+    }
 
 
 def peak_memory(entry: Entry, shape: Shape) -> float:

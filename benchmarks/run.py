@@ -22,7 +22,7 @@ from lstm_lm import device as devices
 from lstm_lm.atomic import write_json
 from lstm_lm.model.lstm_native import loops
 from lstm_lm.tokens import text
-from measure import CPU, MODES, Entry, interleaved, peak_memory, processes, quartiles, taking_turns, timed
+from measure import CPU, MODES, Entry, interleaved, peak_memory, processes, quartiles, ratios, taking_turns, timed
 
 HIDDEN = (64, 128, 256, 512, 1024)
 BATCH_SIZES = (1, 32, 1024)
@@ -113,16 +113,6 @@ def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
     return [entry for entry in entries if entry.contestant in contestants(CPU)]
 
 
-def ratios(results: dict[str, Any]) -> dict[str, float]:
-    """Speeds over speeds, from medians of one run, where both were measured."""
-    speed = {name: result["tokens_per_second"]["median"] for name, result in results.items()}
-    return {
-        label: round(speed[above] / speed[below], 3)
-        for label, (above, below) in RATIOS.items()
-        if above in speed and below in speed
-    }
-
-
 def tokenising(rounds: int) -> dict[str, float]:
     """Megabytes of raw text per second through normalisation, vocabulary and encoding."""
     raw = (ROOT / "data/corpora/sample.txt").read_text(encoding="utf-8") * 40
@@ -161,7 +151,7 @@ def measure(rounds: int) -> dict[str, Any]:
                 mode: pools[mode].submit(devices.environment, CPU, kernel, "fp32").result() for mode in MODES
             },
             "default_shape": results,
-            "ratios": ratios(results),
+            "ratios": ratios(results, RATIOS),
             "grid": grid(pools),
             "tokenising_mb_per_second": tokenising(5),
             "idle_repro_seconds": idle_repro(5),
@@ -174,7 +164,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of eight steps (30)")
     report = measure(parser.parse_args().rounds)
     write_json(ROOT / "metrics/benchmark_cpu.json", report)
-    picture.draw(report, ROOT / "plots/benchmark_cpu.png")
+    picture.draw(report, ROOT / "plots/benchmark_cpu.png", Shape())
     print(json.dumps({"ratios": report["ratios"], **report["default_shape"]}, indent=2))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from contestants import CONTESTANTS, Shape
+from contestants import CONTESTANTS, Shape, contestants
 from lstm_lm import device as devices
 from lstm_lm import numerics
 from measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
@@ -19,11 +19,11 @@ def test_each_mode_has_a_process_whose_libraries_compute_in_it() -> None:
             mode: pool.submit(devices.environment, CPU, "any", "fp32").result()["instructions"]
             for mode, pool in pools.items()
         }
-        entries = [Entry(name, mode) for name in CONTESTANTS for mode in pools]
+        entries = [Entry(name, mode) for name in contestants(CPU) for mode in pools]
         seconds = taking_turns(pools, entries, SMALL, steps=1, rounds=2, warm_up=0)
     assert records["portable"] == "portable x86-64 (AVX2, FMA)"
     assert records["native"] != records["portable"]
-    assert set(seconds) == {f"{name}, {mode}" for name in CONTESTANTS for mode in ("portable", "native")}
+    assert set(seconds) == {f"{name}, {mode}" for name in contestants(CPU) for mode in ("portable", "native")}
     assert all((taken > 0).all() and taken.shape == (2,) for taken in seconds.values())
 
 

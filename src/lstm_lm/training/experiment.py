@@ -43,7 +43,10 @@ def train(kind: str, params: Params, root: Path) -> None:
     key = training_key(kind, params, environment, streams)
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
-    epochs = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
+    try:
+        epochs = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
+    except torch.OutOfMemoryError as error:
+        raise ValueError(f"{devices.device_name(device)} is out of memory: {_what_to_lower(params)}") from error
     write_results(kind, params, root, model, epochs, environment)
     checkpoint.clear()
 
@@ -70,10 +73,16 @@ def check_memory(params: Params, vocab_size: int, device: torch.device) -> None:
     total = devices.total_memory(device)
     if estimate > total:
         raise ValueError(
-            f"training needs about {estimate / 2**30:,.1f} GiB, {device.type} has {total / 2**30:,.1f} GiB: lower "
-            f"model.hidden ({hidden}), train.batch_size ({params.train.batch_size}) "
-            f"or train.num_steps ({params.train.num_steps})"
+            f"training needs about {estimate / 2**30:,.1f} GiB, {device.type} has {total / 2**30:,.1f} GiB: "
+            f"{_what_to_lower(params)}"
         )
+
+
+def _what_to_lower(params: Params) -> str:
+    return (
+        f"lower model.hidden ({params.model.hidden}), train.batch_size ({params.train.batch_size}) "
+        f"or train.num_steps ({params.train.num_steps})"
+    )
 
 
 def write_results(

@@ -1,7 +1,9 @@
 """The tables in README and docs, made from the committed metrics: `make readme` puts them in, a test compares."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
@@ -29,19 +31,60 @@ def results(root: Path) -> str:
 def performance(root: Path) -> str:
     """The benchmark at the default shape and its ratios. Raises OSError, KeyError."""
     report = read(root, "benchmark_cpu")
-    header = ["", "tokens/s, median", "quartiles", "share of the products' speed", "peak memory, MiB"]
     rows = [
-        [
-            name,
-            f"{result['tokens_per_second']['median']:,.0f}",
-            "{q1:,.0f} to {q3:,.0f}".format_map(result["tokens_per_second"]),
-            f"{result['share_of_products']:.0%}",
-            f"{result['peak_memory_mib']:.0f}",
-        ]
-        for name, result in report["default_shape"].items()
+        [*_speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
     ]
-    ratios = [f"- {label}: {ratio:.2f}" for label, ratio in report["ratios"].items()]
-    return "\n".join([_table(header, rows), "", f"{report['measured_on']}. Ratios of medians:", "", *ratios])
+    stamp = f"{report['measured_on']}. Ratios of medians:"
+    return "\n".join([_table([*SPEED, "peak memory, MiB"], rows), "", stamp, "", *_ratios(report["ratios"])])
+
+
+def gpu(root: Path) -> str:
+    """What `make gpu` measured, or that nothing was measured yet. Raises OSError, KeyError."""
+    if not (root / "metrics/benchmark_gpu.json").exists():
+        return (
+            "Not measured yet: `make gpu` has not run on a machine with a CUDA GPU. So there are no results of the "
+            "tests that need a GPU, no trainings, and no speeds: neither with and without the CUDA graph, nor in "
+            "other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
+        )
+    report = read(root, "benchmark_gpu")
+    parts = [_gpu_part(name, report[name], form) for name, form in GPU_PARTS.items()]
+    missing = report["grid"]["missing"] if isinstance(report["grid"], dict) else {"the grid": report["grid"]}
+    rows = [_speed(name, result) for name, result in report["default_shape"].items()]
+    table = [_table(SPEED, rows), "", GPU_PICTURE, ""] if rows else []
+    lines = [*_ratios(report["ratios"]), *parts, *(f"- {cell}: {why}" for cell, why in missing.items())]
+    return "\n".join([*table, f"{report['measured_on']}.", "", *lines])
+
+
+def _gpu_part(name: str, result: Any, form: Callable[[Any], str]) -> str:
+    """A part's line: its numbers, or why there are none."""
+    return f"- {name}: {result if isinstance(result, str) else form(result)}"
+
+
+def _medians(speeds: dict[str, Any] | str) -> str:
+    if isinstance(speeds, str):
+        return speeds
+    return " and ".join(f"{speed['median']:,.0f} (`{name}`)" for name, speed in speeds.items())
+
+
+GPU_PARTS: dict[str, Callable[[Any], str]] = {
+    "tests": str,
+    "trainings": lambda kinds: "; ".join(
+        f"`{kind}` reaches train perplexity {run['train_perplexity']:.2f} at {run['tokens_per_second']['median']:,.0f} "
+        f"tokens/s, SHA-256 `{run['sha256']}` in both runs"
+        for kind, run in kinds.items()
+    ),
+    "graph": lambda result: (
+        "over single operations "
+        + " and ".join(f"{ratio:.2f} (`{name}`)" for name, ratio in result["graph_over_eager"].items())
+    ),
+    "precisions": lambda modes: "tokens/s " + "; ".join(f"{mode} {_medians(speeds)}" for mode, speeds in modes.items()),
+    "words": _medians,
+    "flashrnn": lambda result: ", ".join(
+        f"{row['contestant']} {row['hidden']} x {row['batch_size']} {row['step_ms']['median']:.2f} ms"
+        for row in result["rows"]
+    ),
+}
+"""Part of metrics/benchmark_gpu.json -> what its line says of it."""
 
 
 def whole(root: Path) -> str:
@@ -67,9 +110,15 @@ def curves(root: Path) -> str:
     )
 
 
+GPU_PICTURE = (
+    "![Tokens per second of each way of training on a GPU, and the cost of a step over hidden units and batch size]"
+    "(../plots/benchmark_gpu.png)"
+)
+SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
+
 TABLES = {
     "README.md": {"results": results},
-    "docs/performance.md": {"performance": performance, "whole": whole, "curves": curves},
+    "docs/performance.md": {"performance": performance, "gpu": gpu, "whole": whole, "curves": curves},
 }
 """Page -> name of each table on it -> what makes the table."""
 
@@ -100,6 +149,17 @@ def main(_params: Params, root: Path) -> None:
 def _cell(measure: Measure, value: float, model: str) -> str:
     book = f" (book: {measure.book[model]:,.1f})" if measure.book else ""
     return f"{value:{measure.form}}{book}"
+
+
+def _speed(name: str, result: dict[str, Any]) -> list[str]:
+    """The cells of `SPEED`."""
+    speed = result["tokens_per_second"]
+    quartiles = f"{speed['q1']:,.0f} to {speed['q3']:,.0f}"
+    return [name, f"{speed['median']:,.0f}", quartiles, f"{result['share_of_products']:.0%}"]
+
+
+def _ratios(ratios: dict[str, float]) -> list[str]:
+    return [f"- {label}: {ratio:.2f}" for label, ratio in ratios.items()]
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
