@@ -82,10 +82,10 @@ def test_the_docs_show_what_was_measured(rehearsed: Path) -> None:
     shown, found = readme.gpu(rehearsed), report(rehearsed)
     assert "| fused in PyTorch, pipeline " in shown
     assert "](../plots/benchmark_gpu.png)" in shown
-    assert f"SHA-256 `{found['trainings']['scratch']['sha256']}` in both runs" in shown
+    assert f"both runs give the SHA-256 `{found['trainings']['scratch']['sha256']}`" in shown
     assert f"- fused over book: {found['ratios']['fused over book']:.2f}" in shown
-    assert "- precisions: tokens/s fp32 " in shown
-    assert "flashrnn alone, bf16 8 x 4 " in shown
+    assert "- precisions: fp32, `fused` " in shown
+    assert "- flashrnn: hidden 8, batch 4, flashrnn alone, bf16, " in shown
 
 
 def test_the_docs_say_what_is_missing_where_nothing_was_measured(tmp_path: Path) -> None:

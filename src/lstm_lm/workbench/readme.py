@@ -47,44 +47,58 @@ def gpu(root: Path) -> str:
             "other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
         )
     report = read(root, "benchmark_gpu")
-    parts = [_gpu_part(name, report[name], form) for name, form in GPU_PARTS.items()]
-    missing = report["grid"]["missing"] if isinstance(report["grid"], dict) else {"the grid": report["grid"]}
     rows = [_speed(name, result) for name, result in report["default_shape"].items()]
     table = [_table(SPEED, rows), "", GPU_PICTURE, ""] if rows else []
-    lines = [*_ratios(report["ratios"]), *parts, *(f"- {cell}: {why}" for cell, why in missing.items())]
-    return "\n".join([*table, f"{report['measured_on']}.", "", *lines])
+    lines = [line for name, lines in GPU_PARTS.items() for line in _gpu_part(name, report[name], lines)]
+    return "\n".join([*table, f"{report['measured_on']}.", "", *_ratios(report["ratios"]), *lines])
 
 
-def _gpu_part(name: str, result: Any, form: Callable[[Any], str]) -> str:
-    """A part's line: its numbers, or why there are none."""
-    return f"- {name}: {result if isinstance(result, str) else form(result)}"
+def _gpu_part(name: str, result: Any, lines: Callable[[Any], list[str]]) -> list[str]:
+    """What a part measured, or why it did not."""
+    return [f"- {name}: {line}" for line in ([result] if isinstance(result, str) else lines(result))]
 
 
-def _medians(speeds: dict[str, Any] | str) -> str:
-    if isinstance(speeds, str):
-        return speeds
-    return " and ".join(f"{speed['median']:,.0f} (`{name}`)" for name, speed in speeds.items())
-
-
-GPU_PARTS: dict[str, Callable[[Any], str]] = {
-    "tests": str,
-    "trainings": lambda kinds: "; ".join(
+def _trainings(kinds: dict[str, Any]) -> list[str]:
+    return [
         f"`{kind}` reaches train perplexity {run['train_perplexity']:.2f} at {run['tokens_per_second']['median']:,.0f} "
-        f"tokens/s, SHA-256 `{run['sha256']}` in both runs"
+        f"tokens/s; both runs give the SHA-256 `{run['sha256']}`"
         for kind, run in kinds.items()
-    ),
-    "graph": lambda result: (
-        "over single operations "
-        + " and ".join(f"{ratio:.2f} (`{name}`)" for name, ratio in result["graph_over_eager"].items())
-    ),
-    "precisions": lambda modes: "tokens/s " + "; ".join(f"{mode} {_medians(speeds)}" for mode, speeds in modes.items()),
-    "words": _medians,
-    "flashrnn": lambda result: ", ".join(
-        f"{row['contestant']} {row['hidden']} x {row['batch_size']} {row['step_ms']['median']:.2f} ms"
+    ]
+
+
+def _graph(result: dict[str, Any]) -> list[str]:
+    return [f"`{name}`, {ratio:.2f} times as fast" for name, ratio in result["graph_over_eager"].items()]
+
+
+def _precisions(modes: dict[str, Any]) -> list[str]:
+    return [f"{mode}, {speeds if isinstance(speeds, str) else _medians(speeds)}" for mode, speeds in modes.items()]
+
+
+def _medians(speeds: dict[str, Any]) -> str:
+    return ", ".join(f"`{name}` {speed['median']:,.0f} tokens/s" for name, speed in speeds.items())
+
+
+def _missing(result: dict[str, Any]) -> list[str]:
+    return [f"{cell}, {why}" for cell, why in result["missing"].items()]
+
+
+def _flashrnn(result: dict[str, Any]) -> list[str]:
+    return [
+        f"hidden {row['hidden']}, batch {row['batch_size']}, {row['contestant']}, {row['step_ms']['median']:.2f} ms"
         for row in result["rows"]
-    ),
+    ] + _missing(result)
+
+
+GPU_PARTS: dict[str, Callable[[Any], list[str]]] = {
+    "tests": lambda line: [line],
+    "trainings": _trainings,
+    "graph": _graph,
+    "precisions": _precisions,
+    "grid": _missing,
+    "words": lambda line: [line],
+    "flashrnn": _flashrnn,
 }
-"""Part of metrics/benchmark_gpu.json -> what its line says of it."""
+"""Part of metrics/benchmark_gpu.json -> what is written about it."""
 
 
 def whole(root: Path) -> str:
