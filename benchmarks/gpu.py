@@ -15,7 +15,7 @@ from typing import Any
 
 import picture
 from contestants import PARAMS, Shape
-from gpu_parts import PARTS, Plan, attempt
+from gpu_parts import NO_TIME, PARTS, Plan, attempt, time_limit
 from lstm_lm import device as devices
 from lstm_lm.atomic import write_json
 from lstm_lm.interruption import Interrupted
@@ -23,6 +23,9 @@ from lstm_lm.params import load_params
 from measure import ratios
 
 ROOT = Path(__file__).resolve().parents[1]
+GRACE = 20
+"""Seconds that a part has to end after the deadline."""
+
 RATIOS = {
     "fused over nn.LSTM, both in the pipeline": ("fused in PyTorch, pipeline", "nn.LSTM, pipeline"),
     "fused over the textbook's scratch loop": ("fused in PyTorch, pipeline", "textbook loop, scratch"),
@@ -32,8 +35,9 @@ RATIOS = {
 
 
 def measure(plan: Plan, out: Path) -> dict[str, Any]:
-    """Run all parts; the file is written after each, so that a machine that is taken away leaves what it did."""
-    report: dict[str, Any] = {
+    """Run all parts. Each is kept at once: a machine that is taken away leaves what it did."""
+    report: dict[str, Any] = dict.fromkeys(PARTS, NO_TIME)
+    report |= {
         "measured_on": devices.measured_on(plan.device),
         "environment": devices.environment(plan.device, "all", "fp32"),
         "corpus": "sample",
@@ -41,9 +45,9 @@ def measure(plan: Plan, out: Path) -> dict[str, Any]:
     for name, part in PARTS.items():
         print(f"{name}, {plan.left:.0f} s left", flush=True)
         report[name] = attempt(part, plan)
+        summarise(report, plan.shapes[0])
         write_json(out / "metrics/benchmark_gpu.json", report)
-    summarise(report, plan.shapes[0])
-    write_json(out / "metrics/benchmark_gpu.json", report)
+        draw(report, plan.shapes[0], out / "plots/benchmark_gpu.png")
     return report
 
 
@@ -81,17 +85,19 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--small", action="store_true", help="tiny sizes: a rehearsal")
     parser.add_argument("--minutes", type=float, default=7.5, help="nothing begins after so many minutes (7.5)")
-    parser.add_argument("--out", type=Path, help="where metrics/ and plots/ are written (small: report/gpu; else here)")
+    parser.add_argument(
+        "--out", type=Path, help="where metrics/ and plots/ are written (here; of a rehearsal report/gpu)"
+    )
     options = parser.parse_args()
-    out = options.out or (ROOT / "report/gpu" if options.small else ROOT)
+    real = options.device == "cuda" and not options.small
     try:
         plan = make_plan(options.device, options.small, options.minutes)
-        report = measure(plan, out)
-    except ValueError as error:
+        with time_limit(60 * options.minutes + GRACE):
+            report = measure(plan, options.out or (ROOT if real else ROOT / "report/gpu"))
+    except (ValueError, TimeoutError) as error:
         sys.exit(f"gpu: {error}")
     except Interrupted as interrupted:
         sys.exit(128 + interrupted.signum)
-    draw(report, plan.shapes[0], out / "plots/benchmark_gpu.png")
     print(json.dumps(report, indent=2))
     if '"failed: ' in json.dumps(report):
         sys.exit("gpu: a part failed")

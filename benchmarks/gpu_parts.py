@@ -2,15 +2,18 @@
 
 import hashlib
 import importlib.util
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ from measure import epoch, interleaved, quartiles
 STEPS = 8
 """Training steps in a round."""
 
+NO_TIME = "skipped: no time left"
 PRECISIONS = ("fp32", "tf32", "bf16")
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = {"fused": ("scratch", "fused"), "nn.LSTM": ("concise", "fused")}
@@ -196,11 +200,26 @@ def speeds(steps: Mapping[str, TrainingStep], shape: Shape, plan: Plan) -> dict[
 def attempt(part: Callable[[Plan], Any], plan: Plan) -> Any:
     """What `part` measures, or why it could not: the parts after it go on."""
     if plan.left <= 0:
-        return "skipped: no time left"
+        return NO_TIME
     try:
         return part(plan)
-    except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+    except (TimeoutError, subprocess.TimeoutExpired):
+        return NO_TIME
+    except (RuntimeError, ValueError) as error:
         return f"failed: {str(error).splitlines()[0]}"
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError after so many seconds: a compiler may take longer than all that is left."""
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        raise TimeoutError("no time left")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 PARTS = {
