@@ -5,6 +5,8 @@ PYTHON ?= python3
 BASE ?= HEAD
 # The text that `make corpus` adds.
 FILE ?=
+# With UPDATE=1, `make small` renews the record that it compares with.
+UPDATE ?=
 export BASE FILE
 
 # The project's own environment, whatever else is active in the shell.
@@ -47,7 +49,7 @@ lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m pyright
 	@$(VENV)/python scripts/lint_workflows.py
 
-verify: setup  ## Run the pipeline anew elsewhere and compare with the committed results
+verify: setup  ## Run the pipeline again in a copy and compare with the committed results
 	@$(VENV)/python -m lstm_lm.workbench.verify
 
 bench: setup  ## Measure the speed of the kernels side by side
@@ -74,8 +76,8 @@ sweep-report: setup  ## Write report/: a sweep's experiments, which started from
 current: setup  ## Tell whether the committed results belong to the committed code
 	@$(VENV)/python -m lstm_lm.workbench.current
 
-small: setup  ## Run the whole pipeline on small parameters, in a copy
-	@$(VENV)/python -m lstm_lm.workbench.small
+small: setup  ## Run the pipeline on small parameters, in a copy; compare its numbers with the record (UPDATE=1: renew it)
+	@$(VENV)/python -m lstm_lm.workbench.small $(if $(UPDATE),--update)
 
 job-summary: setup
 	@$(VENV)/python scripts/job_summary.py

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lstm_lm.model.language_model import build, scratch_start
+from lstm_lm.model.language_model import Architecture, build, scratch_start
 from lstm_lm.model.layer import State
 from lstm_lm.model.lstm_native import loops
 from lstm_lm.params import Model, Train, load_params
@@ -29,6 +29,8 @@ class Shape:
     batch_size: int = 32
     num_steps: int = 35
     vocab_size: int = 28
+    layers: int = 1
+    embedding: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -46,7 +48,9 @@ def pipeline_step(
 ) -> TrainingStep:
     """The step as the pipeline takes it: captured in a CUDA graph where there is one, unless `eager`."""
     model = build(kind, shape.vocab_size, _model(shape, kernel), seed=0).to(device)
-    return (EagerStep if eager else make_step)(model, shape.settings(precision))
+    settings = shape.settings(precision)
+    step = (EagerStep if eager else make_step)(model, settings)
+    return lambda window: step(window, settings.lr)
 
 
 def products(shape: Shape, device: torch.device) -> TrainingStep:
@@ -143,7 +147,7 @@ def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
 
 def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
     """The textbook's own LSTM: one-hot products gate by gate, the output layer inside the loop, plain updates."""
-    start = scratch_start(shape.vocab_size, shape.hidden, 0)
+    start = scratch_start(Architecture(kernel="book", vocab_size=shape.vocab_size, hidden=shape.hidden), 0)
     weights = {name: weight.to(device).requires_grad_() for name, weight in start.items()}
     parameters = list(weights.values())
 
@@ -171,7 +175,8 @@ def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
 
 
 def _model(shape: Shape, kernel: str = "fused") -> Model:
-    return load_params(PARAMS).model.model_copy(update={"hidden": shape.hidden, "scratch_kernel": kernel})
+    sizes = {"hidden": shape.hidden, "layers": shape.layers, "embedding": shape.embedding}
+    return load_params(PARAMS).model.model_copy(update={**sizes, "scratch_kernel": kernel})
 
 
 def _textbook_loop(

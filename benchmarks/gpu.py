@@ -26,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 GRACE = 20
 """Seconds that a part has to end after the deadline."""
 
+WORDS = {"ptb_small": Shape(200, 20, 20, 10000, 2, 200), "ptb_medium": Shape(650, 20, 35, 10000, 2, 650)}
+"""Penn Treebank's two usual models: hidden, batch, steps, vocabulary, layers, embedding."""
+
 RATIOS = {
     "fused over nn.LSTM, both in the pipeline": ("fused in PyTorch, pipeline", "nn.LSTM, pipeline"),
     "fused over the textbook's scratch loop": ("fused in PyTorch, pipeline", "textbook loop, scratch"),
@@ -72,11 +75,11 @@ def make_plan(device: str, small: bool, minutes: float) -> Plan:
     devices.configure(chosen, "fp32", "portable")
     deadline = time.monotonic() + 60 * minutes
     if not small:
-        return Plan(chosen, params, (256, 512, 1024), (32, 256, 1024), 10, deadline)
+        return Plan(chosen, params, (256, 512, 1024), (32, 256, 1024), WORDS, 10, deadline)
     train = params.train.model_copy(update={"epochs": 2, "batch_size": 4, "num_steps": 5})
     model = params.model.model_copy(update={"hidden": 8})
     tiny = params.model_copy(update={"train": train, "model": model})
-    return Plan(chosen, tiny, (8, 16), (4, 2), 2, deadline)
+    return Plan(chosen, tiny, (8, 16), (4, 2), {"ptb_tiny": Shape(8, 4, 5, 50, 2, 8)}, 2, deadline)
 
 
 def main() -> None:

@@ -46,6 +46,7 @@ class Plan:
         params: the parameters of the trainings.
         sizes: hidden units of the grid, the default ones first.
         batch_sizes: rows of a batch in the grid, the default ones first.
+        words: the shapes of models over words, by name.
         rounds: interleaved rounds of eight steps.
         deadline: the reading of `time.monotonic` after which nothing more begins.
     """
@@ -54,6 +55,7 @@ class Plan:
     params: Params
     sizes: tuple[int, ...]
     batch_sizes: tuple[int, ...]
+    words: Mapping[str, Shape]
     rounds: int
     deadline: float
 
@@ -186,9 +188,14 @@ def _cell(names: list[str], shape: Shape, plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def words(_plan: Plan) -> str:
-    """An epoch of Penn Treebank's small model."""
-    return "not in this version: it has no word models"
+def words(plan: Plan) -> dict[str, Any]:
+    """Tokens per second of Penn Treebank's two usual models, on random words: the speed does not depend on which."""
+    return {name: attempt(partial(_words, shape), plan) for name, shape in plan.words.items()}
+
+
+def _words(shape: Shape, plan: Plan) -> dict[str, Any]:
+    steps = {name: pipeline_step(*model, shape, plan.device) for name, model in MEASURED.items()}
+    return {name: quartiles(rate) for name, rate in speeds(steps, shape, plan).items()}
 
 
 def speeds(steps: Mapping[str, TrainingStep], shape: Shape, plan: Plan) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ GRID_ENTRIES = (
     Entry("fused in PyTorch, pipeline", "portable"),
     Entry("fused in C++, pipeline", "portable"),
 )
+STACK_ENTRIES = (
+    Entry("nn.LSTM, pipeline", "native"),
+    Entry("nn.LSTM, pipeline", "portable"),
+    Entry("fused in C++, pipeline", "portable"),
+)
+LAYERS = (1, 2)
+STACK_HIDDEN = (200, 256, 650)
+VOCABULARIES = (28, 65, 10000)
+MANY_TYPES = 1000
+"""A larger vocabulary has an embedding instead of one-hot vectors."""
+
 FLOOR = Entry(PRODUCTS, "native")
 RATIOS = {
     "fused in C++ over nn.LSTM, both portable": ("fused in C++, pipeline, portable", "nn.LSTM, usual loop, portable"),
@@ -108,6 +120,18 @@ def grid(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
     return rows
 
 
+def stacks(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
+    """Milliseconds of a training step over layers, hidden and vocabulary; words have an embedding of size hidden."""
+    rows = []
+    for layers, hidden, vocab_size in product(LAYERS, STACK_HIDDEN, VOCABULARIES):
+        embedding = hidden if vocab_size > MANY_TYPES else None
+        shape = Shape(hidden, vocab_size=vocab_size, layers=layers, embedding=embedding)
+        for name, taken in taking_turns(pools, _possible(STACK_ENTRIES), shape, 1, rounds=5, warm_up=1).items():
+            cell = {"layers": layers, "hidden": hidden, "vocab_size": vocab_size, "contestant": name}
+            rows.append({**cell, "step_ms": quartiles(taken * 1e3)})
+    return rows
+
+
 def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
     """Without those that need a compiler where there is none."""
     return [entry for entry in entries if entry.contestant in contestants(CPU)]
@@ -153,6 +177,7 @@ def measure(rounds: int) -> dict[str, Any]:
             "default_shape": results,
             "ratios": ratios(results, RATIOS),
             "grid": grid(pools),
+            "stacks": stacks(pools),
             "tokenising_mb_per_second": tokenising(5),
             "idle_repro_seconds": idle_repro(5),
         }

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lstm_lm.model.layer import Stack, State, Textbook
+from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryLSTM
 from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer
 from lstm_lm.model.lstm_native import NATIVE
@@ -53,9 +53,9 @@ def build(kernel: str, weights: Mapping[str, Tensor]) -> LSTM:
     if kernel == "library":
         lstm = LibraryLSTM(*sizes)
     elif kernel == "book":
-        lstm = Stack([BookLayer(*sizes)])
+        lstm = Stack([BookLayer(*sizes)], Dropout(0, 0))
     else:
-        lstm = Stack([FusedLayer(*sizes, arithmetic=NATIVE if kernel == "fused" else PYTORCH)])
+        lstm = Stack([FusedLayer(*sizes, arithmetic=NATIVE if kernel == "fused" else PYTORCH)], Dropout(0, 0))
     lstm.to(weights["W_xi"]).load_textbook(weights)
     return lstm
 

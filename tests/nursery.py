@@ -30,6 +30,7 @@ def become(script: str, folder: str, log: str, file_limit: int | None) -> None:
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
     sys.argv = [script]
 
 

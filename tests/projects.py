@@ -30,13 +30,29 @@ PARAMS: dict[str, Any] = {
         "valid_tokens": 300,
         "test_tokens": 300,
     },
-    "model": {"hidden": 16, "scratch_kernel": "fused", "init": "book"},
+    "model": {
+        "hidden": 16,
+        "layers": 1,
+        "embedding": None,
+        "dropout": 0.0,
+        "tied": False,
+        "init_scale": None,
+        "scratch_kernel": "fused",
+        "init": "book",
+    },
     "train": {
         "batch_size": 8,
         "num_steps": 10,
         "epochs": 12,
         "lr": 1.0,
         "clip": 1.0,
+        "optimizer": "sgd",
+        "schedule": "constant",
+        "lr_decay": 0.5,
+        "decay_after": 4,
+        "keep": "last",
+        "valid_every": 10,
+        "patience": None,
         "sampling": "sequential",
         "precision": "fp32",
         "checkpoint_seconds": 30,
@@ -142,11 +158,16 @@ class Nursery:
         pid = self.ask({"script": script, "folder": str(folder), "log": log, "file_limit": file_limit})
         return Child(self, int(pid), log)
 
-    def script(self, stage: str, folder: Path) -> subprocess.Popen[str]:
-        """Start `python stages/<stage>.py`, imports and all."""
+    def script(self, stage: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
+        """Start `python stages/<stage>.py`, imports and all, with these environment variables."""
         command = [sys.executable, str(self.code / f"stages/{stage}.py")]
         return subprocess.Popen(
-            command, cwd=folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=folder,
+            env=self.environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     settings = train_of(batch_size=2, num_steps=6, precision="bf16")
     model = build(kind, 5, model_of(hidden=8, scratch_kernel=kernel), seed=0)
     step, tokens = EagerStep(model, settings), torch.arange(1, 15).reshape(7, 2) // 2 % 4 + 1
-    losses = [step(Window(tokens[:-1], tokens[1:], continues=False))[0].item() for _ in range(200)]
+    losses = [step(Window(tokens[:-1], tokens[1:], continues=False), 1.0)[0].item() for _ in range(200)]
     assert losses[-1] < 0.5 < losses[0]
 
 
@@ -77,6 +77,17 @@ def test_the_environment_names_all_that_the_bytes_depend_on() -> None:
     assert (environment["torch"], environment["numpy"]) == (torch.__version__, np.__version__)
     assert environment["deterministic"] is True
     assert (environment["device"], environment["kernel"], environment["precision"]) == ("cpu", "fused", "fp32")
+
+
+@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+def test_two_hosts_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")]
+    monkeypatch.setattr(device, "_processor", lambda: "another processor")
+    assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    assert device.device_name(CPU) == "another processor, 64 threads"
+    assert device.environment(CPU, "fused", "fp32") == here[0]
+    assert device.environment(CPU, "torch.nn.LSTM", "fp32") == here[1] | {"threads": 64}
 
 
 @pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")

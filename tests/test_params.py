@@ -225,11 +225,6 @@ def test_what_the_parameters_alone_cannot_rule_out_is_taken(changes: dict[str, o
     assert isinstance(load(tmp_path / "params.yaml", as_yaml(changed(**changes))), Params)
 
 
-def test_two_splits_of_all_remaining_tokens_are_refused(tmp_path: Path) -> None:
-    params = changed(tokenize__train_tokens=-1, tokenize__test_tokens=-1)
-    assert "only one of" in str(load(tmp_path / "params.yaml", as_yaml(params)))
-
-
 @pytest.mark.parametrize(("text", "number"), [("1e-3", 1e-3), ("1E+3", 1e3), (".5", 0.5), ("1.", 1.0), ("2", 2.0)])
 def test_numbers_are_what_they_look_like(text: str, number: float, tmp_path: Path) -> None:
     loaded = load(tmp_path / "params.yaml", with_raw_value("train.lr", text))

@@ -117,13 +117,18 @@ def measured_on(device: torch.device) -> str:
 
 
 def environment(device: torch.device, kernel: str, precision: str) -> dict[str, object]:
-    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes."""
+    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes.
+
+    oneDNN, which computes torch.nn.LSTM, cuts its sums by the number of threads; our own code does not.
+    """
+    threads = {"threads": torch.get_num_threads()} if (device.type, kernel) == ("cpu", "torch.nn.LSTM") else {}
     return {
         "torch": torch.__version__,
         "numpy": np.__version__,
         "device": device.type,
         "instructions": _instructions(device),
         "kernel": kernel,
+        **threads,
         "precision": precision,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }

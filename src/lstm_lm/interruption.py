@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C, held back until the training is at a point where it can be saved."""
+"""SIGTERM, Ctrl-C and the end of the terminal, held back until the training is at a point where it can be saved."""
 
 import os
 import signal
@@ -14,8 +14,9 @@ class Interrupted(Exception):
 
 
 class Signals:
-    """A context in which SIGTERM and SIGINT only leave a mark in `received`; a second one acts at once.
+    """A context in which SIGTERM, SIGINT and SIGHUP only leave a mark in `received`; a second one acts at once.
 
+    A SIGHUP that is ignored, as `nohup` arranges it, stays ignored.
     DVC does not pass on a SIGTERM: its stage would go on alone. So the end of the DVC that started this process
     counts as a SIGTERM to it.
     """
@@ -31,7 +32,10 @@ class Signals:
         return self._received or (signal.SIGTERM if orphaned else None)
 
     def __enter__(self) -> "Signals":
-        self._previous = {number: signal.signal(number, self._mark) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._previous = {number: signal.signal(number, self._mark) for number in numbers}
         return self
 
     def __exit__(

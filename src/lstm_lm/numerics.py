@@ -10,7 +10,14 @@ import os
 import sys
 from pathlib import Path
 
-PINS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
+PINS = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "COMPATIBLE",
+    "MKL_DOMAIN_NUM_THREADS": "MKL_DOMAIN_BLAS=1",
+}
+"""What torch, oneDNN and MKL are told. MKL's products depend on the number of threads, so they get one."""
+
 MARK = "LSTM_LM_PINNED"
 """Names the variables that this package has set, separated by commas."""
 
@@ -22,10 +29,10 @@ _NUMPY = ("NPY_DISABLE_CPU_FEATURES", "X86_V4")
 def pin() -> None:
     """Pin what the user has not set; to be called before torch or numpy compute anything."""
     wanted = PINS | ({_NUMPY[0]: _NUMPY[1]} if "avx512f" in flags() else {})
-    ours = {name for name in wanted if name not in os.environ} | _ours()
-    for name in ours & wanted.keys():
-        os.environ[name] = wanted[name]
-    os.environ[MARK] = ",".join(sorted(ours))
+    missing = {name for name in wanted if name not in os.environ}
+    inherited = {name for name in _ours() if os.environ.get(name) == wanted.get(name)}
+    os.environ.update({name: wanted[name] for name in missing})
+    os.environ[MARK] = ",".join(sorted(missing | inherited))
 
 
 def choose(numerics: str) -> None:

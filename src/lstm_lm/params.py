@@ -19,6 +19,7 @@ from pydantic import (
 # Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
 _MANY = 10**9
 
+Size = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -79,9 +80,22 @@ class Tokenize(_Section):
 class Model(_Section):
     """Size and kind of the LSTM; `scratch_kernel` chooses between three ways to compute one function."""
 
-    hidden: Annotated[int, Field(ge=1, le=65536)]
+    hidden: Size
+    layers: Annotated[int, Field(ge=1, le=100)]
+    embedding: Size | None
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    tied: bool
+    init_scale: Positive | None
     scratch_kernel: Literal["book", "fused", "fused_pytorch"]
     init: Literal["book", "shared"]
+
+    @model_validator(mode="after")
+    def _tied_weights_have_one_size(self) -> "Model":
+        if self.tied and self.embedding != self.hidden:
+            raise ValueError(
+                f"model.tied is true; then model.embedding ({self.embedding}) must be model.hidden ({self.hidden})"
+            )
+        return self
 
 
 class Train(_Section):
@@ -92,6 +106,13 @@ class Train(_Section):
     epochs: Annotated[int, Field(ge=1, le=10**6)]
     lr: Positive
     clip: Positive
+    optimizer: Literal["sgd", "adam"]
+    schedule: Literal["constant", "decay", "cosine"]
+    lr_decay: Annotated[float, Field(gt=0, le=1)]
+    decay_after: Annotated[int, Field(ge=0, le=10**6)]
+    keep: Literal["last", "best"]
+    valid_every: Count
+    patience: Count | None
     sampling: Literal["sequential", "random"]
     precision: Literal["fp32", "tf32", "bf16"]
     checkpoint_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]

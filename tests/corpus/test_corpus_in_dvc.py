@@ -10,7 +10,7 @@ import pytest
 from corpora import write_record
 from repository import Repository, ran
 
-STAGES = ("check_corpus", "fetch", "tokenize")
+STAGES = ("fetch", "tokenize")
 NOWHERE = "http://127.0.0.1:9"
 TEXT = b"It was a dark, stormy night!\n" * 1000
 
@@ -89,7 +89,7 @@ def test_a_change_of_code_without_a_network_keeps_the_corpus(project: Repository
         file.write("# changed\n")
     assert project.run(sys.executable, "-m", "lstm_lm.workbench.quickstart") == ""  # corpus.name stays
     output = project.dvc("repro", "--single-item", *STAGES)
-    assert ran(output) == {"check_corpus", "fetch"}
+    assert ran(output) == {"fetch"}
     assert "own: DVC's cache" in output
     assert (project.folder / "data/raw/corpus.txt").read_bytes() == TEXT
 
@@ -115,19 +115,35 @@ ADVICE = {
 }
 
 
-def test_a_wrong_name_is_said_before_anything_is_removed(project: Repository) -> None:
+def test_make_run_says_what_to_type_instead_of_a_wrong_name(project: Repository) -> None:
     (project.folder / "data/corpora/mine.txt").write_bytes(TEXT)
+    params = project.folder / "params.yaml"
+    right = params.read_text()
     for name, advice in ADVICE.items():
-        assert advice in fails(project, "exp", "run", "-S", f"corpus.name={name}")
+        params.write_text(right.replace("name: sample ", f"name: {name} "))
+        command = [sys.executable, "-m", "lstm_lm.workbench.quickstart"]
+        done = subprocess.run(
+            command, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert advice in done.stderr
+        assert done.stderr.count("\n") == 1
         assert (project.folder / "data/raw/corpus.txt").exists()
-        assert (project.folder / "data/tokens/train.npy").exists()
+
+
+def test_dvc_names_the_record_that_is_missing(project: Repository) -> None:
+    said = fails(project, "exp", "run", "-S", "corpus.name=nowhere")
+    assert "'data/corpora/nowhere.yaml' does not exist" in said
+    project.git("checkout", "--quiet", ".")
+    project.dvc("checkout", "--quiet", "data/raw")
+    assert repro(project) == set()
 
 
 def test_an_experiment_elsewhere_needs_the_record_in_git_alone(project: Repository) -> None:
     add_own(project)
     record = project.folder / "data/corpora/own.yaml"
     command = ("exp", "run", "--temp", "--set-param", "corpus.name=own", "fetch")
-    assert f"git add {record}" in fails(project, *command)
+    assert "'data/corpora/own.yaml' does not exist" in fails(project, *command)
     project.git("add", str(record))
     assert f"own: {record.with_suffix('.txt')}" in project.dvc(*command)
 

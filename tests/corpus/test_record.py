@@ -66,15 +66,3 @@ def test_a_text_without_a_record_says_how_to_write_it(tmp_path: Path) -> None:
     assert complaint("novel", tmp_path) == (
         f"corpus.name: {tmp_path}/novel.txt has no record yet: make corpus FILE={tmp_path}/novel.txt writes it"
     )
-
-
-def test_a_record_that_git_does_not_track_is_named_in_an_experiment_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    experiment = tmp_path / "project/.dvc/tmp/exps/copy"
-    experiment.mkdir(parents=True)
-    monkeypatch.chdir(experiment)
-    folder = tmp_path / "project/data/corpora"
-    folder.mkdir(parents=True)
-    write_record(folder, "novel", {"corpus": b"text"})
-    assert complaint("novel", Path("data/corpora")).endswith(f"git add {folder}/novel.yaml")

@@ -24,6 +24,7 @@ INSTEAD = {
     "make test lint audit": ("make --dry-run test lint audit", "audit needs a network; CI runs all three"),
     "make report": ("make --dry-run report", "the page on reviewing runs it"),
     "make small": ("make --dry-run small", "CI runs it"),
+    "make small UPDATE=1": ("make --dry-run small UPDATE=1", "tests/workbench/test_small.py runs it"),
     "make verify": ("make --dry-run verify", "tests/workbench/test_verify.py runs it"),
     "make bench": ("make --dry-run bench", "it takes minutes"),
     "make gpu": ("make --dry-run gpu", "it needs a GPU; tests/benchmarks/test_gpu.py rehearses it"),

@@ -21,7 +21,7 @@ def cycling() -> LanguageModel:
     """A model that has learnt a, b, c, d, a, b, ..."""
     settings = train_of(batch_size=4, num_steps=8, epochs=40, lr=2.0)
     model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=12))
-    model.load_textbook({name: 20 * weight for name, weight in scratch_start(5, 12, 0).items()})
+    model.load_textbook({name: 20 * weight for name, weight in scratch_start(model.architecture, 0).items()})
     Training(model, CYCLE, CYCLE[:20], settings, seed=0).run()
     return model
 

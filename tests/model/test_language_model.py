@@ -1,6 +1,8 @@
 """The same weights in every kernel, and the file that they are kept in."""
 
+import copy
 import json
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
@@ -18,17 +20,28 @@ from lstm_lm.model.language_model import (
     save_model,
     scratch_start,
 )
-from lstm_lm.model.layer import Stack
+from lstm_lm.model.layer import Dropout, Stack, State
 from lstm_lm.model.lstm_concise import LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import FusedLayer
-from lstm_lm.params import Model
+from projects import model_of
 
 KERNELS = ("book", "fused", "fused_pytorch", "library")
 VOCAB_SIZE, HIDDEN = 5, 3
 
 
-def empty(kernel: str) -> LanguageModel:
-    return LanguageModel(Architecture.model_validate({"kernel": kernel, "vocab_size": VOCAB_SIZE, "hidden": HIDDEN}))
+SHAPES: list[dict[str, object]] = [
+    {},
+    {"layers": 3},
+    {"embedding": 4},
+    {"embedding": HIDDEN, "tied": True},
+    {"layers": 2, "embedding": HIDDEN, "tied": True},
+]
+"""Parts of an architecture beside the default's."""
+
+
+def empty(kernel: str, **parts: object) -> LanguageModel:
+    sizes = {"kernel": kernel, "vocab_size": VOCAB_SIZE, "hidden": HIDDEN}
+    return LanguageModel(Architecture.model_validate(sizes | parts))
 
 
 def numbered(shapes: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -41,11 +54,11 @@ def numbered(shapes: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def textbook() -> dict[str, Tensor]:
-    return numbered(scratch_start(VOCAB_SIZE, HIDDEN, 0))
+    return numbered(empty("book").textbook())
 
 
-def random_model(kernel: str, seed: int = 0) -> LanguageModel:
-    model, generator = empty(kernel), torch.Generator().manual_seed(seed)
+def random_model(kernel: str, **parts: object) -> LanguageModel:
+    model, generator = empty(kernel, **parts), torch.Generator().manual_seed(0)
     for parameter in model.parameters():
         nn.init.normal_(parameter, generator=generator)
     return model
@@ -96,13 +109,97 @@ def test_the_library_s_two_biases_are_one() -> None:
     assert not lstm.get_parameter("bias_hh_l0").any()
 
 
+def everything(model: LanguageModel) -> dict[str, Tensor]:
+    """Logits, final state, and gradients of a loss that weighs all of them, under the textbook's names."""
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(VOCAB_SIZE, (4, 2), generator=generator)
+    logits, state = model(tokens, model.initial_state(2))
+    loss = sum((v * torch.randn(v.shape, generator=generator, dtype=v.dtype)).sum() for v in (logits, *state))
+    assert isinstance(loss, Tensor)
+    model.zero_grad()
+    loss.backward()
+    gradients = copy.deepcopy(model)
+    for gradient, parameter in zip(gradients.parameters(), model.parameters(), strict=True):
+        assert parameter.grad is not None
+        gradient.data = parameter.grad.clone()
+    if isinstance(gradients.lstm, LibraryLSTM):  # the two biases have the same gradient
+        for name, bias in gradients.lstm.named_parameters():
+            if name.startswith("bias_hh"):
+                bias.data.zero_()
+    found = {f"gradient of {name}": gradient for name, gradient in gradients.textbook().items()}
+    return found | {"logits": logits.detach(), "hidden": state.hidden.detach(), "cell": state.cell.detach()}
+
+
+def assert_close(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert actual.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.allclose(actual[name], tensor, rtol=1e-10, atol=1e-12), name
+
+
+@pytest.mark.parametrize("parts", SHAPES, ids=str)
 @pytest.mark.parametrize("kernels", list(product(KERNELS, KERNELS)), ids="-".join)
-def test_a_model_computes_the_same_with_another_kernel(kernels: tuple[str, str]) -> None:
-    one, other = random_model(kernels[0]).double(), empty(kernels[1]).double()
+def test_values_and_gradients_are_the_same_with_another_kernel(
+    kernels: tuple[str, str], parts: dict[str, object]
+) -> None:
+    one, other = random_model(kernels[0], **parts).double(), empty(kernels[1], **parts).double()
     other.load_textbook(one.textbook())
-    tokens = torch.randint(VOCAB_SIZE, (4, 2), generator=torch.Generator().manual_seed(0))
-    expected, actual = (model(tokens, model.initial_state(2))[0] for model in (one, other))
-    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
+    assert_close(everything(other), everything(one))
+
+
+class OneByOne(nn.Module):
+    """nn.LSTMs of one layer each with our masks between them: what nn.LSTM itself gives no way to set."""
+
+    def __init__(self, weights: Mapping[str, Tensor], layers: int, dropout: Dropout) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.layers = nn.ModuleList()
+        for number in range(layers):
+            suffix = f"_{number}" if number else ""
+            own = {name.removesuffix(suffix): w for name, w in weights.items() if name.endswith(suffix)}
+            layer = LibraryLSTM(*weights[f"W_xi{suffix}"].shape).double()
+            layer.load_textbook({name: own[name] for name in layer.textbook()})
+            self.layers.append(layer)
+
+    def textbook(self) -> dict[str, Tensor]:
+        return {
+            f"{name}_{number}" if number else name: weight
+            for number, layer in enumerate(self.layers)
+            for name, weight in layer.textbook().items()  # pyright: ignore[reportCallIssue]
+        }
+
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        states = []
+        for number, (layer, H, C) in enumerate(zip(self.layers, *state, strict=True)):
+            inputs, after = layer(self.dropout(inputs) if number else inputs, State(H[None], C[None]))
+            states.append(after)
+        return inputs, State(*(torch.cat(parts) for parts in zip(*states, strict=True)))
+
+
+@pytest.mark.parametrize("parts", [{"layers": 2, "embedding": 4}, {"layers": 2}, SHAPES[3]], ids=str)
+@pytest.mark.parametrize("kernel", KERNELS[:3])
+def test_dropout_has_the_same_masks_in_every_kernel_and_between_the_library_s_layers(
+    kernel: str, parts: dict[str, object]
+) -> None:
+    parts = {**parts, "dropout": 0.4}
+    ours, theirs = random_model(kernel, **parts).double(), random_model("book", **parts).double()
+    ours.load_textbook(theirs.textbook())
+    without = everything(ours.eval())
+    library = OneByOne(theirs.textbook(), theirs.architecture.layers, theirs.dropout)
+    theirs.lstm = library  # pyright: ignore[reportAttributeAccessIssue]
+    found = everything(ours.train())
+    expected = {name: value for name, value in everything(theirs).items() if "gradient of b_" not in name}  # two biases
+    assert_close({name: found[name] for name in expected}, expected)
+    assert not torch.allclose(found["logits"], without["logits"])
+
+
+def test_dropout_keeps_the_mean_and_does_nothing_when_nothing_is_trained() -> None:
+    dropout, ones = Dropout(0.25, seed=0), torch.ones(100_000)
+    dropped = dropout(ones)
+    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert dropped.mean().item() == pytest.approx(1, abs=0.01)
+    assert not torch.equal(dropout(ones), dropped)
+    assert torch.equal(Dropout(0.25, seed=0)(ones), dropped)
+    assert torch.equal(dropout.eval()(ones), ones)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -122,9 +219,10 @@ def test_the_initial_state_is_zero_and_of_the_weights_type(kernel: str) -> None:
         assert not part.any()
 
 
+@pytest.mark.parametrize("parts", SHAPES, ids=str)
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_a_file_gives_the_model_back_with_its_kernel(kernel: str, tmp_path: Path) -> None:
-    model = random_model(kernel)
+def test_a_file_gives_the_model_back_with_its_kernel(kernel: str, parts: dict[str, object], tmp_path: Path) -> None:
+    model = random_model(kernel, **parts)
     save_model(model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path / "model.safetensors")
     assert loaded.architecture == model.architecture
@@ -132,12 +230,12 @@ def test_a_file_gives_the_model_back_with_its_kernel(kernel: str, tmp_path: Path
 
 
 def test_a_file_says_what_it_holds_under_the_textbook_s_or_the_library_s_names(tmp_path: Path) -> None:
-    for kernel, names in (("fused", scratch_start(VOCAB_SIZE, HIDDEN, 0)), ("library", empty("library").state_dict())):
+    for kernel, names in (("fused", empty("book").textbook()), ("library", empty("library").state_dict())):
         save_model(empty(kernel), tmp_path / kernel)
         with safe_open(tmp_path / kernel, framework="pt") as file:
             assert set(file.keys()) == set(names)
             described = json.loads(file.metadata()["architecture"])
-        assert described == {"kernel": kernel, "vocab_size": VOCAB_SIZE, "hidden": HIDDEN}
+        assert described == empty(kernel).architecture.model_dump()
 
 
 @pytest.mark.parametrize("metadata", [None, {"architecture": "{}"}, {"architecture": "not JSON"}])
@@ -158,9 +256,9 @@ def test_a_file_without_all_weights_is_refused_in_a_line(tmp_path: Path) -> None
 
 
 def test_the_start_is_the_textbook_s_or_the_library_s_and_can_be_shared() -> None:
-    book = Model.model_validate({"hidden": HIDDEN, "scratch_kernel": "fused", "init": "book"})
+    book = model_of(hidden=HIDDEN)
     shared = book.model_copy(update={"init": "shared"})
-    start = scratch_start(VOCAB_SIZE, HIDDEN, seed=3)
+    start = scratch_start(empty("book").architecture, seed=3)
     assert_same(build("scratch", VOCAB_SIZE, book, seed=3).textbook(), start)
     assert_same(build("concise", VOCAB_SIZE, shared, seed=3).textbook(), start)
     before = torch.get_rng_state()
@@ -168,3 +266,20 @@ def test_the_start_is_the_textbook_s_or_the_library_s_and_can_be_shared() -> Non
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(3)
     assert_same(dict(nn.LSTM(VOCAB_SIZE, HIDDEN).state_dict()), dict(own.lstm.state_dict()))
+
+
+@pytest.mark.parametrize("kind", ["scratch", "concise"])
+def test_a_uniform_start_fills_its_range_biases_too(kind: str) -> None:
+    settings = model_of(hidden=40, layers=2, embedding=30, init_scale=0.1)
+    for parameter in build(kind, 50, settings, seed=0).parameters():
+        assert -0.1 <= parameter.min() < -0.08 < 0.08 < parameter.max() <= 0.1
+
+
+def test_tied_weights_are_counted_and_kept_once(tmp_path: Path) -> None:
+    for kernel in ("fused", "library"):
+        tied, untied = (empty(kernel, embedding=HIDDEN, tied=tied) for tied in (True, False))
+        count = [sum(parameter.numel() for parameter in model.parameters()) for model in (tied, untied)]
+        assert count[1] - count[0] == VOCAB_SIZE * HIDDEN
+        save_model(tied, tmp_path / kernel)
+        with safe_open(tmp_path / kernel, framework="pt") as file:
+            assert sum(file.get_tensor(name).numel() for name in file.keys()) == count[0]  # noqa: SIM118

@@ -83,3 +83,14 @@ def test_scoring_leaves_the_model_s_mode_as_it_was() -> None:
         score(model, random_stream(30))
         assert model.training == training
     assert modes == [False, False]
+
+
+def test_a_perplexity_that_overflows_is_named_with_its_split() -> None:
+    model = random_model()
+    with torch.no_grad():
+        model.output.get_parameter("b_q")[1] = 1e6  # a model that is sure of one token
+    good, bad = np.ones(30, np.uint8), random_stream(30)
+    assert evaluation.scores(model, {"train": good})["train"]["perplexity"] == pytest.approx(1)
+    message = r"^on the test split the model needs [\d,]+ bits per token, .*: train it with a lower train\.lr or"
+    with pytest.raises(ValueError, match=message):
+        evaluation.scores(model, {"train": good, "test": bad})

@@ -29,6 +29,7 @@ def compared(drift: float = 0.0, first: float = 0.0, **changes: Change) -> Diffe
                 {"rev": rev, "filename": "curve_scratch.tsv", "epoch": str(epoch), "train_perplexity": str(value)}
             )
     params = {name.replace("__", "."): change for name, change in changes.items() if "__" in name}
+    params |= {"numerics": changes.pop("numerics_")} if "numerics_" in changes else {}
     environment = {name: change for name, change in changes.items() if "__" not in name}
     metrics = {
         "metrics/evaluate.json": {"scratch.valid.perplexity": Change(10.0, 8.0)},
@@ -60,8 +61,9 @@ def test_judgements(change, sense, expected):
         compared(drift=0.1, model__scratch_kernel=Change("book", "fused"), kernel=Change("book", "fused")),
         compared(drift=0.1, threads=Change(2, 4)),
         compared(drift=0.1, first=1e-7),
+        compared(drift=0.1, numerics_=Change("portable", "native"), instructions=Change("portable", "x86_64 AVX512")),
     ],
-    ids=["another kernel", "another machine", "sums in another order"],
+    ids=["another kernel", "another machine", "sums in another order", "native numerics"],
 )
 def test_what_drifts_apart_only_late_is_rounding(difference):
     assert cell(difference).judgement == "other"
@@ -99,6 +101,19 @@ def test_results_of_another_environment_are_shown_but_not_judged():
 def test_what_a_parameter_chooses_is_no_other_environment():
     difference = compared(first=0.1, train__precision=Change("fp32", "bf16"), precision=Change("fp32", "bf16"))
     assert cell(difference).judgement == "better"
+
+
+def test_the_environment_counts_where_no_parameter_chose_it():
+    difference = compared(first=0.1, train__lr=Change(1.0, 0.5), kernel=Change("fused in C++", "fused in PyTorch"))
+    assert cell(difference).change == "from 10.00, other environment"
+
+
+def test_a_speed_of_another_compiler_is_not_judged():
+    keys = ("compiler", "tokens_per_second_q1", "tokens_per_second", "tokens_per_second_q3")
+    for before, expected in (("clang 14", "from 100, other compiler"), ("none", "50.0% worse than 100")):
+        changes = map(Change, (before, 90, 100, 110), ("GCC 12", 45, 50, 55))
+        speeds: dict[str, Change] = dict(zip(keys, changes, strict=True))
+        assert cell(found({"metrics/throughput_scratch.json": speeds}, {}, []), SPEED).change == expected
 
 
 def test_perplexities_of_an_edited_text_are_not_judged():

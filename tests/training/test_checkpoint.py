@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lstm_lm.atomic import replacing
 from lstm_lm.training import checkpoint
 from lstm_lm.training.checkpoint import Checkpoint, Tree, digest
 
@@ -57,7 +58,7 @@ def test_any_flipped_bit_is_noticed(saved: Checkpoint, capsys: pytest.CaptureFix
         damaged[offset] ^= 1 << bits.randrange(8)
         saved.path.write_bytes(damaged)
         assert saved.load() is None, offset
-        assert "training starts anew" in capsys.readouterr().err
+        assert "the training starts from the beginning" in capsys.readouterr().err
     saved.path.write_bytes(whole)
     assert saved.load()
 
@@ -77,7 +78,7 @@ def test_a_folder_in_its_place_is_ignored(saved: Checkpoint, capsys: pytest.Capt
 
 
 def test_another_key_in_its_place_is_ignored(saved: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
-    other = Checkpoint(saved.root, "scratch", "another key", 30)
+    other = Checkpoint(saved.path.parent, "scratch", "another key", 30)
     other.save(state())
     other.path.replace(saved.path)
     assert saved.load() is None
@@ -88,15 +89,20 @@ def test_another_version_is_ignored(
     saved: Checkpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
-    newer = Checkpoint(saved.root, "scratch", "key", 30)
-    assert newer.load() is None
-    assert capsys.readouterr().err == (
-        f"checkpoint {saved.path} ignored: it belongs to another training "
-        "(other data, parameters, environment or code); training starts anew\n"
-    )
-    newer.path.parent.mkdir()
+    newer = Checkpoint(saved.path.parent, "scratch", "key", 30)
     saved.path.replace(newer.path)
     assert newer.load() is None
+    assert capsys.readouterr().err == (
+        f"checkpoint {newer.path} ignored: it belongs to another training "
+        "(other data, parameters, environment or code); the training starts from the beginning\n"
+    )
+
+
+def test_checkpoints_of_other_trainings_are_not_spoken_of(
+    saved: Checkpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Checkpoint(saved.path.parent, "scratch", "another key", 30).load() is None
+    assert capsys.readouterr().err == ""
 
 
 def test_no_pickle_is_ever_read(saved: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,15 +129,27 @@ def test_it_is_due_after_the_cadence(tmp_path: Path) -> None:
 
 
 def test_clearing_spares_what_others_may_come_back_to(saved: Checkpoint) -> None:
-    recent, old, never_saved = (Checkpoint(saved.root, kind, "key", 30) for kind in ("concise", "old", "never"))
+    recent, old = (Checkpoint(saved.path.parent, kind, "key", 30) for kind in ("concise", "old"))
     recent.save(state())
     old.save(state())
-    never_saved.path.parent.mkdir()
+    half_written = saved.path.with_name(".scratch-0.safetensors.0.tmp")
+    half_written.touch()
     long_ago = time.time() - checkpoint.KEEP_SECONDS - 60
-    for folder in (old.path.parent, never_saved.path.parent):
-        os.utime(folder, (long_ago, long_ago))
+    for path in (old.path, half_written):
+        os.utime(path, (long_ago, long_ago))
     saved.clear()
-    assert list(saved.root.iterdir()) == [recent.path.parent]
+    assert list(saved.path.parent.iterdir()) == [recent.path]
+
+
+def test_a_worker_may_clear_what_another_one_writes(saved: Checkpoint) -> None:
+    other = Checkpoint(saved.path.parent, "scratch", "key", 30)
+    with replacing(other.path) as file:  # as `save` writes
+        saved.clear()
+        file.write(b"whole")
+    assert other.path.read_bytes() == b"whole"
+    other.clear()
+    saved.clear()
+    assert not other.path.exists()
 
 
 def test_a_digest_tells_lists_of_parts_apart() -> None:

@@ -46,10 +46,10 @@ def test_the_last_good_checkpoint_stays(kind: str, small_project: Project) -> No
 
 
 def test_an_infinite_gradient_beside_a_finite_loss_is_noticed(tmp_path: Path) -> None:
-    weights = scratch_start(vocab_size=5, hidden=4, seed=0)
+    model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=4))
+    weights = scratch_start(model.architecture, seed=0)
     weights["W_hq"] *= 1e30
     weights |= {name: weight * 1e-28 for name, weight in weights.items() if name.startswith("W_xc")}
-    model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=4))
     model.load_textbook(weights)
     stream = np.arange(100) % 4 + 1
     settings = train_of(batch_size=2, num_steps=5, epochs=3)
@@ -58,3 +58,14 @@ def test_an_infinite_gradient_beside_a_finite_loss_is_noticed(tmp_path: Path) ->
     with pytest.raises(Diverged, match=r"at epoch 1, batch 1: loss \d.*, gradient norm inf"):
         training.run()
     assert checkpoint.load() is None
+
+
+def test_a_perplexity_that_overflows_on_the_validation_split_alone_is_named() -> None:
+    model = LanguageModel(Architecture(kernel="book", vocab_size=5, hidden=4))
+    with torch.no_grad():
+        model.output.get_parameter("b_q")[1] = 1e6
+    stream, other = np.ones(100, np.uint8), np.full(100, 2, np.uint8)
+    training = Training(model, stream, other, train_of(batch_size=2, num_steps=5, epochs=1), 0)
+    message = r"^the training diverged in epoch 1: on the validation split the model needs [\d,]+ bits per token"
+    with pytest.raises(Diverged, match=message):
+        training.run()

@@ -15,9 +15,9 @@ from torch import Tensor
 from lstm_lm import device
 from lstm_lm.interruption import Interrupted
 from lstm_lm.model.language_model import LanguageModel, build
+from lstm_lm.model.score import score
 from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
-from lstm_lm.training import loop as training
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Epoch, Training
 from lstm_lm.training.step import Step
@@ -33,8 +33,8 @@ def settings(**changes: object) -> Train:
     return train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 5, **changes})
 
 
-def model(kind: str = "concise", kernel: str = "fused", hidden: int = 12) -> LanguageModel:
-    return build(kind, 28, model_of(hidden=hidden, scratch_kernel=kernel), seed=3)
+def model(kind: str = "concise", kernel: str = "fused", hidden: int = 12, **parts: object) -> LanguageModel:
+    return build(kind, 28, model_of(hidden=hidden, scratch_kernel=kernel, **parts), seed=3)
 
 
 def weights(trained: LanguageModel) -> bytes:
@@ -45,10 +45,10 @@ class Watched:
     """A step that tells its loss to `watch`."""
 
     def __init__(self, step: Step, watch: Callable[[Tensor], None]) -> None:
-        self.step, self.carried, self.watch = step, step.carried, watch
+        self.step, self.carried, self.optimizer, self.watch = step, step.carried, step.optimizer, watch
 
-    def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
-        loss, norm = self.step(window)
+    def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]:
+        loss, norm = self.step(window, lr)
         self.watch(loss)
         return loss, norm
 
@@ -112,7 +112,6 @@ def test_every_tenth_and_the_last_epoch_are_scored(epochs: int, scored: list[int
     rows = Training(model(), STREAM, VALID, settings(epochs=epochs), 0).run()
     assert len(rows) == epochs
     assert [number for number, row in enumerate(rows, 1) if row.valid_perplexity is not None] == scored
-    assert training.VALID_EVERY == 10
 
 
 def test_too_short_a_stream_is_refused() -> None:
@@ -139,3 +138,41 @@ def test_stopped_after_every_single_batch_it_ends_in_the_same_bytes(
             continue
         assert counted(loop.run()) == counted(expected)
         assert weights(resumed) == weights(undisturbed)
+
+
+DEEP = {"layers": 2, "embedding": 12, "dropout": 0.3, "tied": True}
+EAGER = {"optimizer": "adam", "schedule": "cosine", "lr": 0.01, "keep": "best", "valid_every": 1}
+
+
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+def test_all_parts_together_end_in_the_same_bytes_after_a_stop_at_every_batch(
+    kind: str, kernel: str, tmp_path: Path
+) -> None:
+    wanted = settings(epochs=2, **EAGER)
+    undisturbed = model(kind, kernel, **DEEP)
+    expected = Training(undisturbed, STREAM, VALID, wanted, 0).run()
+    windows = sum(epoch.tokens for epoch in expected) // 36
+    for stops in range(windows + 1):
+        resumed = model(kind, kernel, **DEEP)
+        torch.rand(7)  # whatever happened to torch's global random numbers meanwhile
+        loop = Training(resumed, STREAM, VALID, wanted, 0, Checkpoint(tmp_path, kind, "key", cadence=1e9))
+        if stops < windows:
+            loop.step = Watched(loop.step, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+            with pytest.raises(Interrupted):
+                loop.run()
+            continue
+        assert counted(loop.run()) == counted(expected)
+        assert weights(resumed) == weights(undisturbed)
+
+
+def test_the_best_weights_are_kept_and_patience_ends_the_training() -> None:
+    trained = model(hidden=48)
+    wanted = settings(epochs=400, num_steps=20, batch_size=2, keep="best", valid_every=2, patience=3)
+    unlike = np.random.default_rng(0).permutation(STREAM)[:60]  # what is learnt by heart helps nothing here
+    loop = Training(trained, STREAM, unlike, wanted, 0)
+    epochs = loop.run()
+    scores = {n: epoch.valid_perplexity for n, epoch in enumerate(epochs, 1) if epoch.valid_perplexity is not None}
+    assert list(scores) == list(range(2, len(epochs) + 1, 2))
+    assert scores[loop.best] == min(scores.values())
+    assert len(epochs) == loop.best + 6 < 400
+    assert score(trained, unlike).perplexity == scores[loop.best]

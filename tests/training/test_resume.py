@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from lstm_lm import numerics
 from lstm_lm.interruption import Signals
 from projects import Child, Nursery, Project
 
@@ -51,7 +52,7 @@ def start_training(project: Project, kind: str) -> Child:
 
 def saved_position(project: Project) -> tuple[int, int] | None:
     """Finished epochs and finished batches of the next one in the checkpoint; None without a checkpoint."""
-    states = [path for path in project.checkpoints() if path.name == "state.safetensors"]
+    states = [path for path in project.checkpoints() if path.suffix == ".safetensors"]
     if not states:
         return None
     with safe_open(states[0], framework="pt") as file:
@@ -105,11 +106,11 @@ def test_no_more_than_the_cadence_is_lost(small_project: Project) -> None:
     child.send(signal.SIGKILL)
     killed = time.time()
     child.wait()
-    saved = next(path for path in small_project.checkpoints() if path.name == "state.safetensors")
+    saved = next(path for path in small_project.checkpoints() if path.suffix == ".safetensors")
     assert killed - saved.stat().st_mtime < CADENCE + SLACK_SECONDS
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_at_once(number: signal.Signals, small_project: Project, short: Project) -> None:
     child = start_training(small_project, "scratch")
     child.wait_for("err", "epoch 3/")
@@ -149,6 +150,19 @@ def test_two_processes_give_the_same_bytes(small_project: Project, short: Projec
     assert small_project.results("scratch") == short.results("scratch")
 
 
+def test_it_goes_on_on_another_processor(small_project: Project, short: Project) -> None:
+    """Another processor has other vectors and threads; the loops in C++ compiled for those stand for it."""
+    if not numerics.is_portable():
+        pytest.skip("needs an x86-64 processor with AVX2 and FMA")
+    stop(small_project, "scratch")
+    other = {"CXXFLAGS": "-march=x86-64-v3 -DVECTOR_BYTES=16", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
+    with small_project.nursery.script("train_scratch", small_project.root, **other) as process:
+        out = process.communicate()[0]
+    assert "resumed at epoch" in out
+    assert ", 1 threads" not in out
+    assert small_project.results("scratch") == short.results("scratch")
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Ctrl-C as in a shell's foreground: in the background it starts out ignored."""
@@ -167,10 +181,21 @@ def test_a_second_signal_acts_at_once() -> None:
 
 
 def test_signals_are_only_held_back_inside() -> None:
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     with Signals():
         assert signal.getsignal(signal.SIGTERM) not in before
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_outside_the_loop_is_one_line(bare_project: Project) -> None:
@@ -236,7 +261,7 @@ def test_a_checkpoint_that_cannot_be_trusted_is_ignored(
     message = result.err.splitlines()[0]
     assert message.startswith("checkpoint .checkpoints/concise-")
     assert f"ignored: {DAMAGE[damage]}" in message
-    assert message.endswith("; training starts anew")
+    assert message.endswith("; the training starts from the beginning")
     assert "resumed" not in result.out
     assert project.results("concise") == short.results("concise")
     assert project.checkpoints() == []
@@ -248,7 +273,7 @@ def test_other_parameters_are_another_training(stopped: tuple[Project, Path], tm
     project.set(train__lr=0.5, train__epochs=2)
     result = project.run("train_concise")
     assert result.status == 0
-    assert f"checkpoint {left[0].relative_to(project.root)} ignored: it belongs to another training" in result.err
+    assert "ignored" not in result.err
     assert "resumed" not in result.out
     assert project.checkpoints() == left, "whoever goes back to the old parameters goes on"
 
@@ -265,5 +290,5 @@ def test_a_full_disk_leaves_the_last_checkpoint(stopped: tuple[Project, Path], t
     before = project.files()
     complaint = project.run("train_concise", file_limit=1000).complaint
     assert complaint.startswith("train_concise: cannot write .checkpoints/concise-")
-    assert complaint.endswith("/state.safetensors: File too large")
+    assert complaint.endswith(".safetensors: File too large")
     assert project.files() == before

@@ -1,9 +1,15 @@
-"""`make small` in a subfolder of a larger repository: the commit runs, in a copy."""
+"""`make small` in a subfolder of a larger repository: the commit runs, in a copy, and its numbers are the record's."""
 
+import json
 import sys
 from pathlib import Path
 
+import pytest
+
+from lstm_lm.workbench.small import judge
 from repository import Repository
+
+RUN = {"environment": {"environment_scratch": {"torch": "2"}}, "sha256": {"a": "1", "b": "2"}}
 
 
 def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path) -> None:
@@ -15,6 +21,38 @@ def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path) -> None
     (repository.folder / "stages/fetch.py").write_text("raise SystemExit('not committed')")
     shown = repository.run(sys.executable, "-m", "lstm_lm.workbench.small")
     assert "Corpus: sample" in shown
-    assert [line.split()[0] for line in shown.splitlines()[-2:]] == ["scratch", "concise"]
-    assert "Corpus: sample" in summary.read_text()
+    assert shown.splitlines()[-1].startswith("The numbers are ")
+    assert shown.splitlines()[-1] in summary.read_text()
     assert repository.git("status", "--porcelain", ".").split() == ["M", "project/stages/fetch.py"]
+    recorded = repository.folder / "tests/small_run.json"
+    before = recorded.read_text()
+    recorded.write_text("{}")
+    repository.git("restore", "stages")
+    repository.run(sys.executable, "-m", "lstm_lm.workbench.small", "--update")
+    assert list(json.loads(recorded.read_text())["sha256"]) == list(json.loads(before)["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (RUN, (True, "The numbers are those of the committed small run.")),
+        (
+            RUN | {"sha256": {"a": "1", "b": "3", "c": "4"}},
+            (
+                False,
+                "This change alters the numbers: b, c. "
+                "If that is intended, run `make small UPDATE=1` and commit tests/small_run.json.",
+            ),
+        ),
+        (
+            {"environment": {"environment_scratch": {"torch": "3"}}, "sha256": {}},
+            (
+                True,
+                "The numbers are not compared, since this is another kind of machine "
+                "(environment_scratch.torch: 2 -> 3).",
+            ),
+        ),
+    ],
+)
+def test_a_change_that_alters_the_numbers_is_told(now: dict, expected: tuple[bool, str]) -> None:
+    assert judge(RUN, now) == expected

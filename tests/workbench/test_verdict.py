@@ -2,83 +2,103 @@ import json
 
 import pytest
 
-from lstm_lm.workbench.verdict import ROUNDING, TRAINED, Status, compare
+from lstm_lm.workbench.verdict import FIRST_EPOCHS, ROUNDING, Status, Verdict, compare
+
+EPOCHS = 60
 
 
-def judge(name: str, committed: object, anew: object, same_machine: bool = False) -> Status:
-    return compare(name, json.dumps(committed).encode(), json.dumps(anew).encode(), same_machine).status
+def judge(name: str, committed: object, now: object, same_kind: bool = False) -> Status:
+    return compare(name, json.dumps(committed).encode(), json.dumps(now).encode(), same_kind).status
 
 
-def test_the_same_bytes_are_identical():
+def curve(early: float = 0.0, late: float = 0.0, every: int = 1, epochs: int = EPOCHS) -> bytes:
+    """A curve that is a relative `early` apart in the first epochs, and `late` after them."""
+    rows = [
+        f"{epoch}\t{(20 - epoch / 10) * (1 + (early if epoch <= FIRST_EPOCHS else late))}"
+        for epoch in range(every, epochs + 1, every)
+    ]
+    return "\n".join(["epoch\tperplexity", *rows, ""]).encode()
+
+
+CURVES = [("plots/curve_scratch.tsv", 1), ("plots/held_out_concise.tsv", 10)]
+
+
+@pytest.mark.parametrize(("name", "every"), CURVES)
+def test_on_another_kind_the_first_epochs_count(name: str, every: int) -> None:
+    def verdict(early: float, late: float) -> Verdict:
+        return compare(name, curve(every=every), curve(early, late, every), same_kind=False)
+
+    near = verdict(0.9 * ROUNDING, 3.0)
+    assert near.status is Status.OTHER_KIND
+    assert near.detail == "first 20 epochs 9.0e-06 apart, 1e-05 allowed; end 14.0000 -> 56.0000"
+    assert verdict(1.1 * ROUNDING, 0.0).status is Status.DIFFERENT
+    assert verdict(-1.1 * ROUNDING, 0.0).status is Status.DIFFERENT
+
+
+@pytest.mark.parametrize(("name", "every"), CURVES)
+def test_on_the_same_kind_nothing_is_allowed(name: str, every: int) -> None:
+    assert compare(name, curve(every=every), curve(1e-15, 0, every), same_kind=True).status is Status.DIFFERENT
+
+
+def test_curves_of_other_epochs_are_different() -> None:
+    name = "plots/curve_scratch.tsv"
+    assert compare(name, curve(), curve(epochs=EPOCHS - 1), same_kind=False).status is Status.DIFFERENT
+
+
+def test_where_a_training_ends_is_told_on_another_kind() -> None:
+    before, after = {"perplexity": 1.5, "seed": 0, "sha256": "a"}, {"perplexity": 4.5, "seed": 0, "sha256": "b"}
+    contents = json.dumps(before).encode(), json.dumps(after).encode()
+    verdict = compare("metrics/train_scratch.json", *contents, same_kind=False)
+    assert verdict == Verdict(Status.OTHER_KIND, "perplexity 1.5000 -> 4.5000")
+    verdict = compare("metrics/train_scratch.json", *contents, same_kind=True)
+    assert verdict == Verdict(Status.DIFFERENT, "perplexity: 1.5 -> 4.5, sha256: a -> b")
+
+
+@pytest.mark.parametrize(
+    ("committed", "now"),
+    [
+        ({"corpus": "sample"}, {"corpus": "time_machine"}),
+        ({"seed": 0}, {"seed": 1}),
+        ({"a": 1.0}, {"a": 1.0, "b": 1.0}),
+        ({"a": [1.0]}, {"a": [1.0, 2.0]}),
+    ],
+)
+def test_what_rounding_cannot_change_must_agree(committed: object, now: object) -> None:
+    assert judge("metrics/evaluate.json", committed, now) is Status.DIFFERENT
+
+
+def test_the_same_bytes_are_identical() -> None:
     assert judge("data/models/scratch.safetensors", "a", "a") is Status.IDENTICAL
 
 
-@pytest.mark.parametrize(("committed", "anew"), [(None, b"1"), (b"1", None)])
-def test_a_missing_file_is_different(committed, anew):
-    assert compare("metrics/evaluate.json", committed, anew, False).status is Status.DIFFERENT
+@pytest.mark.parametrize(("committed", "now"), [(None, b"1"), (b"1", None)])
+def test_a_missing_file_is_different(committed: bytes | None, now: bytes | None) -> None:
+    assert compare("metrics/evaluate.json", committed, now, False).status is Status.DIFFERENT
 
 
-def test_numbers_of_a_training_may_differ_by_its_tolerance():
-    near, far = 100.0 * (1 - TRAINED * 0.99), 100.0 * (1 - TRAINED * 1.01)
-    for name in ("metrics/evaluate.json", "metrics/train_scratch.json"):
-        assert judge(name, {"valid": {"perplexity": 100.0}}, {"valid": {"perplexity": near}}) is Status.CLOSE
-        assert judge(name, {"valid": {"perplexity": 100.0}}, {"valid": {"perplexity": far}}) is Status.DIFFERENT
+@pytest.mark.parametrize("same_kind", [True, False])
+@pytest.mark.parametrize("name", ["metrics/tokenize.json", "data/tokens/train.npy", "data/raw"])
+def test_what_no_training_decides_is_the_same_everywhere(name: str, same_kind: bool) -> None:
+    assert (
+        judge(name, {"unigram_perplexity": 17.2}, {"unigram_perplexity": 17.2 + 1e-12}, same_kind) is Status.DIFFERENT
+    )
 
 
-def test_bits_per_token_are_judged_as_the_perplexities_they_stand_for():
-    name = "metrics/evaluate.json"
-    assert judge(name, {"bits_per_token": 0.01}, {"bits_per_token": 0.9}) is Status.CLOSE
-    assert judge(name, {"bits_per_token": 5.0}, {"bits_per_token": 6.1}) is Status.DIFFERENT
-
-
-def test_other_numbers_may_differ_by_rounding_alone_and_counts_not_at_all():
-    name = "metrics/tokenize.json"
-    assert judge(name, {"bits": 4.0}, {"bits": 4.0 * (1 - ROUNDING / 2)}) is Status.CLOSE
-    assert judge(name, {"bits": 4.0}, {"bits": 4.0 * (1 - ROUNDING * 2)}) is Status.DIFFERENT
-    assert judge(name, {"tokens": 100_000}, {"tokens": 100_001}) is Status.DIFFERENT
-
-
-def test_names_and_keys_must_agree():
-    name = "metrics/evaluate.json"
-    assert judge(name, {"corpus": "sample"}, {"corpus": "time_machine"}) is Status.DIFFERENT
-    assert judge(name, {"a": 1.0}, {"a": 1.0, "b": 1.0}) is Status.DIFFERENT
-    assert judge(name, {"a": [1.0]}, {"a": [1.0, 2.0]}) is Status.DIFFERENT
-
-
-def test_a_different_number_is_named():
-    verdict = compare("metrics/evaluate.json", b'{"scratch": {"x": 1.0}}', b'{"scratch": {"x": 3.0}}', True)
-    assert verdict.status is Status.DIFFERENT
-    assert "scratch.x" in verdict.detail
-
-
-def test_a_curve_is_judged_by_its_median_epoch():
-    def curve(*values: float) -> bytes:
-        rows = [f"{epoch}\t{value}" for epoch, value in enumerate(values, start=1)]
-        return "\n".join(["epoch\ttrain_perplexity", *rows, ""]).encode()
-
-    name = "plots/curve_scratch.tsv"
-    assert compare(name, curve(9, 5, 3), curve(9, 50, 3.1), False).status is Status.CLOSE
-    assert compare(name, curve(9, 5, 3), curve(9, 50, 30), False).status is Status.DIFFERENT
-    assert compare(name, curve(9, 5, 3), curve(9, 5), False).status is Status.DIFFERENT
-
-
-def test_times_are_measured_anew_on_any_machine():
-    for name in ("metrics/throughput_scratch.json", "plots/timing_concise.tsv", "plots/throughput.png"):
-        assert judge(name, 1, 2, same_machine=True) is Status.MEASURED
+@pytest.mark.parametrize(
+    "name", ["metrics/throughput_scratch.json", "plots/timing_concise.tsv", "plots/throughput.png"]
+)
+def test_times_are_measured_again_on_any_machine(name: str) -> None:
+    assert judge(name, 1, 2, same_kind=True) is Status.MEASURED
 
 
 @pytest.mark.parametrize("name", ["data/models/scratch.safetensors", "plots/generalisation.png", "plots/generated.txt"])
-def test_what_holds_no_numbers_may_differ_only_on_another_machine(name):
-    assert judge(name, 1, 2, same_machine=False) is Status.OTHER_MACHINE
-    assert judge(name, 1, 2, same_machine=True) is Status.DIFFERENT
+def test_what_follows_from_a_training_may_differ_only_on_another_kind(name: str) -> None:
+    assert judge(name, 1, 2, same_kind=False) is Status.OTHER_KIND
+    assert judge(name, 1, 2, same_kind=True) is Status.DIFFERENT
 
 
-@pytest.mark.parametrize("name", ["data/tokens/train.npy", "data/raw/corpus.txt"])
-def test_text_and_tokens_are_the_same_everywhere(name):
-    assert judge(name, 1, 2, same_machine=False) is Status.DIFFERENT
-
-
-def test_another_machine_is_described():
-    verdict = compare("metrics/environment_scratch.json", b'{"threads": 2, "torch": "x"}', b'{"threads": 4}', False)
-    assert verdict.status is Status.OTHER_MACHINE
-    assert verdict.detail == "threads: 2 -> 4, torch: x -> None"
+def test_another_kind_is_described() -> None:
+    verdict = compare(
+        "metrics/environment_scratch.json", b'{"device": "cpu", "torch": "x"}', b'{"device": "cuda"}', False
+    )
+    assert verdict == Verdict(Status.OTHER_KIND, "device: cpu -> cuda, torch: x -> None")

@@ -61,9 +61,6 @@ def workspace() -> Path:
 
 def _missing(name: str, folder: Path) -> str:
     """Why there is no record, and what to do."""
-    untracked = workspace() / folder / f"{name}.yaml"
-    if untracked.exists():
-        return f"{name!r} is not known here, since git does not track its record: git add {untracked}"
     text = folder / file_name(name, "corpus")
     if text.exists():
         return f"{text} has no record yet: make corpus FILE={text} writes it"

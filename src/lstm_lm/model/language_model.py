@@ -11,11 +11,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lstm_lm.atomic import write_bytes
-from lstm_lm.model.layer import Stack, State, Textbook
-from lstm_lm.model.lstm_concise import LibraryLSTM, LibraryOutput
+from lstm_lm.model.layer import Dropout, Stack, State, Textbook
+from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, FusedOutput
 from lstm_lm.model.lstm_native import NATIVE, loops
-from lstm_lm.model.lstm_scratch import BookLayer, BookOutput
+from lstm_lm.model.lstm_scratch import BookEmbedding, BookLayer, BookOutput
 from lstm_lm.params import Model
 
 MODELS = ("scratch", "concise")
@@ -30,7 +30,11 @@ class Architecture(BaseModel):
     Attributes:
         kernel: what computes the LSTM: one of the kernels from scratch, or "library", torch.nn.LSTM.
         vocab_size: tokens in the vocabulary.
-        hidden: units of the LSTM.
+        hidden: units of each layer of the LSTM.
+        layers: of the LSTM.
+        embedding: numbers in a token's vector; None: tokens are one-hot vectors.
+        dropout: probability, on the input, between layers and before the output.
+        tied: whether the output layer's weights are the embedding's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,38 +42,46 @@ class Architecture(BaseModel):
     kernel: Literal["book", "fused", "fused_pytorch", "library"]
     vocab_size: int
     hidden: int
+    layers: int = 1
+    embedding: int | None = None
+    dropout: float = 0.0
+    tied: bool = False
+
+    @property
+    def input_size(self) -> int:
+        """Numbers in an input of the first layer."""
+        return self.embedding or self.vocab_size
 
 
 def architecture(kind: str, vocab_size: int, settings: Model) -> Architecture:
     """The architecture of the "scratch" or the "concise" model that the `model` block of params.yaml asks for."""
     kernel = settings.scratch_kernel if kind == "scratch" else "library"
-    return Architecture(kernel=kernel, vocab_size=vocab_size, hidden=settings.hidden)
+    parts = settings.model_dump(include={"hidden", "layers", "embedding", "dropout", "tied"})
+    return Architecture(kernel=kernel, vocab_size=vocab_size, **parts)
 
 
 class LanguageModel(nn.Module):
-    """An LSTM and an output layer: from a window of tokens to logits for each one's successor.
+    """An embedding or one-hot vectors, an LSTM, an output layer: from a window of tokens to logits for the successors.
 
     From scratch all weights begin at zero; the library's begin where the library has them begin, from torch's
     global random numbers.
+
+    Args:
+        architecture: the parts.
+        seed: of the dropout's masks. Between the library's layers they are the library's own.
     """
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, seed: int = 0) -> None:
         super().__init__()
         self.architecture = architecture
-        vocab_size, hidden = architecture.vocab_size, architecture.hidden
-        if architecture.kernel == "library":
-            self.lstm, self.output = LibraryLSTM(vocab_size, hidden), LibraryOutput(hidden, vocab_size)
-        elif architecture.kernel == "book":
-            self.lstm, self.output = Stack([BookLayer(vocab_size, hidden)]), BookOutput(hidden, vocab_size)
-        else:
-            arithmetic = NATIVE if architecture.kernel == "fused" else PYTORCH
-            self.lstm = Stack([FusedLayer(vocab_size, hidden, arithmetic)])
-            self.output = FusedOutput(hidden, vocab_size, arithmetic)
+        self.dropout = Dropout(architecture.dropout, seed)
+        build = _library if architecture.kernel == "library" else _scratch
+        self.embedding, self.lstm, self.output = build(architecture, self.dropout)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token: zeros, (layers, batch_size, hidden) each."""
         like = next(self.output.parameters())
-        zeros = like.new_zeros(1, batch_size, self.architecture.hidden)
+        zeros = like.new_zeros(self.architecture.layers, batch_size, self.architecture.hidden)
         return State(zeros, zeros)
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -82,37 +94,53 @@ class LanguageModel(nn.Module):
         Returns:
             Logits, (num_steps, batch_size, vocab_size), and the state after the window.
         """
-        hidden_states, state = self.lstm(tokens, state)
-        return self.output(hidden_states), state
+        hidden_states, state = self.lstm(self._inputs(tokens, state.hidden.dtype), state)
+        return self.output(self.dropout(hidden_states)), state
 
     def textbook(self) -> Textbook:
-        """All weights under the textbook's names, W_xi ... b_c, W_hq, b_q: the same for every kernel."""
-        return self.lstm.textbook() | self.output.textbook()
+        """All weights under the textbook's names, W_xi ... b_c, W_hq, b_q, W_e: the same for every kernel."""
+        embedding = {} if self.embedding is None else self.embedding.textbook()
+        return self.lstm.textbook() | self.output.textbook() | embedding
 
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
         """Take over what a model with any kernel returned from `textbook`. Raises KeyError, RuntimeError."""
-        self.lstm.load_textbook(weights)
-        self.output.load_textbook(weights)
+        for part in (self.embedding, self.lstm, self.output):
+            if part is not None:
+                part.load_textbook(weights)
+
+    def _inputs(self, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+        """What the first layer takes: vectors after dropout, or token ids for one-hot vectors without dropout."""
+        if self.embedding is not None:
+            return self.dropout(self.embedding(tokens))
+        if self.training and self.dropout.p > 0:
+            return self.dropout(nn.functional.one_hot(tokens, self.architecture.vocab_size).to(dtype))
+        return tokens
 
 
 def build(kind: str, vocab_size: int, settings: Model, seed: int) -> LanguageModel:
     """A model at its start, on the CPU, from `seed` alone.
 
     "scratch" starts from N(0, 0.01^2) weights and zero biases, the same numbers for every kernel; "concise"
-    from PyTorch's own default, or, where `settings.init` is "shared", from the very start of "scratch".
+    from PyTorch's own default. With `settings.init_scale` s both start uniform in (-s, s), biases too; where
+    `settings.init` is "shared", "concise" starts from the very start of "scratch".
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LanguageModel(architecture(kind, vocab_size, settings))
+        model = LanguageModel(architecture(kind, vocab_size, settings), seed)
+        if settings.init_scale is not None:
+            for parameter in model.parameters():
+                nn.init.uniform_(parameter, -settings.init_scale, settings.init_scale)
     if kind == "scratch" or settings.init == "shared":
-        model.load_textbook(scratch_start(vocab_size, settings.hidden, seed))
+        model.load_textbook(scratch_start(model.architecture, seed, settings.init_scale))
     return model
 
 
-def scratch_start(vocab_size: int, hidden: int, seed: int) -> Textbook:
-    """The textbook's start under the textbook's names: weights N(0, 0.01^2), biases 0."""
+def scratch_start(architecture: Architecture, seed: int, scale: float | None = None) -> Textbook:
+    """A start under the textbook's names: weights N(0, 0.01^2), biases 0, or all uniform in (-scale, scale)."""
     generator = torch.Generator().manual_seed(seed)
-    zeros = BookLayer(vocab_size, hidden).textbook() | BookOutput(hidden, vocab_size).textbook()
+    zeros = LanguageModel(architecture.model_copy(update={"kernel": "book"})).textbook()
+    if scale is not None:
+        return {name: scale * (2 * torch.rand(zero.shape, generator=generator) - 1) for name, zero in zeros.items()}
     return {
         name: torch.randn(zero.shape, generator=generator) * 0.01 if name.startswith("W") else zero
         for name, zero in zeros.items()
@@ -133,7 +161,7 @@ def save_model(model: LanguageModel, path: Path) -> None:
     From scratch the weights stand under the textbook's names (W_xi, W_hi, b_i, ..., W_hq, b_q), whatever the
     kernel; the library's under torch.nn.LSTM's and torch.nn.Linear's (lstm.weight_ih_l0, ..., output.bias).
     """
-    weights = model.state_dict() if model.architecture.kernel == "library" else model.textbook()
+    weights = _library_weights(model) if model.architecture.kernel == "library" else model.textbook()
     tensors = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
     # One entry: with more, their order in the file would differ from run to run.
     write_bytes(path, save(tensors, metadata={_ARCHITECTURE: model.architecture.model_dump_json()}))
@@ -150,9 +178,45 @@ def load_model(path: Path) -> LanguageModel:
         with safe_open(path, framework="pt") as file:
             model = LanguageModel(Architecture.model_validate_json((file.metadata() or {})[_ARCHITECTURE]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        load = model.load_state_dict if model.architecture.kernel == "library" else model.load_textbook
-        load(weights)
+        if model.architecture.kernel == "library":
+            model.load_state_dict(model.state_dict() | weights)
+            if weights.keys() != _library_weights(model).keys():
+                raise KeyError(f"other weights: {', '.join(sorted(weights))}")
+        else:
+            model.load_textbook(weights)
     except (SafetensorError, ValidationError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path} does not hold a language model of this version ({reason}): run dvc repro") from error
     return model
+
+
+def _library_weights(model: LanguageModel) -> dict[str, Tensor]:
+    """The library's weights under its names, each once: tied ones under the embedding's."""
+    return {
+        name: w for name, w in model.state_dict().items() if not (name == "output.weight" and model.architecture.tied)
+    }
+
+
+def _library(
+    architecture: Architecture, dropout: Dropout
+) -> tuple[LibraryEmbedding | None, LibraryLSTM, LibraryOutput]:
+    """The parts as the library has them."""
+    vocab_size, hidden, layers = architecture.vocab_size, architecture.hidden, architecture.layers
+    embedding = LibraryEmbedding(vocab_size, architecture.embedding) if architecture.embedding else None
+    lstm = LibraryLSTM(architecture.input_size, hidden, layers, dropout=dropout.p if layers > 1 else 0.0)
+    return embedding, lstm, LibraryOutput(hidden, vocab_size, embedding if architecture.tied else None)
+
+
+def _scratch(architecture: Architecture, dropout: Dropout) -> tuple[BookEmbedding | None, Stack, BookOutput]:
+    """The parts from scratch, with the kernel asked for."""
+    vocab_size, hidden = architecture.vocab_size, architecture.hidden
+    embedding = BookEmbedding(vocab_size, architecture.embedding) if architecture.embedding else None
+    tied_to = embedding if architecture.tied else None
+    sizes = [architecture.input_size, *[hidden] * (architecture.layers - 1)]
+    if architecture.kernel == "book":
+        layers, output = [BookLayer(size, hidden) for size in sizes], BookOutput(hidden, vocab_size, tied_to)
+    else:
+        arithmetic = NATIVE if architecture.kernel == "fused" else PYTORCH
+        layers = [FusedLayer(size, hidden, arithmetic) for size in sizes]
+        output = FusedOutput(hidden, vocab_size, tied_to, arithmetic)
+    return embedding, Stack(layers, dropout), output

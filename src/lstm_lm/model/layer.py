@@ -63,12 +63,43 @@ class Layer(nn.Module):
         raise NotImplementedError
 
 
-class Stack(nn.Module):
-    """Layers on top of one another: each takes the hidden states of the one below as its inputs."""
+class Dropout(nn.Module):
+    """Sets each number to zero with probability p and divides the others by 1 - p, in training only.
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    The masks come from a generator of their own, so that they are the same whatever computes the rest
+    (Srivastava and others, 2014; in LSTMs: Zaremba, Sutskever and Vinyals, 2014).
+
+    Args:
+        p: probability, at least 0 and below 1.
+        seed: of the masks.
+    """
+
+    def __init__(self, p: float, seed: int) -> None:
+        super().__init__()
+        self.p, self.seed = p, seed
+        self._generator: torch.Generator | None = None
+
+    def generator(self, device: torch.device) -> torch.Generator:
+        """The generator of the masks, on the device where they are needed."""
+        if self._generator is None or self._generator.device.type != device.type:
+            self._generator = torch.Generator(device).manual_seed(self.seed)
+        return self._generator
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map numbers of any shape to the same shape."""
+        if not self.training or self.p == 0:
+            return inputs
+        kept = torch.rand(inputs.shape, generator=self.generator(inputs.device), device=inputs.device) >= self.p
+        return inputs * (kept / (1 - self.p)).to(inputs.dtype)
+
+
+class Stack(nn.Module):
+    """Layers on top of one another: each takes the hidden states of the one below, after dropout, as its inputs."""
+
+    def __init__(self, layers: Sequence[Layer], dropout: Dropout) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
+        self.dropout = dropout
 
     def textbook(self) -> Textbook:
         """The weights of all layers; above the first, a layer's number follows its names: W_xi_1."""
@@ -86,8 +117,8 @@ class Stack(nn.Module):
             The last layer's hidden state after every step, (num_steps, batch_size, hidden); the state after the last.
         """
         hidden, cell = [], []
-        for layer, H, C in zip(self.layers, *state, strict=True):
-            inputs, H, C = layer(inputs, H, C)
+        for number, (layer, H, C) in enumerate(zip(self.layers, *state, strict=True)):
+            inputs, H, C = layer(self.dropout(inputs) if number else inputs, H, C)
             hidden.append(H)
             cell.append(C)
         return inputs, State(torch.stack(hidden), torch.stack(cell))

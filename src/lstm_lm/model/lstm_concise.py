@@ -57,15 +57,36 @@ class LibraryLSTM(nn.LSTM):
         return [getattr(self, name) for name in self._all_weights[layer]]
 
 
-class LibraryOutput(nn.Linear):
-    """torch.nn.Linear with the textbook's names: its weight is W_hq transposed."""
+class LibraryEmbedding(nn.Embedding):
+    """torch.nn.Embedding with the textbook's name: its weight is W_e."""
 
     def textbook(self) -> Textbook:
-        """W_hq (hidden, vocab_size) and b_q (vocab_size,)."""
-        return {"W_hq": self.weight.detach().T.contiguous(), "b_q": self.bias.detach().clone()}
+        """W_e (vocab_size, embedding)."""
+        return {"W_e": self.weight.detach().clone()}
 
     @torch.no_grad()
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over W_hq and b_q. Raises KeyError, RuntimeError."""
-        self.weight.copy_(weights["W_hq"].T)
+        """Take over W_e. Raises KeyError, RuntimeError."""
+        self.weight.copy_(weights["W_e"])
+
+
+class LibraryOutput(nn.Linear):
+    """torch.nn.Linear with the textbook's names: its weight is W_hq transposed; where it is tied, the embedding's."""
+
+    def __init__(self, hidden: int, vocab_size: int, embedding: LibraryEmbedding | None = None) -> None:
+        super().__init__(hidden, vocab_size)
+        self.tied = embedding is not None
+        if embedding is not None:
+            self.weight = embedding.weight
+
+    def textbook(self) -> Textbook:
+        """W_hq (hidden, vocab_size), unless it is the embedding's, and b_q (vocab_size,)."""
+        weight = {} if self.tied else {"W_hq": self.weight.detach().T.contiguous()}
+        return weight | {"b_q": self.bias.detach().clone()}
+
+    @torch.no_grad()
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over what `textbook` returns. Raises KeyError, RuntimeError."""
+        if not self.tied:
+            self.weight.copy_(weights["W_hq"].T)
         self.bias.copy_(weights["b_q"])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lstm_lm.model.layer import Layer, Textbook
-from lstm_lm.model.lstm_scratch import BookOutput
+from lstm_lm.model.lstm_scratch import BookEmbedding, BookOutput
 
 _GATES = "cifo"
 _PARTS = ("W_x", "W_h", "b_")
@@ -244,10 +244,16 @@ class FusedLayer(Layer):
 class FusedOutput(BookOutput):
     """`BookOutput` with the product of the layers below it."""
 
-    def __init__(self, hidden: int, vocab_size: int, arithmetic: Arithmetic = PYTORCH) -> None:
-        super().__init__(hidden, vocab_size)
+    def __init__(
+        self,
+        hidden: int,
+        vocab_size: int,
+        embedding: BookEmbedding | None = None,
+        arithmetic: Arithmetic = PYTORCH,
+    ) -> None:
+        super().__init__(hidden, vocab_size, embedding)
         self.arithmetic = arithmetic
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        return _multiply(self.arithmetic, hidden_states, self.W_hq) + self.b_q
+        return _multiply(self.arithmetic, hidden_states, self.weight()) + self.b_q

@@ -74,22 +74,52 @@ class BookLayer(Layer):
         return torch.stack(outputs), H, C
 
 
-class BookOutput(nn.Module):
-    """The output layer, Y = H W_hq + b_q: logits over the vocabulary from hidden states."""
+class BookEmbedding(nn.Module):
+    """The embedding: a token's vector is its row of W_e (vocab_size, embedding), its one-hot vector times W_e."""
 
-    def __init__(self, hidden: int, vocab_size: int) -> None:
+    def __init__(self, vocab_size: int, embedding: int) -> None:
         super().__init__()
-        self.W_hq = nn.Parameter(torch.zeros(hidden, vocab_size))
-        self.b_q = nn.Parameter(torch.zeros(vocab_size))
+        self.W_e = nn.Parameter(torch.zeros(vocab_size, embedding))
 
     def textbook(self) -> Textbook:
-        """The weights as they are: W_hq (hidden, vocab_size), b_q (vocab_size,)."""
+        """W_e as it is."""
         return self.state_dict()
 
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over W_hq and b_q. Raises KeyError, RuntimeError."""
-        self.load_state_dict({name: weights[name] for name in ("W_hq", "b_q")})
+        """Take over W_e. Raises KeyError, RuntimeError."""
+        self.load_state_dict({"W_e": weights["W_e"]})
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map token ids (num_steps, batch_size) to vectors (num_steps, batch_size, embedding)."""
+        return self.W_e.index_select(0, tokens.flatten()).view(*tokens.shape, -1)
+
+
+class BookOutput(nn.Module):
+    """The output layer, Y = H W_hq + b_q: logits over the vocabulary from hidden states.
+
+    With tied weights (Press and Wolf, 2017) W_hq is the transpose of the embedding's W_e.
+    """
+
+    def __init__(self, hidden: int, vocab_size: int, embedding: BookEmbedding | None = None) -> None:
+        super().__init__()
+        if embedding is None:
+            self.W_hq = nn.Parameter(torch.zeros(hidden, vocab_size))
+        self.b_q = nn.Parameter(torch.zeros(vocab_size))
+        self._tied_to = (embedding,)  # in a tuple, torch does not count its weights as this module's
+
+    def textbook(self) -> Textbook:
+        """W_hq (hidden, vocab_size), unless it is the embedding's, and b_q (vocab_size,)."""
+        return self.state_dict()
+
+    def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over what `textbook` returns. Raises KeyError, RuntimeError."""
+        self.load_state_dict({name: weights[name] for name in self.state_dict()})
+
+    def weight(self) -> Tensor:
+        """W_hq."""
+        (embedding,) = self._tied_to
+        return self.W_hq if embedding is None else embedding.W_e.T
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        return hidden_states @ self.W_hq + self.b_q
+        return hidden_states @ self.weight() + self.b_q

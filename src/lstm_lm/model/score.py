@@ -53,8 +53,18 @@ def score(model: LanguageModel, stream: np.ndarray) -> Score:
 
 
 def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Perplexity and bits per token of `model` on each of the named streams."""
+    """Perplexity and bits per token of `model` on each of the named splits.
+
+    Raises:
+        ValueError: a perplexity overflows.
+    """
     results = {name: score(model, stream) for name, stream in streams.items()}
+    for name, result in results.items():
+        if not math.isfinite(result.perplexity):
+            raise ValueError(
+                f"on the {name} split the model needs {result.bits_per_token:,.0f} bits per token, "
+                "a perplexity beyond all numbers: train it with a lower train.lr or train.clip"
+            )
     return {
         name: {"perplexity": result.perplexity, "bits_per_token": result.bits_per_token}
         for name, result in results.items()

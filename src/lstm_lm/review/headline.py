@@ -6,8 +6,8 @@ judgement where
 - the base is about other text (corpus.*, tokenize.* or the corpus's size differ), unless it is a speed;
 - rounding explains it: both trainings ran with the same parameters, their first epochs agree to a relative 1e-5,
   and they drift apart only later, as sums in another order make them do;
-- the environments differ (processor, threads, versions; not what a parameter chooses);
-- it is a speed, and the machines differ or the middle halves of the epochs overlap.
+- the environments differ (what metrics/environment_*.json holds, unless a parameter chose it);
+- it is a speed, and the machines or compilers differ or the middle halves of the epochs overlap.
 """
 
 from typing import Any, NamedTuple
@@ -20,10 +20,10 @@ FIRST_EPOCHS = 20
 ROUNDING = 1e-5
 """Kernels and instruction sets are a relative 1e-7 apart in the first epochs; another seed is apart by far more."""
 
-_CHOSEN = ("kernel", "precision")
-"""What parameters choose, though the environment's record has it."""
+_CHOSEN = {"kernel": "model.scratch_kernel", "precision": "train.precision", "instructions": "numerics"}
+"""What the environment's record has -> the parameter that can choose it."""
 
-_SAME_FUNCTION = ("device", "evaluate.", "model.scratch_kernel", "train.checkpoint_seconds")
+_SAME_FUNCTION = ("device", "evaluate.", "model.scratch_kernel", "numerics", "train.checkpoint_seconds")
 """Parameters that do not change what a training computes, only how, or what is done with the model."""
 
 
@@ -60,7 +60,12 @@ def is_text(parameter: str) -> bool:
 def other_environment(found: Difference, model: str) -> dict[str, Change]:
     """What differs between the environments that the model was trained in, here and at the base."""
     environment = found.metrics.get(f"metrics/environment_{model}.json", {})
-    return {key: change for key, change in environment.items() if key not in _CHOSEN and change.old != change.new}
+    parameters = {name for name, change in found.params.items() if change.old != change.new}
+    return {
+        key: change
+        for key, change in environment.items()
+        if change.old != change.new and _CHOSEN.get(key) not in parameters
+    }
 
 
 def judge(change: Change, measure: Measure, reason: str = "") -> tuple[str, str, str]:
@@ -107,9 +112,13 @@ def _reason(found: Difference, measure: Measure, model: str, change: Change) -> 
     """Why a change must not be judged, "" if it may."""
     if measure is SPEED:
         path, key = measure.place(model)
-        device, low, high = (found.metric(path, name) for name in ("device", f"{key}_q1", f"{key}_q3"))
+        device, compiler, low, high = (
+            found.metric(path, name) for name in ("device", "compiler", f"{key}_q1", f"{key}_q3")
+        )
         if device.old != device.new or other_environment(found, model):
             return "other machine"
+        if compiler.old != compiler.new and "none" not in compiler:
+            return "other compiler"
         overlap = None not in (*low, *high) and low.new <= high.old and low.old <= high.new
         return "within the spread" if overlap else ""
     if not same_text(found):

@@ -4,10 +4,10 @@ import functools
 import hashlib
 import json
 import operator
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,20 @@ def digest(*parts: bytes) -> str:
 
 
 class Checkpoint:
-    """The saved state of one training, in a folder named by what the training is.
+    """The saved state of one training, in a file named by what the training is.
+
+    Workers may share the folder, and even a training: no method relies on a file that another process may remove.
 
     Args:
         root: the folder of all checkpoints.
-        kind: the model's kind, the first part of the folder's name.
+        kind: the model's kind, the first part of the file's name.
         key: a digest of everything that the trained bytes depend on; another key is another training.
         cadence: seconds between two saves.
     """
 
     def __init__(self, root: Path, kind: str, key: str, cadence: float) -> None:
         self.key = digest(key.encode(), str(FORMAT).encode())
-        self.root, self.kind = root, kind
-        self.path = root / f"{kind}-{self.key[:16]}" / "state.safetensors"
+        self.path = root / f"{kind}-{self.key[:16]}.safetensors"
         self.cadence = cadence
         self._saved_at = time.monotonic()
 
@@ -62,7 +63,8 @@ class Checkpoint:
             ValueError: a number outside the tensors is not finite.
             OSError: the file cannot be written.
         """
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state)}
+        # Copies: safetensors refuses tensors that share their memory, as tied weights do.
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(state)}
         rest = json.dumps(state, allow_nan=False, default=lambda _tensor: None)
         header = {"key": self.key, "rest": rest, "sha256": _content_digest(tensors, rest)}
         write_bytes(self.path, save(tensors, metadata=header))
@@ -71,11 +73,9 @@ class Checkpoint:
     def load(self) -> Tree | None:
         """What `save` saved, its tensors on the CPU; None where there is nothing, or nothing that can be trusted.
 
-        A file that is damaged or belongs to another training or version is ignored with a message on stderr.
+        A file under this name that is damaged or belongs to another training is ignored with a message on stderr.
         """
         if not self.path.exists():
-            for other in sorted(self.root.glob(f"{self.kind}-*/{self.path.name}")):
-                self._ignore(FOREIGN, other)
             return None
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -95,13 +95,15 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Remove this checkpoint, and those of other trainings that nobody came back to in a week."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
-        for folder in self.root.glob("*/"):
-            if time.time() - folder.stat().st_mtime > KEEP_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            self.path.unlink()
+        for path in self.path.parent.glob("*"):
+            with suppress(OSError):  # another worker may have removed it
+                if time.time() - path.stat().st_mtime > KEEP_SECONDS:
+                    path.unlink()
 
-    def _ignore(self, reason: str, path: Path | None = None) -> None:
-        print(f"checkpoint {path or self.path} ignored: {reason}; training starts anew", file=sys.stderr)
+    def _ignore(self, reason: str) -> None:
+        print(f"checkpoint {self.path} ignored: {reason}; the training starts from the beginning", file=sys.stderr)
 
 
 def _tensors(state: Tree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:

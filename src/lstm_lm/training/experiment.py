@@ -1,5 +1,6 @@
 """One training as a stage runs it: tokens and parameters in; weights, metrics, curves out."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ import torch
 from lstm_lm import device as devices
 from lstm_lm.atomic import write_json, write_text
 from lstm_lm.model import compiled
-from lstm_lm.model.language_model import LanguageModel, build, computed_by, save_model
+from lstm_lm.model.language_model import LanguageModel, architecture, build, computed_by, save_model
 from lstm_lm.params import Params
 from lstm_lm.stage import project
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.checkpoint import Checkpoint, digest
-from lstm_lm.training.loop import Epoch, Training
+from lstm_lm.training.loop import Training
 
 WARM_UP = 5
 """First epochs that the throughput leaves out, unless there are no others."""
@@ -35,7 +36,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     device = devices.choose(params.device)
     devices.configure(device, params.train.precision, params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
-    check_memory(params, len(vocabulary), device)
+    check_memory(kind, params, len(vocabulary), device)
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")}
     kernel = computed_by(kind, params.model, device, params.train.precision)
     environment = devices.environment(device, kernel, params.train.precision)
@@ -43,11 +44,14 @@ def train(kind: str, params: Params, root: Path) -> None:
     key = training_key(kind, params, environment, streams)
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
+    training = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint)
     try:
-        epochs = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint).run()
+        training.run()
     except torch.OutOfMemoryError as error:
-        raise ValueError(f"{devices.device_name(device)} is out of memory: {_what_to_lower(params)}") from error
-    write_results(kind, params, root, model, epochs, environment)
+        raise ValueError(
+            f"{devices.device_name(device)} is out of memory: {_what_to_lower(params, len(vocabulary))}"
+        ) from error
+    write_results(kind, params, root, training, environment)
     checkpoint.clear()
 
 
@@ -61,36 +65,39 @@ def training_key(kind: str, params: Params, environment: dict[str, object], stre
     return digest(kind.encode(), settings.encode(), *tokens, *code)
 
 
-def check_memory(params: Params, vocab_size: int, device: torch.device) -> None:
+def check_memory(kind: str, params: Params, vocab_size: int, device: torch.device) -> None:
     """Raise ValueError, with the estimate, where a training cannot fit into the device's memory.
 
-    Weights count three times (themselves, gradients, a temporary); a window keeps about twelve vectors of
-    `hidden` numbers and three of `vocab_size` for each token until its backward pass.
+    Weights count three times (themselves, gradients, a temporary), and once more for each average of the optimiser. A
+    window keeps, for each token until its backward pass, the input, about twelve vectors of `hidden` numbers for each
+    layer, and three of `vocab_size`.
     """
-    hidden, window = params.model.hidden, params.train.batch_size * params.train.num_steps
-    weights = 4 * hidden * (hidden + vocab_size + 1) + (hidden + 1) * vocab_size
-    estimate = 4 * (3 * weights + window * (12 * hidden + 3 * vocab_size))
+    parts, hidden = architecture(kind, vocab_size, params.model), params.model.hidden
+    with torch.device("meta"):  # shapes without numbers
+        weights = sum(parameter.numel() for parameter in LanguageModel(parts).parameters())
+    copies = {"sgd": 3, "adam": 5}[params.train.optimizer]
+    numbers = parts.input_size + 12 * hidden * parts.layers + 3 * vocab_size
+    estimate = 4 * (copies * weights + params.train.batch_size * params.train.num_steps * numbers)
     total = devices.total_memory(device)
     if estimate > total:
         raise ValueError(
             f"training needs about {estimate / 2**30:,.1f} GiB, {device.type} has {total / 2**30:,.1f} GiB: "
-            f"{_what_to_lower(params)}"
+            f"{_what_to_lower(params, vocab_size)}"
         )
 
 
-def _what_to_lower(params: Params) -> str:
+def _what_to_lower(params: Params, vocab_size: int) -> str:
     return (
-        f"lower model.hidden ({params.model.hidden}), train.batch_size ({params.train.batch_size}) "
-        f"or train.num_steps ({params.train.num_steps})"
+        f"lower model.hidden ({params.model.hidden}), the vocabulary ({vocab_size:,} tokens), "
+        f"train.batch_size ({params.train.batch_size}) or train.num_steps ({params.train.num_steps})"
     )
 
 
-def write_results(
-    kind: str, params: Params, root: Path, model: LanguageModel, epochs: list[Epoch], environment: dict[str, object]
-) -> None:
+def write_results(kind: str, params: Params, root: Path, training: Training, environment: dict[str, object]) -> None:
     """Write weights, metrics and curves; what can differ from run to run goes to files of its own."""
-    device = next(model.parameters()).device
-    save_model(model, root / f"data/models/{kind}.safetensors")
+    model, epochs, device = training.model, training.epochs, training.device
+    weights = root / f"data/models/{kind}.safetensors"
+    save_model(model, weights)
     table = pd.DataFrame(epochs, index=pd.RangeIndex(1, len(epochs) + 1, name="epoch"))
     table["tokens_per_second"] = table["tokens"] / table["seconds"]
     table["seconds"] = table["seconds"].cumsum()
@@ -102,11 +109,13 @@ def write_results(
         {
             "corpus": params.corpus.name,
             "perplexity": epochs[-1].train_perplexity,
-            "valid_perplexity": epochs[-1].valid_perplexity,
+            "valid_perplexity": epochs[training.kept_epoch - 1].valid_perplexity,
             "epochs": len(epochs),
+            "kept_epoch": training.kept_epoch,
             "hidden": params.model.hidden,
             "seed": params.seed,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         },
     )
     speed = table["tokens_per_second"]

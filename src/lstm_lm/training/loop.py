@@ -3,6 +3,7 @@
 import math
 import random
 import time
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,8 @@ from lstm_lm.tokens import batching
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.progress import Progress
+from lstm_lm.training.schedule import learning_rate
 from lstm_lm.training.step import make_step
-
-VALID_EVERY = 10
-"""Epochs from one validation score to the next; the last epoch is always scored."""
 
 
 class Diverged(ValueError):
@@ -48,7 +47,7 @@ class Training:
     Args:
         model: trained in place, on its device.
         train: token ids to train on, (tokens,), of any integer type.
-        valid: token ids to score every `VALID_EVERY` epochs, (tokens,).
+        valid: token ids to score every `settings.valid_every` epochs, (tokens,).
         settings: the `train` block of params.yaml.
         seed: of the order of the data.
         checkpoint: where the state is kept; None keeps none.
@@ -69,10 +68,11 @@ class Training:
         batching.check_long_enough(len(train), settings.batch_size, settings.num_steps)
         self.model, self.train, self.valid = model, train, valid
         self.settings, self.checkpoint = settings, checkpoint
-        self.generator = random.Random(seed)
+        self.seed, self.generator = seed, random.Random(seed)
         self.order = self.generator.getstate()  # before the current epoch's windows were cut
         self.step = make_step(model, settings)
         self.epochs: list[Epoch] = []
+        self.kept: dict[str, Tensor] = {}  # with train.keep best, the weights with the best score
         self.position = 0  # windows of the current epoch that are done
         self.spent = 0.0  # seconds that they took
         self.wall = 0.0  # seconds since the training began, without those in which it did not run
@@ -86,17 +86,41 @@ class Training:
 
         Raises:
             Diverged: a loss or a gradient is not finite; the last good checkpoint stays.
-            Interrupted: SIGTERM or SIGINT came; the state is saved.
+            Interrupted: SIGTERM, SIGINT or SIGHUP came; the state is saved.
         """
+        torch.manual_seed(self.seed)  # of the library's own dropout
         self._restore()
         self.model.train()
         with Signals() as signals, Progress(self.settings.epochs, len(self.epochs)) as progress:
             started = time.monotonic() - self.wall
-            while len(self.epochs) < self.settings.epochs:
+            while len(self.epochs) < self.settings.epochs and not self._is_out_of_patience():
                 epoch = self._run_epoch(signals, started)
                 self.epochs.append(epoch)
+                self._keep_the_best()
                 progress.show(len(self.epochs), epoch.train_perplexity, epoch.tokens / epoch.seconds, epoch.wall)
+        if self.kept:
+            self.model.load_state_dict(self.kept)
         return self.epochs
+
+    @property
+    def best(self) -> int:
+        """The number of the first epoch with the best validation score; 0 where there is none yet."""
+        scored = [(epoch.valid_perplexity, number) for number, epoch in enumerate(self.epochs, 1)]
+        return min(((valid, number) for valid, number in scored if valid is not None), default=(0.0, 0))[1]
+
+    @property
+    def kept_epoch(self) -> int:
+        """The number of the epoch whose weights the model has when the training is over."""
+        return self.best if self.settings.keep == "best" else len(self.epochs)
+
+    def _keep_the_best(self) -> None:
+        if self.settings.keep == "best" and self.best == len(self.epochs):
+            self.kept = {name: weight.clone() for name, weight in self.model.state_dict().items()}
+
+    def _is_out_of_patience(self) -> bool:
+        """Whether the last `train.patience` scores were no better than one before them."""
+        since = [epoch for epoch in self.epochs[self.best :] if epoch.valid_perplexity is not None]
+        return self.settings.patience is not None and len(since) >= self.settings.patience
 
     def _run_epoch(self, signals: Signals, started: float) -> Epoch:
         """Train on what is left of the current epoch."""
@@ -105,7 +129,8 @@ class Training:
         partition = cut(len(self.train), self.settings.batch_size, self.settings.num_steps, self.generator)
         clock = time.perf_counter() - self.spent
         while self.position < len(partition.starts):
-            self._train_on(partition.window(self.train, self.position, self.settings.num_steps))
+            lr = learning_rate(self.settings, len(self.epochs), self.position / len(partition.starts))
+            self._train_on(partition.window(self.train, self.position, self.settings.num_steps), lr)
             if signals.received or (self.checkpoint and self.checkpoint.due()):
                 self.spent, self.wall = time.perf_counter() - clock, time.monotonic() - started
                 self._save()
@@ -115,19 +140,32 @@ class Training:
         nats = self._checked_losses().sum().item() * (tokens // len(partition.starts))
         return self._finish_epoch(nats, tokens, time.perf_counter() - clock, started)
 
-    def _train_on(self, window: Window) -> None:
+    def _train_on(self, window: Window, lr: float) -> None:
         """One step; its loss and gradient norm stay on the device."""
         window = Window(window.inputs.to(self.device), window.targets.to(self.device), window.continues)
-        self.losses[self.position], self.norms[self.position] = self.step(window)
+        self.losses[self.position], self.norms[self.position] = self.step(window, lr)
         self.position += 1
 
     def _finish_epoch(self, nats: float, tokens: int, seconds: float, started: float) -> Epoch:
         number = len(self.epochs) + 1
         perplexity = self._finite(Score(nats, tokens).perplexity)
-        scored = number % VALID_EVERY == 0 or number == self.settings.epochs
-        valid = self._finite(score(self.model, self.valid).perplexity) if scored else None
+        scored = number % self.settings.valid_every == 0 or number == self.settings.epochs
+        valid = self._score() if scored else None
         self.position, self.spent, self.wall = 0, 0.0, time.monotonic() - started
         return Epoch(perplexity, valid, tokens, seconds, self.wall)
+
+    def _score(self) -> float:
+        """Perplexity on the validation split. Raises Diverged where it overflows."""
+        result = score(self.model, self.valid)
+        if not math.isfinite(result.perplexity):
+            raise Diverged(
+                f"the training diverged in epoch {len(self.epochs) + 1}: on the validation split the model needs "
+                f"{result.bits_per_token:,.0f} bits per token, a perplexity beyond all numbers; {self._advice()}"
+            )
+        return result.perplexity
+
+    def _advice(self) -> str:
+        return f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
 
     def _checked_losses(self) -> Tensor:
         """The losses of the epoch so far, on the CPU (this waits for the device). Raises Diverged.
@@ -152,7 +190,7 @@ class Training:
             f"the training diverged at epoch {len(self.epochs) + 1}, batch {batch + 1}: "
             f"loss {self.losses[batch]:.3g}, gradient norm {norms[-1]:.3g} "
             f"(the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); "
-            f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
+            f"{self._advice()}"
         )
 
     def _save(self) -> None:
@@ -162,7 +200,11 @@ class Training:
             self.checkpoint.save(
                 {
                     "model": self.model.state_dict(),
+                    "kept": self.kept,
+                    "optimizer": self.step.optimizer.state(),
                     "carried": self.step.carried._asdict(),
+                    "masks": self.model.dropout.generator(self.device).get_state(),
+                    "random": _random_numbers(self.device).get_rng_state(),
                     "order": self.order,
                     "epochs": self.epochs,
                     "position": self.position,
@@ -179,6 +221,11 @@ class Training:
         if saved is None:
             return
         self.model.load_state_dict(saved["model"])
+        self.kept = {name: weight.to(self.device) for name, weight in saved["kept"].items()}
+        for name, tensor in self.step.optimizer.state().items():
+            tensor.copy_(saved["optimizer"][name])
+        self.model.dropout.generator(self.device).set_state(saved["masks"])
+        _random_numbers(self.device).set_rng_state(saved["random"])
         for name, tensor in self.step.carried._asdict().items():
             tensor.copy_(saved["carried"][name])
         version, internal, gauss = saved["order"]
@@ -189,3 +236,8 @@ class Training:
         self.norms.copy_(saved["norms"])
         self.spent, self.wall = saved["spent"], saved["wall"]
         print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.position + 1}", flush=True)
+
+
+def _random_numbers(device: torch.device) -> ModuleType:
+    """Where torch keeps the state of its global random numbers for `device`."""
+    return torch.cuda if device.type == "cuda" else torch

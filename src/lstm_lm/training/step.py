@@ -11,10 +11,11 @@ from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.layer import State
 from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
+from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
 
 
-def clip_gradients(parameters: list[nn.Parameter], bound: float) -> Tensor:
-    """Scale all gradients by min(1, bound / norm), norm being the global one: g <- min(1, theta / |g|) g.
+def clip_gradients(gradients: list[Tensor], bound: float) -> Tensor:
+    """Scale all gradients, in place, by min(1, bound / norm), norm being the global one: g <- min(1, theta / |g|) g.
 
     This is the textbook's formula without its branch, so that nothing waits for the device
     (`torch.nn.utils.clip_grad_norm_` divides by norm + 1e-6).
@@ -22,32 +23,22 @@ def clip_gradients(parameters: list[nn.Parameter], bound: float) -> Tensor:
     Returns:
         The norm before clipping, a scalar tensor on the device.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = nn.utils.get_total_norm(gradients, foreach=True)
     torch._foreach_mul_(gradients, torch.clamp(bound / norm, max=1.0))  # pyright: ignore[reportPrivateImportUsage]
     return norm
 
 
-@torch.no_grad()
-def descend(parameters: list[nn.Parameter], lr: float) -> None:
-    """Stochastic gradient descent: w <- w - lr g.
-
-    The numbers are torch.optim.SGD's, whose first use imports torch's compiler, seconds of every start.
-    """
-    moving: list[Tensor] = [parameter for parameter in parameters if parameter.grad is not None]
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    torch._foreach_add_(moving, gradients, alpha=-lr)  # pyright: ignore[reportPrivateImportUsage]
-
-
 class Step(Protocol):
     """Trains on one window and returns its mean loss (nats per token) and gradient norm, scalar tensors.
 
-    `carried` is the state that goes on to the next window, (layers, batch_size, hidden) each, changed in place.
+    `carried` is the state that goes on to the next window, (layers, batch_size, hidden) each, changed in place;
+    `lr` is the learning rate.
     """
 
     carried: State
+    optimizer: Optimizer
 
-    def __call__(self, window: Window) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]: ...
 
 
 class EagerStep:
@@ -55,21 +46,22 @@ class EagerStep:
 
     def __init__(self, model: LanguageModel, settings: Train) -> None:
         self.model = model
-        self.lr = settings.lr
         self.clip = settings.clip
         self.precision = settings.precision
-        self.parameters = list(model.parameters())
+        self.optimizer = OPTIMIZERS[settings.optimizer](list(model.parameters()))
+        self.lr = torch.zeros((), device=self.optimizer.parameters[0].device)
         self.carried = State(*(zeros.clone() for zeros in model.initial_state(settings.batch_size)))
 
-    def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
-        if not window.continues:
-            self.reset()
+    def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]:
+        self.prepare(window, lr)
         return self.train(window.inputs, window.targets)
 
-    def reset(self) -> None:
-        """Back to the zero state."""
-        for tensor in self.carried:
-            tensor.zero_()
+    def prepare(self, window: Window, lr: float) -> None:
+        """Set the learning rate; go back to the zero state where `window` does not continue the one before."""
+        self.lr.fill_(lr)
+        if not window.continues:
+            for tensor in self.carried:
+                tensor.zero_()
 
     def train(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The step itself, on token ids of shape (num_steps, batch_size): no value is read on the host."""
@@ -78,8 +70,9 @@ class EagerStep:
             logits, state = self.model(inputs, self.carried)
         loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
         loss.backward()
-        norm = clip_gradients(self.parameters, self.clip)
-        descend(self.parameters, self.lr)
+        gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
+        norm = clip_gradients(gradients, self.clip)
+        self.optimizer.update(gradients, self.lr)
         for carried, new in zip(self.carried, state.detach(), strict=True):
             carried.copy_(new)
         return loss.detach(), norm
@@ -95,16 +88,15 @@ class GraphedStep:
     WARM_UP = 3
 
     def __init__(self, step: EagerStep, num_steps: int) -> None:
-        self.step, self.carried = step, step.carried
+        self.step, self.carried, self.optimizer = step, step.carried, step.optimizer
         device, batch_size = step.carried.hidden.device, step.carried.hidden.shape[1]
         self.inputs = torch.zeros(num_steps, batch_size, dtype=torch.int64, device=device)
         self.targets = torch.zeros_like(self.inputs)
         self.windows = 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
-        if not window.continues:
-            self.step.reset()
+    def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]:
+        self.step.prepare(window, lr)
         self.inputs.copy_(window.inputs)
         self.targets.copy_(window.targets)
         self.windows += 1
@@ -127,6 +119,7 @@ class GraphedStep:
     def _capture(self) -> None:
         """Record the step; where that cannot be done, say so and go on without a graph."""
         graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self.step.model.dropout.generator(self.inputs.device))
         self.step.model.zero_grad()
         try:
             with torch.cuda.graph(graph):

@@ -19,12 +19,14 @@ def results(root: Path) -> str:
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
         for measure in MEASURES
     ]
+    digests = "\n".join(f"- {model}: `{read(root, f'train_{model}')['sha256']}`" for model in LABELS)
     tokens, device = read(root, "tokenize"), read(root, "throughput_scratch")["device"]
     return (
         f"{_table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {tokens['corpus']}; {device}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
-        "The book trained for 500 epochs on a GPU that it does not name."
+        "The book trained for 500 epochs on a GPU that it does not name.\n\n"
+        f"SHA-256 of the weights ([where they are the same](docs/reproducibility.md)):\n\n{digests}"
     )
 
 
@@ -70,7 +72,7 @@ def _graph(result: dict[str, Any]) -> list[str]:
     return [f"`{name}`, {ratio:.2f} times as fast" for name, ratio in result["graph_over_eager"].items()]
 
 
-def _precisions(modes: dict[str, Any]) -> list[str]:
+def _speeds_by_name(modes: dict[str, Any]) -> list[str]:
     return [f"{mode}, {speeds if isinstance(speeds, str) else _medians(speeds)}" for mode, speeds in modes.items()]
 
 
@@ -93,9 +95,9 @@ GPU_PARTS: dict[str, Callable[[Any], list[str]]] = {
     "tests": lambda line: [line],
     "trainings": _trainings,
     "graph": _graph,
-    "precisions": _precisions,
+    "precisions": _speeds_by_name,
     "grid": _missing,
-    "words": lambda line: [line],
+    "words": _speeds_by_name,
     "flashrnn": _flashrnn,
 }
 """Part of metrics/benchmark_gpu.json -> what is written about it."""

@@ -1,5 +1,7 @@
-"""Run the whole pipeline anew in a copy of the project and compare every committed result with what comes out."""
+"""Run the whole pipeline again in a copy of the project and compare every committed result with what comes out."""
 
+import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -9,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from lstm_lm.workbench.clone import copy_project, dvc
-from lstm_lm.workbench.verdict import ENVIRONMENT, Status, compare
+from lstm_lm.workbench.verdict import ENVIRONMENT, Status, compare, is_deterministic
 
 
 def results(root: Path) -> dict[str, bytes]:
@@ -26,19 +28,30 @@ def results(root: Path) -> dict[str, bytes]:
     }
 
 
-def report(committed: Mapping[str, bytes], anew: Mapping[str, bytes]) -> bool:
+def report(committed: Mapping[str, bytes], now: Mapping[str, bytes]) -> bool:
     """Print one line for each result and a last one; whether nothing is different."""
-    names = sorted(committed.keys() | anew.keys())
-    environments = [name for name in names if fnmatch(name, ENVIRONMENT)]
-    same_machine = all(committed.get(name) == anew.get(name) for name in environments)
-    verdicts = {name: compare(name, committed.get(name), anew.get(name), same_machine) for name in names}
+    names = sorted(committed.keys() | now.keys())
+    same_kind = all(committed.get(name) == now.get(name) for name in names if fnmatch(name, ENVIRONMENT))
+    verdicts = {name: compare(name, committed.get(name), now.get(name), same_kind) for name in names}
     width = max(len(name) for name in names)
     for name, (status, detail) in verdicts.items():
-        print(f"{name:<{width}}  {status:<16}  {detail}".rstrip())
+        print(f"{name:<{width}}  {status:<14}  {detail}".rstrip())
     different = sum(status is Status.DIFFERENT for status, _ in verdicts.values())
-    print(f"\nThis machine and the committed results' own are {'the same kind' if same_machine else 'different'}.")
+    deterministic = [verdicts[name].status for name in names if is_deterministic(name)]
+    identical = deterministic.count(Status.IDENTICAL)
+    kind = "the same kind of machine as" if same_kind else "another kind of machine than"
+    print(f"\nThis is {kind} the one that made the committed results.")
+    print(f"Deterministic results: {identical} of {len(deterministic)} are identical.")
     print(f"{different} of {len(names)} results are different." if different else "The results are reproduced.")
     return not different
+
+
+def use_threads_of(committed: Mapping[str, bytes]) -> None:
+    """Let torch.nn.LSTM use as many threads as it had for the committed results: its bytes depend on them."""
+    records = [json.loads(content) for name, content in committed.items() if fnmatch(name, ENVIRONMENT)]
+    for threads in {record["threads"] for record in records if "threads" in record}:
+        print(f"torch.nn.LSTM had {threads} threads; setting OMP_NUM_THREADS to {threads}", flush=True)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
 def main() -> int:
@@ -47,6 +60,7 @@ def main() -> int:
         try:
             project = copy_project(Path(), Path(folder) / "project")
             committed = results(project)
+            use_threads_of(committed)
             if dvc(project, "repro", "--force") != 0:
                 print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
                 return 1

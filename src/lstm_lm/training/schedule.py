@@ -1,0 +1,23 @@
+"""The learning rate over a training."""
+
+import math
+
+from lstm_lm.params import Train
+
+
+def learning_rate(settings: Train, epoch: int, done: float) -> float:
+    """The learning rate of a window.
+
+    "constant": train.lr. "decay": train.lr for train.decay_after epochs, then multiplied by train.lr_decay before each
+    further epoch. "cosine": from train.lr to 0 along half a cosine, over the whole training.
+
+    Args:
+        settings: the `train` block of params.yaml.
+        epoch: finished epochs.
+        done: share of the windows of the current epoch that are done, from 0 to below 1.
+    """
+    if settings.schedule == "decay":
+        return settings.lr * settings.lr_decay ** max(0, epoch + 1 - settings.decay_after)
+    if settings.schedule == "cosine":
+        return settings.lr * (1 + math.cos(math.pi * (epoch + done) / settings.epochs)) / 2
+    return settings.lr
