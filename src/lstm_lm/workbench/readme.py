@@ -40,6 +40,23 @@ def performance(root: Path) -> str:
     return "\n".join([_table([*SPEED, "peak memory, MiB"], rows), "", stamp, "", *_ratios(report["ratios"])])
 
 
+def stacks(root: Path) -> str:
+    """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies. Raises OSError, KeyError."""
+    report = read(root, "benchmark_cpu")
+    if "stacks" not in report:
+        return "Not measured yet."
+    cells: dict[tuple[int, int, int], dict[str, float]] = {}
+    for row in report["stacks"]:
+        cell = cells.setdefault((row["layers"], row["hidden"], row["vocab_size"]), {})
+        cell[row["contestant"]] = row["step_ms"]["median"]
+    rows = [
+        [*(f"{size:,}" for size in sizes), *(f"{ms[f'nn.LSTM, pipeline, {mode}'] / ms[FUSED]:.2f}" for mode in MODES)]
+        for sizes, ms in cells.items()
+        if FUSED in ms
+    ]
+    return _table(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
+
+
 def gpu(root: Path) -> str:
     """What `make gpu` measured, or that nothing was measured yet. Raises OSError, KeyError."""
     if not (root / "metrics/benchmark_gpu.json").exists():
@@ -126,6 +143,8 @@ def curves(root: Path) -> str:
     )
 
 
+FUSED = "fused in C++, pipeline, portable"
+MODES = ("portable", "native")
 GPU_PICTURE = (
     "![Tokens per second of each way of training on a GPU, and the cost of a step over hidden units and batch size]"
     "(../plots/benchmark_gpu.png)"
@@ -134,7 +153,7 @@ SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
 
 TABLES = {
     "README.md": {"results": results},
-    "docs/performance.md": {"performance": performance, "gpu": gpu, "whole": whole, "curves": curves},
+    "docs/performance.md": {"performance": performance, "stacks": stacks, "gpu": gpu, "whole": whole, "curves": curves},
 }
 """Page -> name of each table on it -> what makes the table."""
 
