@@ -23,7 +23,7 @@ ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
 
-.PHONY: help setup corpus run test lint verify bench curves whole report experiments sweep-report current small \
+.PHONY: help setup corpus run test lint verify bench gpu curves whole report experiments sweep-report current small \
     job-summary readme audit tools lock
 
 help:  ## List the targets
@@ -54,6 +54,9 @@ verify: setup  ## Run the pipeline again in a copy and compare with the committe
 
 bench: setup  ## Measure the speed of the kernels side by side
 	@$(VENV)/python benchmarks/run.py
+
+gpu: tools  ## Test, train and measure on a CUDA GPU (at most eight minutes)
+	@$(VENV)/python benchmarks/gpu.py
 
 curves: setup  ## Train with each kernel and compare the curves
 	@$(VENV)/python benchmarks/curves.py

@@ -12,10 +12,11 @@ from lstm_lm.model.layer import State
 from lstm_lm.model.lstm_native import loops
 from lstm_lm.params import Model, Train, load_params
 from lstm_lm.tokens.batching import Window
-from lstm_lm.training.step import make_step
+from lstm_lm.training.step import EagerStep, make_step
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
-VOCAB_SIZE = 28
+PRODUCTS = "matrix products alone"
+FLASHRNN = "flashrnn alone, bf16"
 
 TrainingStep = Callable[[Window], object]
 
@@ -27,30 +28,56 @@ class Shape:
     hidden: int = 256
     batch_size: int = 32
     num_steps: int = 35
+    vocab_size: int = 28
+    layers: int = 1
+    embedding: int | None = None
 
     @property
     def tokens(self) -> int:
         """Tokens trained on in one step."""
         return self.batch_size * self.num_steps
 
-    def settings(self) -> Train:
+    def settings(self, precision: str) -> Train:
         """The training settings of params.yaml, in this shape."""
-        sizes = {"batch_size": self.batch_size, "num_steps": self.num_steps}
+        sizes = {"batch_size": self.batch_size, "num_steps": self.num_steps, "precision": precision}
         return load_params(PARAMS).train.model_copy(update=sizes)
 
 
-def pipeline_step(kind: str, kernel: str, shape: Shape, device: torch.device) -> TrainingStep:
-    """The step as the pipeline takes it: captured in a CUDA graph where there is one."""
-    model = build(kind, VOCAB_SIZE, _model(shape, kernel), seed=0).to(device)
-    settings = shape.settings()
-    step = make_step(model, settings)
+def pipeline_step(
+    kind: str, kernel: str, shape: Shape, device: torch.device, precision: str = "fp32", eager: bool = False
+) -> TrainingStep:
+    """The step as the pipeline takes it: captured in a CUDA graph where there is one, unless `eager`."""
+    model = build(kind, shape.vocab_size, _model(shape, kernel), seed=0).to(device)
+    settings = shape.settings(precision)
+    step = (EagerStep if eager else make_step)(model, settings)
     return lambda window: step(window, settings.lr)
+
+
+def products(shape: Shape, device: torch.device) -> TrainingStep:
+    """The matrix products of one training step and nothing else, in the shapes that the step needs.
+
+    Forward and backward one (batch_size, hidden) x (hidden, 4 hidden) and its transpose for each time step,
+    which must wait for one another; one product for the recurrent weights' gradient.
+    """
+    T, B, H = shape.num_steps, shape.batch_size, shape.hidden
+    state, gates = torch.randn(B, H, device=device), torch.randn(B, 4 * H, device=device)
+    weights = torch.randn(H, 4 * H, device=device)
+    states, all_gates = torch.randn(T * B, H, device=device), torch.randn(T * B, 4 * H, device=device)
+
+    def step(_window: Window) -> None:
+        for _ in range(T):
+            torch.mm(state, weights)
+        for _ in range(T):
+            torch.mm(gates, weights.T)
+        torch.mm(states.T, all_gates)
+
+    return step
 
 
 def library_alone(shape: Shape, device: torch.device) -> TrainingStep:
     """nn.LSTM forward and backward and nothing else: no loop around it can take less."""
-    lstm = nn.LSTM(VOCAB_SIZE, shape.hidden).to(device)
-    inputs = torch.zeros(shape.num_steps, shape.batch_size, VOCAB_SIZE, device=device)
+    lstm = nn.LSTM(shape.vocab_size, shape.hidden).to(device)
+    inputs = torch.zeros(shape.num_steps, shape.batch_size, shape.vocab_size, device=device)
     inputs[..., 1] = 1
     d_outputs = torch.ones(shape.num_steps, shape.batch_size, shape.hidden, device=device)
 
@@ -62,9 +89,30 @@ def library_alone(shape: Shape, device: torch.device) -> TrainingStep:
     return step
 
 
+def flashrnn_alone(shape: Shape, device: torch.device) -> TrainingStep:
+    """The package flashrnn's LSTM forward and backward and nothing else, from its gates' inputs on, in bfloat16."""
+    from flashrnn import flashrnn  # pyright: ignore[reportMissingImports]
+
+    def random(*size: int) -> Tensor:
+        return (0.1 * torch.randn(size, device=device)).bfloat16().requires_grad_()
+
+    inputs = random(shape.batch_size, shape.num_steps, 4, 1, shape.hidden)  # batch, time, gate, head, unit
+    weights, biases = random(4, 1, shape.hidden, shape.hidden), random(4, 1, shape.hidden)
+    state = random(2, shape.batch_size, 1, 1, shape.hidden)
+    backend = "cuda_fused" if device.type == "cuda" else "vanilla"
+
+    def step(_window: Window) -> None:
+        for tensor in (inputs, weights, biases, state):
+            tensor.grad = None
+        states, _ = flashrnn(inputs, weights, biases, states=state, function="lstm", backend=backend)
+        states[0].backward(torch.ones_like(states[0]))
+
+    return step
+
+
 def library_step(shape: Shape, device: torch.device) -> TrainingStep:
     """nn.LSTM in the usual PyTorch loop: clip_grad_norm_ and SGD, nothing read on the host, no graph."""
-    model = build("concise", VOCAB_SIZE, _model(shape), seed=0).to(device)
+    model = build("concise", shape.vocab_size, _model(shape), seed=0).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     state = model.initial_state(shape.batch_size)
 
@@ -82,7 +130,7 @@ def library_step(shape: Shape, device: torch.device) -> TrainingStep:
 
 def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
     """nn.LSTM as the textbook trains it: its clipping parameter by parameter, the loss read after each batch."""
-    model = build("concise", VOCAB_SIZE, _model(shape), seed=0).to(device)
+    model = build("concise", shape.vocab_size, _model(shape), seed=0).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     parameters = list(model.parameters())
 
@@ -99,12 +147,8 @@ def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
 
 def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
     """The textbook's own LSTM: one-hot products gate by gate, the output layer inside the loop, plain updates."""
-    weights = {
-        name: weight.to(device).requires_grad_()
-        for name, weight in scratch_start(
-            Architecture(kernel="book", vocab_size=VOCAB_SIZE, hidden=shape.hidden), 0
-        ).items()
-    }
+    start = scratch_start(Architecture(kernel="book", vocab_size=shape.vocab_size, hidden=shape.hidden), 0)
+    weights = {name: weight.to(device).requires_grad_() for name, weight in start.items()}
     parameters = list(weights.values())
 
     def gate(name: str, X: Tensor, H: Tensor) -> Tensor:
@@ -113,7 +157,7 @@ def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
     def forward(inputs: Tensor, state: State) -> tuple[Tensor, State]:
         H, C = state
         outputs = []
-        for X in nn.functional.one_hot(inputs, VOCAB_SIZE).float():
+        for X in nn.functional.one_hot(inputs, shape.vocab_size).float():
             C = torch.sigmoid(gate("f", X, H)) * C + torch.sigmoid(gate("i", X, H)) * torch.tanh(gate("c", X, H))
             H = torch.sigmoid(gate("o", X, H)) * torch.tanh(C)
             outputs.append(H @ weights["W_hq"] + weights["b_q"])
@@ -131,7 +175,8 @@ def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
 
 
 def _model(shape: Shape, kernel: str = "fused") -> Model:
-    return load_params(PARAMS).model.model_copy(update={"hidden": shape.hidden, "scratch_kernel": kernel})
+    sizes = {"hidden": shape.hidden, "layers": shape.layers, "embedding": shape.embedding}
+    return load_params(PARAMS).model.model_copy(update={**sizes, "scratch_kernel": kernel})
 
 
 def _textbook_loop(
@@ -166,9 +211,9 @@ def _textbook_clip(parameters: list[Tensor] | list[nn.Parameter]) -> None:
 
 
 def contestants(device: torch.device) -> list[str]:
-    """Those of CONTESTANTS that `device` can run."""
+    """The ways of training in CONTESTANTS that `device` can run."""
     native = loops(device, "fp32") != "PyTorch"
-    return [name for name in CONTESTANTS if native or "C++" not in name]
+    return [name for name in CONTESTANTS if name not in (PRODUCTS, FLASHRNN) and (native or "C++" not in name)]
 
 
 CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
@@ -180,4 +225,7 @@ CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
     "book, pipeline": lambda shape, device: pipeline_step("scratch", "book", shape, device),
     "fused in PyTorch, pipeline": lambda shape, device: pipeline_step("scratch", "fused_pytorch", shape, device),
     "fused in C++, pipeline": lambda shape, device: pipeline_step("scratch", "fused", shape, device),
+    FLASHRNN: flashrnn_alone,
+    PRODUCTS: products,
 }
+"""What can be measured, and what makes its step."""

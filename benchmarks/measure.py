@@ -1,72 +1,119 @@
-"""Clocks: interleaved rounds, warm-up, medians and quartiles; the products that no LSTM can do without."""
+"""Clocks: interleaved rounds, warm-up, medians and quartiles; one process for each mode of the libraries."""
 
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from contestants import CONTESTANTS, VOCAB_SIZE, Shape, TrainingStep
+from contestants import CONTESTANTS, Shape, TrainingStep
 from lstm_lm import device as devices
 from lstm_lm.tokens.batching import Window
+
+MODES = ("portable", "native")
+"""What `numerics` in params.yaml can be. A process has one of them for all its life."""
+
+CPU = torch.device("cpu")
+Clock = Callable[[], float]
+"""Does its work once and returns the seconds that it took."""
+
+
+class Entry(NamedTuple):
+    """A contestant in one of the modes."""
+
+    contestant: str
+    numerics: str
+
+    def __str__(self) -> str:
+        return f"{self.contestant}, {self.numerics}"
 
 
 def windows(shape: Shape, device: torch.device, count: int = 8) -> list[Window]:
     """An epoch's worth of consecutive windows of random token ids."""
     generator = torch.Generator().manual_seed(0)
     size = (count + 1, shape.num_steps, shape.batch_size)
-    tokens = torch.randint(1, VOCAB_SIZE, size, generator=generator).to(device)
+    tokens = torch.randint(1, shape.vocab_size, size, generator=generator).to(device)
     return [Window(tokens[i], tokens[i + 1], continues=i > 0) for i in range(count)]
 
 
-def interleaved(
-    actions: Mapping[str, Callable[[], object]], device: torch.device, rounds: int, warm_up: int = 3
-) -> dict[str, np.ndarray]:
-    """Seconds that each action took in each round, one after the other within a round, (rounds,) each."""
-    seconds = {name: np.zeros(rounds) for name in actions}
-    for number in range(-warm_up, rounds):
-        for name, action in actions.items():
-            devices.synchronize(device)
-            start = time.perf_counter()
-            action()
-            devices.synchronize(device)
-            if number >= 0:
-                seconds[name][number] = time.perf_counter() - start
-    return seconds
-
-
-def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int = 8) -> Callable[[], None]:
-    """An action: `count` steps, the state carried through them."""
+def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int = 8) -> Clock:
+    """Times `count` steps, the state carried through them."""
     data = windows(shape, device, count)
 
     def action() -> None:
         for window in data:
             step(window)
 
-    return action
+    return timed(action, device)
 
 
-def products(shape: Shape, device: torch.device) -> Callable[[], None]:
-    """An action: the matrix products of one training step and nothing else, in the shapes that the step needs.
+def timed(action: Callable[[], object], device: torch.device) -> Clock:
+    """Times `action`, with all that it asks of `device`."""
 
-    Forward and backward one (batch_size, hidden) x (hidden, 4 hidden) and its transpose for each time step,
-    which must wait for one another; one product for the recurrent weights' gradient.
-    """
-    T, B, H = shape.num_steps, shape.batch_size, shape.hidden
-    state, gates = torch.randn(B, H, device=device), torch.randn(B, 4 * H, device=device)
-    weights = torch.randn(H, 4 * H, device=device)
-    states, all_gates = torch.randn(T * B, H, device=device), torch.randn(T * B, 4 * H, device=device)
+    def clock() -> float:
+        devices.synchronize(device)
+        start = time.perf_counter()
+        action()
+        devices.synchronize(device)
+        return time.perf_counter() - start
 
-    def action() -> None:
-        for _ in range(T):
-            torch.mm(state, weights)
-        for _ in range(T):
-            torch.mm(gates, weights.T)
-        torch.mm(states.T, all_gates)
+    return clock
 
-    return action
+
+def interleaved(clocks: Mapping[str, Clock], rounds: int, warm_up: int = 3) -> dict[str, np.ndarray]:
+    """The seconds of each clock in each round, one clock after the other within a round, (rounds,) each."""
+    seconds = {name: np.zeros(rounds) for name in clocks}
+    for number in range(-warm_up, rounds):
+        for name, clock in clocks.items():
+            taken = clock()
+            if number >= 0:
+                seconds[name][number] = taken
+    return seconds
+
+
+@contextmanager
+def processes() -> Iterator[dict[str, Executor]]:
+    """A process on the CPU for each of `MODES`: the libraries choose their code once in a process."""
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        yield {
+            mode: stack.enter_context(ProcessPoolExecutor(1, context, devices.configure, (CPU, "fp32", mode)))
+            for mode in MODES
+        }
+
+
+def taking_turns(
+    pools: Mapping[str, Executor], entries: Iterable[Entry], shape: Shape, steps: int, rounds: int, warm_up: int = 3
+) -> dict[str, np.ndarray]:
+    """Seconds of `steps` steps of each entry, (rounds,) each; while one process computes, the other one waits."""
+
+    def clock(entry: Entry) -> Clock:
+        return lambda: pools[entry.numerics].submit(_seconds, entry.contestant, shape, steps).result()
+
+    seconds = interleaved({str(entry): clock(entry) for entry in entries}, rounds, warm_up)
+    for pool in pools.values():
+        pool.submit(_forget).result()
+    return seconds
+
+
+def _seconds(contestant: str, shape: Shape, steps: int) -> float:
+    return _clock(contestant, shape, steps)()
+
+
+@cache
+def _clock(contestant: str, shape: Shape, steps: int) -> Clock:
+    return epoch(CONTESTANTS[contestant](shape, CPU), shape, CPU, steps)
+
+
+def _forget() -> None:
+    """Free the models of a shape that is done."""
+    _clock.cache_clear()
 
 
 def quartiles(values: np.ndarray) -> dict[str, float]:
@@ -75,21 +122,29 @@ def quartiles(values: np.ndarray) -> dict[str, float]:
     return {"median": median, "q1": q1, "q3": q3}
 
 
-def peak_memory(name: str, shape: Shape, device: torch.device) -> float:
-    """MiB that a contestant needs at most: what it allocates on the GPU, else how much a process grows (on Linux)."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_memory, (name, shape, device))
+def ratios(results: Mapping[str, Any], pairs: Mapping[str, tuple[str, str]]) -> dict[str, float]:
+    """Speeds over speeds, from medians of one run, where both were measured."""
+    speed = {name: result["tokens_per_second"]["median"] for name, result in results.items()}
+    return {
+        label: round(speed[above] / speed[below], 3)
+        for label, (above, below) in pairs.items()
+        if above in speed and below in speed
+    }
 
 
-def _peak_memory(name: str, shape: Shape, device: torch.device) -> float:
+def peak_memory(entry: Entry, shape: Shape) -> float:
+    """MiB by which a process grows at most through a contestant on the CPU (on Linux)."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, devices.configure, (CPU, "fp32", entry.numerics)) as pool:
+        return pool.submit(_peak_memory, entry.contestant, shape).result()
+
+
+def _peak_memory(name: str, shape: Shape) -> float:
     small = Shape(hidden=8, batch_size=2)
-    epoch(CONTESTANTS[name](small, device), small, device, count=2)()  # libraries and imports are not the step's
-    if device.type == "cuda":
-        epoch(CONTESTANTS[name](shape, device), shape, device, count=3)()
-        return round(devices.peak_memory(device) / 2**20, 1)
+    epoch(CONTESTANTS[name](small, CPU), small, CPU, count=2)()  # libraries and imports are not the step's
     before = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak of the imports
-    epoch(CONTESTANTS[name](shape, device), shape, device, count=3)()
+    epoch(CONTESTANTS[name](shape, CPU), shape, CPU, count=3)()
     return round((_resident("VmHWM") - before) / 1024, 1)
 
 

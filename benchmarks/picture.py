@@ -7,17 +7,19 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from contestants import Shape
 from lstm_lm.comparison.plots import COLOURS, STYLE, save
 
 
-def draw(report: dict[str, Any], path: Path) -> None:
+def draw(report: dict[str, Any], path: Path, shape: Shape) -> None:
     """Left: tokens per second of each contestant; right: milliseconds of a step over hidden, by batch size."""
-    environment = report["environment"]
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), width_ratios=(1.25, 1))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), width_ratios=(1.25, 1))
         _speeds(left, report["default_shape"])
+        sizes = f"hidden {shape.hidden}, batch {shape.batch_size}, {shape.num_steps} steps"
+        left.set(xlabel=f"tokens per second, training ({sizes})")
         _costs(right, pd.DataFrame(report["grid"]))
-        figure.suptitle(f"{environment['device_name']}, torch {environment['torch']}, fp32")
+        figure.suptitle(f"{report['measured_on']}, fp32")
         save(figure, path)
 
 
@@ -34,14 +36,13 @@ def _speeds(axes: Axes, results: dict[str, Any]) -> None:
     axes.margins(x=0.14)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set(xlabel="tokens per second, training (hidden 256, batch 32, 35 steps)")
 
 
 def _costs(axes: Axes, cells: pd.DataFrame) -> None:
     """Lines over hidden for each batch size, one for each contestant, in its own style."""
     cells["ms"] = [step["median"] for step in cells["step_ms"]]
     for batch_size in cells["batch_size"].unique():
-        for name, style in zip(cells["contestant"].unique(), ("--", ":", "-"), strict=False):
+        for name, style in zip(cells["contestant"].unique(), ("--", "-.", ":", "-"), strict=False):
             line = cells[(cells["batch_size"] == batch_size) & (cells["contestant"] == name)]
             axes.plot(line["hidden"], line["ms"], style, marker=".", color=_colour(name))
         last = cells[cells["batch_size"] == batch_size].iloc[-1]

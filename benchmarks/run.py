@@ -1,8 +1,7 @@
-"""`make bench`: how fast each way of training is, side by side, and how cost grows.
+"""`make bench`: how fast each way of training is on the CPU, side by side, and how cost grows.
 
-Writes metrics/benchmark_<device>.json and plots/benchmark_<device>.png for the CPU and, where there is one, for
-the GPU. Everything in a file was measured in one process, interleaved, so ratios mean something; absolute
-numbers are this machine's.
+Writes metrics/benchmark_cpu.json and plots/benchmark_cpu.png. Each mode of the libraries (`numerics` in params.yaml)
+has a process; all contestants take turns, so ratios mean something; absolute numbers are this machine's.
 """
 
 import argparse
@@ -10,77 +9,133 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import picture
-from contestants import CONTESTANTS, Shape, contestants
+from contestants import PRODUCTS, Shape, contestants
 from lstm_lm import device as devices
 from lstm_lm.atomic import write_json
 from lstm_lm.model.lstm_native import loops
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
-from measure import epoch, interleaved, peak_memory, products, quartiles
+from measure import CPU, MODES, Entry, interleaved, peak_memory, processes, quartiles, ratios, taking_turns, timed
 
 HIDDEN = (64, 128, 256, 512, 1024)
 BATCH_SIZES = (1, 32, 1024)
-GRID_CONTESTANTS = ("nn.LSTM, pipeline", "fused in PyTorch, pipeline", "fused in C++, pipeline")
+ENTRIES = (
+    Entry("textbook loop, scratch", "native"),
+    Entry("textbook loop, nn.LSTM", "native"),
+    Entry("nn.LSTM alone, no loop", "native"),
+    Entry("nn.LSTM, usual loop", "portable"),
+    Entry("nn.LSTM, usual loop", "native"),
+    Entry("nn.LSTM, pipeline", "portable"),
+    Entry("nn.LSTM, pipeline", "native"),
+    Entry("book, pipeline", "portable"),
+    Entry("fused in PyTorch, pipeline", "portable"),
+    Entry("fused in C++, pipeline", "portable"),
+    Entry("fused in C++, pipeline", "native"),
+)
+GRID_ENTRIES = (
+    Entry("nn.LSTM, pipeline", "native"),
+    Entry("nn.LSTM, pipeline", "portable"),
+    Entry("fused in PyTorch, pipeline", "portable"),
+    Entry("fused in C++, pipeline", "portable"),
+)
+STACK_ENTRIES = (
+    Entry("nn.LSTM, pipeline", "native"),
+    Entry("nn.LSTM, pipeline", "portable"),
+    Entry("fused in C++, pipeline", "portable"),
+)
+LAYERS = (1, 2)
+STACK_HIDDEN = (200, 256, 650)
+VOCABULARIES = (28, 65, 10000)
+MANY_TYPES = 1000
+"""A larger vocabulary has an embedding instead of one-hot vectors."""
+
+FLOOR = Entry(PRODUCTS, "native")
+RATIOS = {
+    "fused in C++ over nn.LSTM, both portable": ("fused in C++, pipeline, portable", "nn.LSTM, usual loop, portable"),
+    "fused in C++, portable, over nn.LSTM, native": (
+        "fused in C++, pipeline, portable",
+        "nn.LSTM, usual loop, native",
+    ),
+    "fused in C++ over nn.LSTM in the pipeline, both portable": (
+        "fused in C++, pipeline, portable",
+        "nn.LSTM, pipeline, portable",
+    ),
+    "fused in C++, portable, over nn.LSTM in the pipeline, native": (
+        "fused in C++, pipeline, portable",
+        "nn.LSTM, pipeline, native",
+    ),
+    "fused in C++, portable over native": ("fused in C++, pipeline, portable", "fused in C++, pipeline, native"),
+    "nn.LSTM, portable over native": ("nn.LSTM, usual loop, portable", "nn.LSTM, usual loop, native"),
+    "fused in C++ over the textbook's scratch loop": (
+        "fused in C++, pipeline, portable",
+        "textbook loop, scratch, native",
+    ),
+    "fused in C++ over book": ("fused in C++, pipeline, portable", "book, pipeline, portable"),
+    "fused in PyTorch over book": ("fused in PyTorch, pipeline, portable", "book, pipeline, portable"),
+    "fused in C++ over fused in PyTorch": ("fused in C++, pipeline, portable", "fused in PyTorch, pipeline, portable"),
+    "nn.LSTM in the pipeline over the textbook's loop": ("nn.LSTM, pipeline, native", "textbook loop, nn.LSTM, native"),
+    "nn.LSTM alone over the textbook's loop around it": (
+        "nn.LSTM alone, no loop, native",
+        "textbook loop, nn.LSTM, native",
+    ),
+}
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def default_shape(device: torch.device, rounds: int) -> dict[str, Any]:
-    """Every contestant at the default shape, with the matrix products that bound them, in one interleaved run."""
+def default_shape(pools: Mapping[str, Executor], rounds: int) -> dict[str, Any]:
+    """Every entry at the default shape, with the matrix products that bound them, in one interleaved run."""
     shape, steps = Shape(), 8
-    actions = {name: epoch(CONTESTANTS[name](shape, device), shape, device, steps) for name in contestants(device)}
-    seconds = interleaved({**actions, "products": products(shape, device)}, device, rounds)
-    floor = np.median(seconds.pop("products"))
-    rates = {name: shape.tokens * steps / taken for name, taken in seconds.items()}
+    entries = _possible(ENTRIES)
+    seconds = taking_turns(pools, [*entries, FLOOR], shape, steps, rounds)
+    floor = np.median(seconds[str(FLOOR)])
     return {
-        name: {
-            "tokens_per_second": quartiles(rates[name]),
-            "share_of_products": float(f"{floor * steps / np.median(taken):.3g}"),
-            "peak_memory_mib": peak_memory(name, shape, device),
+        str(entry): {
+            "tokens_per_second": quartiles(shape.tokens * steps / seconds[str(entry)]),
+            "share_of_products": float(f"{floor / np.median(seconds[str(entry)]):.3g}"),
+            "peak_memory_mib": peak_memory(entry, shape),
         }
-        for name, taken in seconds.items()
+        for entry in entries
     }
 
 
-def grid(device: torch.device) -> list[dict[str, Any]]:
+def grid(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
     """Milliseconds of a training step over hidden and batch size; few rounds where a step is long."""
-    rows, names = [], [name for name in GRID_CONTESTANTS if name in contestants(device)]
+    rows = []
     for batch_size in BATCH_SIZES:
         for hidden in HIDDEN:
             shape = Shape(hidden=hidden, batch_size=batch_size)
             rounds = 3 if hidden * hidden * batch_size > 10**8 else 10
-            actions = {name: epoch(CONTESTANTS[name](shape, device), shape, device, 1) for name in names}
-            for name, taken in interleaved(actions, device, rounds, warm_up=1).items():
+            for name, taken in taking_turns(pools, _possible(GRID_ENTRIES), shape, 1, rounds, warm_up=1).items():
                 rows.append(
                     {"hidden": hidden, "batch_size": batch_size, "contestant": name, "step_ms": quartiles(taken * 1e3)}
                 )
     return rows
 
 
-def ratios(results: dict[str, Any]) -> dict[str, float]:
-    """Speeds over speeds, from medians of one run, where both were measured."""
-    speed = {name: result["tokens_per_second"]["median"] for name, result in results.items()}
-    pairs = {
-        "fused in PyTorch over book": ("fused in PyTorch, pipeline", "book, pipeline"),
-        "fused in C++ over book": ("fused in C++, pipeline", "book, pipeline"),
-        "fused in C++ over fused in PyTorch": ("fused in C++, pipeline", "fused in PyTorch, pipeline"),
-        "fused in PyTorch over nn.LSTM": ("fused in PyTorch, pipeline", "nn.LSTM, usual loop"),
-        "fused in C++ over nn.LSTM": ("fused in C++, pipeline", "nn.LSTM, usual loop"),
-        "fused in C++ over the textbook's scratch loop": ("fused in C++, pipeline", "textbook loop, scratch"),
-        "nn.LSTM in the pipeline over the textbook's loop": ("nn.LSTM, pipeline", "textbook loop, nn.LSTM"),
-        "nn.LSTM alone over the textbook's loop around it": ("nn.LSTM alone, no loop", "textbook loop, nn.LSTM"),
-    }
-    return {
-        label: round(speed[above] / speed[below], 3)
-        for label, (above, below) in pairs.items()
-        if above in speed and below in speed
-    }
+def stacks(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
+    """Milliseconds of a training step over layers, hidden and vocabulary; words have an embedding of size hidden."""
+    rows = []
+    for layers, hidden, vocab_size in product(LAYERS, STACK_HIDDEN, VOCABULARIES):
+        embedding = hidden if vocab_size > MANY_TYPES else None
+        shape = Shape(hidden, vocab_size=vocab_size, layers=layers, embedding=embedding)
+        for name, taken in taking_turns(pools, _possible(STACK_ENTRIES), shape, 1, rounds=5, warm_up=1).items():
+            cell = {"layers": layers, "hidden": hidden, "vocab_size": vocab_size, "contestant": name}
+            rows.append({**cell, "step_ms": quartiles(taken * 1e3)})
+    return rows
+
+
+def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
+    """Without those that need a compiler where there is none."""
+    return [entry for entry in entries if entry.contestant in contestants(CPU)]
 
 
 def tokenising(rounds: int) -> dict[str, float]:
@@ -92,7 +147,7 @@ def tokenising(rounds: int) -> dict[str, float]:
         tokens = tokenizer.tokens(tokenizer.normalize(raw))
         text.Vocabulary.of(tokens).encode(tokens)
 
-    seconds = interleaved({"tokenise": action}, torch.device("cpu"), rounds)["tokenise"]
+    seconds = interleaved({"tokenise": timed(action, CPU)}, rounds)["tokenise"]
     return quartiles(len(raw.encode()) / 1e6 / seconds)
 
 
@@ -111,32 +166,33 @@ def idle_repro(rounds: int) -> dict[str, float] | None:
     return quartiles(seconds)
 
 
-def measure(device: torch.device, rounds: int) -> dict[str, Any]:
-    """Everything that is measured on one device, stamped with what it was measured on."""
-    results = default_shape(device, rounds)
-    report = {
-        "environment": devices.environment(device, f"all; fused in PyTorch, {loops(device, 'fp32')}", "fp32"),
-        "default_shape": results,
-        "ratios": ratios(results),
-        "grid": grid(device),
-    }
-    if device.type == "cpu":
-        report |= {"tokenising_mb_per_second": tokenising(5), "idle_repro_seconds": idle_repro(5)}
-    return report
+def measure(rounds: int) -> dict[str, Any]:
+    """Everything that is measured, stamped with what it was measured on."""
+    kernel = f"all; fused in PyTorch, {loops(CPU, 'fp32')}"
+    with processes() as pools:
+        results = default_shape(pools, rounds)
+        return {
+            "measured_on": devices.measured_on(CPU),
+            "environment": {
+                mode: pools[mode].submit(devices.environment, CPU, kernel, "fp32").result() for mode in MODES
+            },
+            "default_shape": results,
+            "ratios": ratios(results, RATIOS),
+            "grid": grid(pools),
+            "stacks": stacks(pools),
+            "tokenising_mb_per_second": tokenising(5),
+            "idle_repro_seconds": idle_repro(5),
+        }
 
 
 def main() -> None:
-    """Measure on the CPU and on the GPU if there is one; write JSON and pictures."""
+    """Measure; write JSON and picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of eight steps (30)")
-    rounds = parser.parse_args().rounds
-    for kind in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
-        device = torch.device(kind)
-        devices.configure(device, "fp32", "portable")
-        report = measure(device, rounds)
-        write_json(ROOT / f"metrics/benchmark_{kind}.json", report)
-        picture.draw(report, ROOT / f"plots/benchmark_{kind}.png")
-        print(json.dumps({"ratios": report["ratios"], **report["default_shape"]}, indent=2))
+    report = measure(parser.parse_args().rounds)
+    write_json(ROOT / "metrics/benchmark_cpu.json", report)
+    picture.draw(report, ROOT / "plots/benchmark_cpu.png", Shape())
+    print(json.dumps({"ratios": report["ratios"], **report["default_shape"]}, indent=2))
 
 
 if __name__ == "__main__":

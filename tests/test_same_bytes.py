@@ -35,10 +35,11 @@ def trained(*kernels: str, runner: tuple[str, ...] = (), threads: int = 1, **var
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("threads", [2, 3, 4])
+@pytest.mark.parametrize("threads", [2, 3, 4, 8])
 def test_any_number_of_threads(threads: int) -> None:
     kernels = (*FROM_SCRATCH, "library")
-    assert trained(*kernels, threads=threads) == trained(*kernels)
+    more_than_cores = {"MKL_DYNAMIC": "FALSE"}
+    assert trained(*kernels, threads=threads, **more_than_cores) == trained(*kernels)
 
 
 @pytest.mark.parametrize("width", [16, 64])

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.collect_env import get_nvidia_driver_version
+from torch.utils.collect_env import run as run_command
 
 from lstm_lm.numerics import choose as choose_code
 from lstm_lm.numerics import is_portable
@@ -109,19 +111,19 @@ def device_name(device: torch.device) -> str:
     return f"{_processor()}, {torch.get_num_threads()} threads"
 
 
-def environment(device: torch.device, kernel: str, precision: str) -> dict[str, object]:
-    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes.
+def measured_on(device: torch.device) -> str:
+    """What a measured time belongs to, in words."""
+    return f"{device_name(device)}, torch {torch.__version__}"
 
-    oneDNN, which computes torch.nn.LSTM, cuts its sums by the number of threads; our own code does not.
-    """
-    threads = {"threads": torch.get_num_threads()} if (device.type, kernel) == ("cpu", "torch.nn.LSTM") else {}
+
+def environment(device: torch.device, kernel: str, precision: str) -> dict[str, object]:
+    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes."""
     return {
         "torch": torch.__version__,
         "numpy": np.__version__,
         "device": device.type,
         "instructions": _instructions(device),
         "kernel": kernel,
-        **threads,
         "precision": precision,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
@@ -130,7 +132,7 @@ def environment(device: torch.device, kernel: str, precision: str) -> dict[str, 
 def _instructions(device: torch.device) -> str:
     """What the machine code was made for, as far as bytes depend on it."""
     if device.type == "cuda":
-        driver = torch._C._cuda_getDriverVersion()  # pyright: ignore[reportAttributeAccessIssue]
+        driver = get_nvidia_driver_version(run_command) or "unknown"
         versions = f"CUDA {torch.version.cuda}, driver {driver}, cuDNN {torch.backends.cudnn.version()}"
         return f"{device_name(device)}, {versions}"
     if device.type == "cpu" and is_portable():

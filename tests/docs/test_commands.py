@@ -27,6 +27,11 @@ INSTEAD = {
     "make small UPDATE=1": ("make --dry-run small UPDATE=1", "tests/workbench/test_small.py runs it"),
     "make verify": ("make --dry-run verify", "tests/workbench/test_verify.py runs it"),
     "make bench": ("make --dry-run bench", "it takes minutes"),
+    "make gpu": ("make --dry-run gpu", "it needs a GPU; tests/benchmarks/test_gpu.py rehearses it"),
+    "python benchmarks/gpu.py --device cpu --small": (
+        "python benchmarks/gpu.py --help",
+        "tests/benchmarks/test_gpu.py runs it",
+    ),
     "make curves": ("make --dry-run curves", "it takes minutes"),
     "make whole": ("make --dry-run whole", "it takes a quarter of an hour"),
     "make readme": (

@@ -1,4 +1,3 @@
-import os
 import re
 import subprocess
 import sys
@@ -7,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lstm_lm.workbench.verdict import ENVIRONMENT
-from lstm_lm.workbench.verify import report, use_threads_of
+from lstm_lm.workbench.verify import report
 from projects import Project
 from reported import git, run
 
@@ -91,11 +90,3 @@ def test_on_another_kind_of_machine_rounding_passes_and_a_wrong_seed_fails(
     wrong["metrics/train_scratch.json"] = committed["metrics/train_scratch.json"]  # it tells the seed
     assert not report(committed, wrong)
     assert re.search(r"plots/curve_scratch\.tsv +DIFFERENT +first 20 epochs", capsys.readouterr().out)
-
-
-def test_the_library_s_threads_are_those_of_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    use_threads_of({"metrics/environment_scratch.json": b'{"device": "cpu"}'})
-    assert os.environ["OMP_NUM_THREADS"] == "1"
-    use_threads_of({"metrics/environment_concise.json": b'{"threads": 4}', "metrics/evaluate.json": b"{}"})
-    assert os.environ["OMP_NUM_THREADS"] == "4"

@@ -16,6 +16,7 @@ from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOut
 from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, FusedOutput
 from lstm_lm.model.lstm_native import NATIVE, loops
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookLayer, BookOutput
+from lstm_lm.numerics import is_portable
 from lstm_lm.params import Model
 
 MODELS = ("scratch", "concise")
@@ -117,6 +118,15 @@ class LanguageModel(nn.Module):
         return tokens
 
 
+def fix_threads(architecture: Architecture) -> None:
+    """Give torch.nn.LSTM, in portable numerics, a number of threads that follows from its size, not from the machine.
+
+    oneDNN cuts its sums by the number of threads. Small models are fastest with one.
+    """
+    if architecture.kernel == "library" and is_portable():
+        torch.set_num_threads(2 if architecture.hidden >= 128 else 1)
+
+
 def build(kind: str, vocab_size: int, settings: Model, seed: int) -> LanguageModel:
     """A model at its start, on the CPU, from `seed` alone.
 
@@ -127,6 +137,7 @@ def build(kind: str, vocab_size: int, settings: Model, seed: int) -> LanguageMod
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LanguageModel(architecture(kind, vocab_size, settings), seed)
+        fix_threads(model.architecture)
         if settings.init_scale is not None:
             for parameter in model.parameters():
                 nn.init.uniform_(parameter, -settings.init_scale, settings.init_scale)
@@ -178,6 +189,7 @@ def load_model(path: Path) -> LanguageModel:
         with safe_open(path, framework="pt") as file:
             model = LanguageModel(Architecture.model_validate_json((file.metadata() or {})[_ARCHITECTURE]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        fix_threads(model.architecture)
         if model.architecture.kernel == "library":
             model.load_state_dict(model.state_dict() | weights)
             if weights.keys() != _library_weights(model).keys():

@@ -112,12 +112,15 @@ class Panels {
   Panels(Matrix<T> matrix, Index rows, Index columns, Index threads)
       : rows_(rows), panels_((columns + kTileColumns<T> - 1) / kTileColumns<T> * kTileColumns<T> * rows) {
     share((columns + kTileColumns<T> - 1) / kTileColumns<T>, threads, [=](Index first_panel, Index panels) {
-      for (Index panel = first_panel; panel < first_panel + panels; panel++) {
-        const Index first = panel * kTileColumns<T>, width = std::min(kTileColumns<T>, columns - first);
-        for (Index row = 0; row < rows; row++)
-          for (Index column = 0; column < width; column++)
-            panels_[first * rows + row * kTileColumns<T> + column] = *matrix.at(row, first + column);
-      }
+      for (Index row = 0; row < rows; row++)
+        for (Index panel = first_panel; panel < first_panel + panels; panel++) {
+          const Index first = panel * kTileColumns<T>, width = std::min(kTileColumns<T>, columns - first);
+          T* to = &panels_[first * rows + row * kTileColumns<T>];
+          if (matrix.column_stride == 1)
+            std::copy_n(matrix.at(row, first), width, to);
+          else
+            for (Index column = 0; column < width; column++) to[column] = *matrix.at(row, first + column);
+        }
     });
   }
 
@@ -155,14 +158,22 @@ constexpr decltype(&add_tile<T, 1>) kAddTile[] = {
 template <typename T>
 void add_product(Matrix<T> left, const Panels<T>& right, T* total, Index rows, Index columns, Index total_stride) {
   const Index depth = right.rows(), tiles = (rows + kTileRows - 1) / kTileRows;
+  // The numbers of a tile that is far apart in memory would push one another out of the cache: it is copied first.
+  std::vector<T> copy(left.column_stride == 1 ? 0 : rows * std::min(kBlock, depth));
   for (Index k = 0; k < depth; k += kBlock) {
     const Index block = std::min(kBlock, depth - k);
+    const auto rows_of = [=](Index tile) { return rows * (tile + 1) / tiles - rows * tile / tiles; };
+    if (!copy.empty())
+      for (Index tile = 0, row = 0; tile < tiles; row += rows_of(tile++))
+        for (Index j = 0; j < block; j++)
+          for (Index i = 0; i < rows_of(tile); i++) copy[row * block + j * rows_of(tile) + i] = *left.at(row + i, k + j);
     for (Index column = 0; column < columns; column += kTileColumns<T>) {
       const Index width = std::min(kTileColumns<T>, columns - column);
       for (Index tile = 0, row = 0, height; tile < tiles; tile++, row += height) {
-        height = (rows - row) / (tiles - tile);
+        height = rows_of(tile);
         const auto add = kAddTile<T>[height - 1];
-        const Matrix<T> from{left.at(row, k), left.row_stride, left.column_stride};
+        const Matrix<T> from = copy.empty() ? Matrix<T>{left.at(row, k), left.row_stride, left.column_stride}
+                                            : Matrix<T>{&copy[row * block], 1, height};
         T* to = total + row * total_stride + column;
         if (width == kTileColumns<T>) {
           add(from, right.at(k, column), block, to, total_stride);

@@ -45,7 +45,12 @@ def train(kind: str, params: Params, root: Path) -> None:
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
     training = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint)
-    training.run()
+    try:
+        training.run()
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            f"{devices.device_name(device)} is out of memory: {_what_to_lower(params, len(vocabulary))}"
+        ) from error
     write_results(kind, params, root, training, environment)
     checkpoint.clear()
 
@@ -76,10 +81,16 @@ def check_memory(kind: str, params: Params, vocab_size: int, device: torch.devic
     total = devices.total_memory(device)
     if estimate > total:
         raise ValueError(
-            f"training needs about {estimate / 2**30:,.1f} GiB, {device.type} has {total / 2**30:,.1f} GiB: lower "
-            f"model.hidden ({hidden}), the vocabulary ({vocab_size:,} tokens), "
-            f"train.batch_size ({params.train.batch_size}) or train.num_steps ({params.train.num_steps})"
+            f"training needs about {estimate / 2**30:,.1f} GiB, {device.type} has {total / 2**30:,.1f} GiB: "
+            f"{_what_to_lower(params, vocab_size)}"
         )
+
+
+def _what_to_lower(params: Params, vocab_size: int) -> str:
+    return (
+        f"lower model.hidden ({params.model.hidden}), the vocabulary ({vocab_size:,} tokens), "
+        f"train.batch_size ({params.train.batch_size}) or train.num_steps ({params.train.num_steps})"
+    )
 
 
 def write_results(kind: str, params: Params, root: Path, training: Training, environment: dict[str, object]) -> None:

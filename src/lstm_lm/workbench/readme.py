@@ -1,7 +1,9 @@
 """The tables in README and docs, made from the committed metrics: `make readme` puts them in, a test compares."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
@@ -31,21 +33,91 @@ def results(root: Path) -> str:
 def performance(root: Path) -> str:
     """The benchmark at the default shape and its ratios. Raises OSError, KeyError."""
     report = read(root, "benchmark_cpu")
-    header = ["", "tokens/s, median", "quartiles", "share of the products' speed", "peak memory, MiB"]
     rows = [
-        [
-            name,
-            f"{result['tokens_per_second']['median']:,.0f}",
-            "{q1:,.0f} to {q3:,.0f}".format_map(result["tokens_per_second"]),
-            f"{result['share_of_products']:.0%}",
-            f"{result['peak_memory_mib']:.0f}",
-        ]
-        for name, result in report["default_shape"].items()
+        [*_speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
     ]
-    environment = report["environment"]
-    stamp = f"{environment['device_name']}, torch {environment['torch']}"
-    ratios = [f"- {label}: {ratio:.2f}" for label, ratio in report["ratios"].items()]
-    return "\n".join([_table(header, rows), "", f"{stamp}. Ratios of medians:", "", *ratios])
+    stamp = f"{report['measured_on']}. Ratios of medians:"
+    return "\n".join([_table([*SPEED, "peak memory, MiB"], rows), "", stamp, "", *_ratios(report["ratios"])])
+
+
+def stacks(root: Path) -> str:
+    """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies. Raises OSError, KeyError."""
+    report = read(root, "benchmark_cpu")
+    if "stacks" not in report:
+        return "Not measured yet."
+    cells: dict[tuple[int, int, int], dict[str, float]] = {}
+    for row in report["stacks"]:
+        cell = cells.setdefault((row["layers"], row["hidden"], row["vocab_size"]), {})
+        cell[row["contestant"]] = row["step_ms"]["median"]
+    rows = [
+        [*(f"{size:,}" for size in sizes), *(f"{ms[f'nn.LSTM, pipeline, {mode}'] / ms[FUSED]:.2f}" for mode in MODES)]
+        for sizes, ms in cells.items()
+        if FUSED in ms
+    ]
+    return _table(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
+
+
+def gpu(root: Path) -> str:
+    """What `make gpu` measured, or that nothing was measured yet. Raises OSError, KeyError."""
+    if not (root / "metrics/benchmark_gpu.json").exists():
+        return (
+            "Not measured yet: `make gpu` has not run on a machine with a CUDA GPU. So there are no results of the "
+            "tests that need a GPU, no trainings, and no speeds: neither with and without the CUDA graph, nor in "
+            "other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
+        )
+    report = read(root, "benchmark_gpu")
+    rows = [_speed(name, result) for name, result in report["default_shape"].items()]
+    table = [_table(SPEED, rows), "", GPU_PICTURE, ""] if rows else []
+    lines = [line for name, lines in GPU_PARTS.items() for line in _gpu_part(name, report[name], lines)]
+    return "\n".join([*table, f"{report['measured_on']}.", "", *_ratios(report["ratios"]), *lines])
+
+
+def _gpu_part(name: str, result: Any, lines: Callable[[Any], list[str]]) -> list[str]:
+    """What a part measured, or why it did not."""
+    return [f"- {name}: {line}" for line in ([result] if isinstance(result, str) else lines(result))]
+
+
+def _trainings(kinds: dict[str, Any]) -> list[str]:
+    return [
+        f"`{kind}` reaches train perplexity {run['train_perplexity']:.2f} at {run['tokens_per_second']['median']:,.0f} "
+        f"tokens/s; both runs give the SHA-256 `{run['sha256']}`"
+        for kind, run in kinds.items()
+    ]
+
+
+def _graph(result: dict[str, Any]) -> list[str]:
+    return [f"`{name}`, {ratio:.2f} times as fast" for name, ratio in result["graph_over_eager"].items()]
+
+
+def _speeds_by_name(modes: dict[str, Any]) -> list[str]:
+    return [f"{mode}, {speeds if isinstance(speeds, str) else _medians(speeds)}" for mode, speeds in modes.items()]
+
+
+def _medians(speeds: dict[str, Any]) -> str:
+    return ", ".join(f"`{name}` {speed['median']:,.0f} tokens/s" for name, speed in speeds.items())
+
+
+def _missing(result: dict[str, Any]) -> list[str]:
+    return [f"{cell}, {why}" for cell, why in result["missing"].items()]
+
+
+def _flashrnn(result: dict[str, Any]) -> list[str]:
+    return [
+        f"hidden {row['hidden']}, batch {row['batch_size']}, {row['contestant']}, {row['step_ms']['median']:.2f} ms"
+        for row in result["rows"]
+    ] + _missing(result)
+
+
+GPU_PARTS: dict[str, Callable[[Any], list[str]]] = {
+    "tests": lambda line: [line],
+    "trainings": _trainings,
+    "graph": _graph,
+    "precisions": _speeds_by_name,
+    "grid": _missing,
+    "words": _speeds_by_name,
+    "flashrnn": _flashrnn,
+}
+"""Part of metrics/benchmark_gpu.json -> what is written about it."""
 
 
 def whole(root: Path) -> str:
@@ -71,9 +143,17 @@ def curves(root: Path) -> str:
     )
 
 
+FUSED = "fused in C++, pipeline, portable"
+MODES = ("portable", "native")
+GPU_PICTURE = (
+    "![Tokens per second of each way of training on a GPU, and the cost of a step over hidden units and batch size]"
+    "(../plots/benchmark_gpu.png)"
+)
+SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
+
 TABLES = {
     "README.md": {"results": results},
-    "docs/performance.md": {"performance": performance, "whole": whole, "curves": curves},
+    "docs/performance.md": {"performance": performance, "stacks": stacks, "gpu": gpu, "whole": whole, "curves": curves},
 }
 """Page -> name of each table on it -> what makes the table."""
 
@@ -104,6 +184,17 @@ def main(_params: Params, root: Path) -> None:
 def _cell(measure: Measure, value: float, model: str) -> str:
     book = f" (book: {measure.book[model]:,.1f})" if measure.book else ""
     return f"{value:{measure.form}}{book}"
+
+
+def _speed(name: str, result: dict[str, Any]) -> list[str]:
+    """The cells of `SPEED`."""
+    speed = result["tokens_per_second"]
+    quartiles = f"{speed['q1']:,.0f} to {speed['q3']:,.0f}"
+    return [name, f"{speed['median']:,.0f}", quartiles, f"{result['share_of_products']:.0%}"]
+
+
+def _ratios(ratios: dict[str, float]) -> list[str]:
+    return [f"- {label}: {ratio:.2f}" for label, ratio in ratios.items()]
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

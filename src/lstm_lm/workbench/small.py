@@ -49,7 +49,6 @@ def judge(committed: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) 
 
 def main() -> None:
     """Run, show the results and judge them; exit status 1 if a stage failed or the numbers have changed."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # any machine has one, and the bytes of torch.nn.LSTM depend on the number
     with tempfile.TemporaryDirectory(prefix="lstm-lm-small-") as folder:
         project = copy_project(Path(), Path(folder) / "project")
         if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:

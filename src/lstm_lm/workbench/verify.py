@@ -1,7 +1,5 @@
 """Run the whole pipeline again in a copy of the project and compare every committed result with what comes out."""
 
-import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -46,21 +44,12 @@ def report(committed: Mapping[str, bytes], now: Mapping[str, bytes]) -> bool:
     return not different
 
 
-def use_threads_of(committed: Mapping[str, bytes]) -> None:
-    """Let torch.nn.LSTM use as many threads as it had for the committed results: its bytes depend on them."""
-    records = [json.loads(content) for name, content in committed.items() if fnmatch(name, ENVIRONMENT)]
-    for threads in {record["threads"] for record in records if "threads" in record}:
-        print(f"torch.nn.LSTM had {threads} threads; setting OMP_NUM_THREADS to {threads}", flush=True)
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
 def main() -> int:
     """Verify the project in the working directory; 0 if reproduced, 1 if not."""
     with tempfile.TemporaryDirectory(prefix="lstm-lm-verify-") as folder:
         try:
             project = copy_project(Path(), Path(folder) / "project")
             committed = results(project)
-            use_threads_of(committed)
             if dvc(project, "repro", "--force") != 0:
                 print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
                 return 1

@@ -1,0 +1,110 @@
+"""`make gpu`: what this project does on a CUDA GPU, in at most eight minutes, without DVC and without a network.
+
+Runs the tests that need a GPU; trains both models of params.yaml to the end, twice, and compares their SHA-256;
+measures the CUDA graph against single operations, the precisions, and all ways of training over hidden units and batch
+size. Writes metrics/benchmark_gpu.json and plots/benchmark_gpu.png. `--device cpu --small` rehearses every part on a
+CPU in a minute; its numbers say nothing about a GPU.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import picture
+from contestants import PARAMS, Shape
+from gpu_parts import NO_TIME, PARTS, Plan, attempt, time_limit
+from lstm_lm import device as devices
+from lstm_lm.atomic import write_json
+from lstm_lm.interruption import Interrupted
+from lstm_lm.params import load_params
+from measure import ratios
+
+ROOT = Path(__file__).resolve().parents[1]
+GRACE = 20
+"""Seconds that a part has to end after the deadline."""
+
+WORDS = {"ptb_small": Shape(200, 20, 20, 10000, 2, 200), "ptb_medium": Shape(650, 20, 35, 10000, 2, 650)}
+"""Penn Treebank's two usual models: hidden, batch, steps, vocabulary, layers, embedding."""
+
+RATIOS = {
+    "fused over nn.LSTM, both in the pipeline": ("fused in PyTorch, pipeline", "nn.LSTM, pipeline"),
+    "fused over the textbook's scratch loop": ("fused in PyTorch, pipeline", "textbook loop, scratch"),
+    "fused over book": ("fused in PyTorch, pipeline", "book, pipeline"),
+    "nn.LSTM in the pipeline over the textbook's loop": ("nn.LSTM, pipeline", "textbook loop, nn.LSTM"),
+}
+
+
+def measure(plan: Plan, out: Path) -> dict[str, Any]:
+    """Run all parts. Each is kept at once: a machine that is taken away leaves what it did."""
+    report: dict[str, Any] = dict.fromkeys(PARTS, NO_TIME)
+    report |= {
+        "measured_on": devices.measured_on(plan.device),
+        "environment": devices.environment(plan.device, "all", "fp32"),
+        "corpus": "sample",
+    }
+    for name, part in PARTS.items():
+        print(f"{name}, {plan.left:.0f} s left", flush=True)
+        report[name] = attempt(part, plan)
+        summarise(report, plan.shapes[0])
+        write_json(out / "metrics/benchmark_gpu.json", report)
+        draw(report, plan.shapes[0], out / "plots/benchmark_gpu.png")
+    return report
+
+
+def summarise(report: dict[str, Any], shape: Shape) -> None:
+    """Add what the grid says of `shape`, and its ratios."""
+    rows = report["grid"]["rows"] if isinstance(report["grid"], dict) else []
+    here = [row for row in rows if (row["hidden"], row["batch_size"]) == (shape.hidden, shape.batch_size)]
+    report["default_shape"] = {row["contestant"]: row for row in here}
+    report["ratios"] = ratios(report["default_shape"], RATIOS)
+
+
+def draw(report: dict[str, Any], shape: Shape, path: Path) -> None:
+    """The picture of `shape` and of the pipeline's models in the grid, where they were measured."""
+    if report["default_shape"]:
+        pipeline = [row for row in report["grid"]["rows"] if row["contestant"].endswith("pipeline")]
+        picture.draw({**report, "grid": pipeline}, path, shape)
+
+
+def make_plan(device: str, small: bool, minutes: float) -> Plan:
+    """The whole measurement on `device`, or one of tiny sizes. Raises ValueError where there is no such device."""
+    chosen, params = devices.choose(device), load_params(PARAMS)
+    devices.configure(chosen, "fp32", "portable")
+    deadline = time.monotonic() + 60 * minutes
+    if not small:
+        return Plan(chosen, params, (256, 512, 1024), (32, 256, 1024), WORDS, 10, deadline)
+    train = params.train.model_copy(update={"epochs": 2, "batch_size": 4, "num_steps": 5})
+    model = params.model.model_copy(update={"hidden": 8})
+    tiny = params.model_copy(update={"train": train, "model": model})
+    return Plan(chosen, tiny, (8, 16), (4, 2), {"ptb_tiny": Shape(8, 4, 5, 50, 2, 8)}, 2, deadline)
+
+
+def main() -> None:
+    """Measure, write, draw; exit status 1 where a part failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--small", action="store_true", help="tiny sizes: a rehearsal")
+    parser.add_argument("--minutes", type=float, default=7.5, help="nothing begins after so many minutes (7.5)")
+    parser.add_argument(
+        "--out", type=Path, help="where metrics/ and plots/ are written (here; of a rehearsal report/gpu)"
+    )
+    options = parser.parse_args()
+    real = options.device == "cuda" and not options.small
+    try:
+        plan = make_plan(options.device, options.small, options.minutes)
+        with time_limit(60 * options.minutes + GRACE):
+            report = measure(plan, options.out or (ROOT if real else ROOT / "report/gpu"))
+    except (ValueError, TimeoutError) as error:
+        sys.exit(f"gpu: {error}")
+    except Interrupted as interrupted:
+        sys.exit(128 + interrupted.signum)
+    print(json.dumps(report, indent=2))
+    if '"failed: ' in json.dumps(report):
+        sys.exit("gpu: a part failed")
+
+
+if __name__ == "__main__":
+    main()

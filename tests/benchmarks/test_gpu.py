@@ -1,0 +1,132 @@
+"""`make gpu`, rehearsed on the CPU: every part runs, and what it leaves can be read."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gpu import make_plan
+from gpu_parts import NO_TIME, PARTS, Plan, attempt, time_limit
+from lstm_lm.workbench import readme
+
+ROOT = Path(__file__).parents[2]
+FLASHRNN = """
+import torch
+
+def flashrnn(Wx, R, b, states, function, backend):
+    assert (function, backend) == ("lstm", "vanilla")
+    B, T, G, N, D = Wx.shape
+    h, c = states
+    outputs = []
+    for t in range(T):
+        recurrent = torch.einsum("bnd,gnpd->bgnp", h[:, 0], R)
+        i, f, z, o = (Wx[:, t] + recurrent + b).unbind(1)
+        c = f.sigmoid() * c[:, 0] + i.sigmoid() * z.tanh()
+        h, c = (o.sigmoid() * c.tanh())[:, None], c[:, None]
+        outputs.append(torch.stack([h, c])[:, :, 0])
+    return torch.stack(outputs, dim=2), torch.stack([h, c])
+"""
+"""A package of the same interface: inputs (batch, time, gate, head, unit), states (2, batch, time, head, unit)."""
+
+
+def command(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    script = [sys.executable, ROOT / "benchmarks/gpu.py", *options]
+    return subprocess.run(script, env=os.environ | variables, capture_output=True, text=True, check=False)
+
+
+def small() -> Plan:
+    return make_plan("cpu", small=True, minutes=1)
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole rehearsal."""
+    folder = tmp_path_factory.mktemp("gpu")
+    (folder / "flashrnn.py").write_text(FLASHRNN)
+    done = command("--device", "cpu", "--small", "--out", str(folder), PYTHONPATH=str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def report(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "metrics/benchmark_gpu.json").read_text())
+
+
+def test_every_part_measures(rehearsed: Path) -> None:
+    found = report(rehearsed)
+    assert found.keys() >= PARTS.keys()
+    assert " deselected in " in found["tests"]
+    assert all(len(run["sha256"]) == 64 for run in found["trainings"].values())
+    assert found["graph"]["graph_over_eager"].keys() == {"fused", "nn.LSTM"}
+    assert found["precisions"]["fp32"].keys() == {"fused", "nn.LSTM"}
+    assert found["precisions"]["tf32"].startswith("not on this device: train.precision is 'tf32'")
+    assert found["words"]["ptb_tiny"].keys() == {"fused", "nn.LSTM"}
+    assert found["grid"]["missing"] == found["flashrnn"]["missing"] == {}
+    assert {(row["hidden"], row["batch_size"]) for row in found["flashrnn"]["rows"]} == {
+        (8, 4),
+        (8, 2),
+        (16, 4),
+        (16, 2),
+    }
+    assert "fused over nn.LSTM, both in the pipeline" in found["ratios"]
+    assert (rehearsed / "plots/benchmark_gpu.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_docs_show_what_was_measured(rehearsed: Path) -> None:
+    shown, found = readme.gpu(rehearsed), report(rehearsed)
+    assert "| fused in PyTorch, pipeline " in shown
+    assert "](../plots/benchmark_gpu.png)" in shown
+    assert f"both runs give the SHA-256 `{found['trainings']['scratch']['sha256']}`" in shown
+    assert f"- fused over book: {found['ratios']['fused over book']:.2f}" in shown
+    assert "- precisions: fp32, `fused` " in shown
+    assert "- flashrnn: hidden 8, batch 4, flashrnn alone, bf16, " in shown
+
+
+def test_the_docs_say_what_is_missing_where_nothing_was_measured(tmp_path: Path) -> None:
+    assert readme.gpu(tmp_path).startswith("Not measured yet")
+
+
+def test_without_time_all_parts_are_skipped_and_the_docs_say_so(tmp_path: Path) -> None:
+    done = command("--device", "cpu", "--small", "--minutes", "0", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert {report(tmp_path)[name] for name in PARTS} == {"skipped: no time left"}
+    assert readme.gpu(tmp_path).count("skipped: no time left") == len(PARTS)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
+def test_without_a_gpu_one_line_says_so(tmp_path: Path) -> None:
+    done = command("--out", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "gpu: device is cuda, which this machine does not have; allowed here: auto, cpu\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_that_fails_says_why_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_plan: Plan) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nAdvice")
+
+    assert attempt(failing, small()) == "failed: CUDA out of memory."
+    cells = iter([True, False, False, False])
+    monkeypatch.setattr("gpu_parts._cell", lambda *of: failing(of[-1]) if next(cells) else [1])
+    found = PARTS["grid"](small())
+    assert found["missing"] == {"hidden 8, batch 4": "failed: CUDA out of memory."}
+    assert len(found["rows"]) == 3
+
+
+def test_two_trainings_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = iter("abcd")
+    monkeypatch.setattr("gpu_parts._trained", lambda *_of: {"sha256": next(digests)})
+    assert attempt(PARTS["trainings"], small()) == "failed: two trainings of scratch gave a and b"
+
+
+def test_a_part_that_takes_too_long_is_stopped_inside_too() -> None:
+    assert attempt(PARTS["tests"], replace(small(), deadline=time.monotonic() + 0.5)) == NO_TIME
+    with time_limit(0.2):
+        assert attempt(lambda _plan: time.sleep(60), small()) == NO_TIME

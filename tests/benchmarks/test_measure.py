@@ -1,0 +1,49 @@
+"""Contestants take turns, each in a process with its own mode of the libraries."""
+
+import numpy as np
+import pytest
+
+from contestants import CONTESTANTS, Shape, contestants
+from lstm_lm import device as devices
+from lstm_lm import numerics
+from measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
+from run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS
+
+SMALL = Shape(hidden=4, batch_size=2, num_steps=3)
+
+
+@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 CPU with AVX2 and FMA")
+def test_each_mode_has_a_process_whose_libraries_compute_in_it() -> None:
+    with processes() as pools:
+        records = {
+            mode: pool.submit(devices.environment, CPU, "any", "fp32").result()["instructions"]
+            for mode, pool in pools.items()
+        }
+        entries = [Entry(name, mode) for name in contestants(CPU) for mode in pools]
+        seconds = taking_turns(pools, entries, SMALL, steps=1, rounds=2, warm_up=0)
+    assert records["portable"] == "portable x86-64 (AVX2, FMA)"
+    assert records["native"] != records["portable"]
+    assert set(seconds) == {f"{name}, {mode}" for name in contestants(CPU) for mode in ("portable", "native")}
+    assert all((taken > 0).all() and taken.shape == (2,) for taken in seconds.values())
+
+
+def test_clocks_take_turns_and_the_warm_up_does_not_count() -> None:
+    calls: list[str] = []
+
+    def clock(name: str) -> float:
+        calls.append(name)
+        return float(len(calls))
+
+    seconds = interleaved({"a": lambda: clock("a"), "b": lambda: clock("b")}, rounds=2, warm_up=1)
+    assert calls == ["a", "b"] * 3
+    assert seconds["a"].tolist() == [3, 5]
+    assert seconds["b"].tolist() == [4, 6]
+
+
+def test_quartiles_have_four_digits() -> None:
+    assert quartiles(np.array([1, 2, 3, 4, 123456])) == {"median": 3, "q1": 2, "q3": 4}
+
+
+def test_every_entry_is_a_contestant_and_every_ratio_is_of_entries() -> None:
+    assert {entry.contestant for entry in (*ENTRIES, *GRID_ENTRIES, FLOOR)} <= CONTESTANTS.keys()
+    assert {name for pair in RATIOS.values() for name in pair} <= {str(entry) for entry in ENTRIES}

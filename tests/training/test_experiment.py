@@ -1,0 +1,21 @@
+"""A whole training, from tokens to results."""
+
+import pytest
+import torch
+
+from lstm_lm.params import load_params
+from lstm_lm.training import experiment
+from projects import Project
+
+
+def test_a_gpu_without_enough_memory_is_one_line_that_says_what_to_lower(
+    small_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(_training: experiment.Training) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nSee the documentation")
+
+    monkeypatch.setattr(experiment.Training, "run", exhausted)
+    params = load_params(small_project.root / "params.yaml")
+    sizes = rf"model\.hidden \({params.model.hidden}\), the vocabulary \(\d+ tokens\), train\.batch_size \(\d+\)"
+    with pytest.raises(ValueError, match=rf"^[^\n]* is out of memory: lower {sizes} or train\.num_steps \(\d+\)$"):
+        experiment.train("scratch", params, small_project.root)
