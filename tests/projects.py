@@ -216,8 +216,8 @@ class Project:
         return {name: (self.root / name).read_bytes() for name in names}
 
     def checkpoints(self) -> list[Path]:
-        """All files below .checkpoints."""
-        return sorted(path for path in (self.root / ".checkpoints").rglob("*") if path.is_file())
+        """All checkpoints; a kill in the middle of a write leaves a temporary file beside them."""
+        return sorted((self.root / ".checkpoints").glob("*.safetensors"))
 
     def files(self) -> dict[str, bytes]:
         """Every file and its content."""

@@ -132,9 +132,11 @@ def test_make_run_says_what_to_type_instead_of_a_wrong_name(project: Repository)
 
 
 def test_dvc_names_the_record_that_is_missing(project: Repository) -> None:
+    params = project.folder / "params.yaml"
+    right = params.read_text()
     said = fails(project, "exp", "run", "-S", "corpus.name=nowhere")
     assert "'data/corpora/nowhere.yaml' does not exist" in said
-    project.git("checkout", "--quiet", ".")
+    params.write_text(right)
     project.dvc("checkout", "--quiet", "data/raw")
     assert repro(project) == set()
 

@@ -94,6 +94,7 @@ def with_environment(repository: Repository) -> Repository:
     (folder / "bin").mkdir(parents=True)
     for name in ("bin/activate", "bin/pip", ".packages", ".tools"):
         (folder / name).touch()
+    (folder / "pyvenv.cfg").write_text(f"command = python3 -m venv {folder.resolve()}\n")
     path = repository.environment["PYTHONPATH"]
     (folder / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec "{sys.executable}" "$@"\n')
     (folder / "bin/python").chmod(0o755)

@@ -1,5 +1,6 @@
 """What README and docs say about the project is true of it: links, parameters, folders, targets, version."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_the_table_has_every_parameter_and_its_default() -> None:
     rows = {row[0].strip("`"): row[1] for row in README.rows if row[0].startswith("`")}
     expected = parameters(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
     assert rows == {
-        name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in expected.items()
+        name: ", ".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
+        for name, value in expected.items()
     }
 
 
