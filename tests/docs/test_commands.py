@@ -96,7 +96,9 @@ def with_environment(repository: Repository) -> Repository:
         (folder / name).touch()
     (folder / "pyvenv.cfg").write_text(f"command = python3 -m venv {folder.resolve()}\n")
     path = repository.environment["PYTHONPATH"]
-    (folder / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec "{sys.executable}" "$@"\n')
+    (folder / "bin/python").write_text(
+        f'#!/bin/sh\nPYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{path}" exec "{sys.executable}" "$@"\n'
+    )
     (folder / "bin/python").chmod(0o755)
     for role in ("AUTHOR", "COMMITTER"):
         repository.environment |= {f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.com"}
