@@ -19,7 +19,12 @@ def main(params: Params, root: Path) -> None:
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
     models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
-    scores = {kind: evaluation.scores(model, streams) for kind, model in models.items()}
+    scores = {}
+    for kind, model in models.items():
+        try:
+            scores[kind] = evaluation.scores(model, streams)
+        except ValueError as error:
+            raise ValueError(f"{kind}: {error}") from error
     for split, ratio in tokens_per_character(root / "metrics/tokenize.json").items():
         for results in scores.values():
             results[split]["bits_per_character"] = results[split]["bits_per_token"] * ratio

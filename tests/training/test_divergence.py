@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
+from lstm_lm.model.language_model import Architecture, LanguageModel, load_model, save_model, scratch_start
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Diverged, Training
 from projects import Project, train_of
@@ -69,3 +69,14 @@ def test_a_perplexity_that_overflows_on_the_validation_split_alone_is_named() ->
     message = r"^the training diverged in epoch 1: on the validation split the model needs [\d,]+ bits per token"
     with pytest.raises(Diverged, match=message):
         training.run()
+
+
+def test_the_evaluate_stage_names_the_model_whose_perplexity_overflows(small_project: Project) -> None:
+    small_project.set(train__epochs=1)
+    small_project.run_through("train_scratch", "train_concise")
+    path = small_project.root / "data/models/concise.safetensors"
+    model = load_model(path)
+    with torch.no_grad():
+        model.output.get_parameter("bias")[1] = 1e6
+    save_model(model, path)
+    assert small_project.run("evaluate").complaint.startswith("evaluate: concise: on the train split the model needs ")
