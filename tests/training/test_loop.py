@@ -119,18 +119,15 @@ def test_too_short_a_stream_is_refused() -> None:
         Training(model(), STREAM[:40], VALID, settings(), 0)
 
 
-@pytest.mark.parametrize(("kind", "kernel"), KINDS)
-@pytest.mark.parametrize("sampling", ["sequential", "random"])
-def test_stopped_after_every_single_batch_it_ends_in_the_same_bytes(
-    kind: str, kernel: str, sampling: str, tmp_path: Path
-) -> None:
-    undisturbed = model(kind, kernel)
-    expected = Training(undisturbed, STREAM, VALID, settings(epochs=3, sampling=sampling), 0).run()
+def assert_stops_change_nothing(make: Callable[[], LanguageModel], wanted: Train, folder: Path) -> None:
+    """A training that is stopped after every single batch ends in the bytes of an undisturbed one."""
+    undisturbed = make()
+    expected = Training(undisturbed, STREAM, VALID, wanted, 0).run()
     windows = sum(epoch.tokens for epoch in expected) // 36
     for stops in range(windows + 1):
-        resumed = model(kind, kernel)
-        checkpoint = Checkpoint(tmp_path, kind, "key", cadence=1e9)
-        loop = Training(resumed, STREAM, VALID, settings(epochs=3, sampling=sampling), 0, checkpoint)
+        resumed = make()
+        torch.rand(7)  # whatever happened to torch's global random numbers meanwhile
+        loop = Training(resumed, STREAM, VALID, wanted, 0, Checkpoint(folder, "kind", "key", cadence=1e9))
         if stops < windows:
             loop.step = Watched(loop.step, lambda _: os.kill(os.getpid(), signal.SIGTERM))
             with pytest.raises(Interrupted):
@@ -138,6 +135,14 @@ def test_stopped_after_every_single_batch_it_ends_in_the_same_bytes(
             continue
         assert counted(loop.run()) == counted(expected)
         assert weights(resumed) == weights(undisturbed)
+
+
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+@pytest.mark.parametrize("sampling", ["sequential", "random"])
+def test_stopped_after_every_single_batch_it_ends_in_the_same_bytes(
+    kind: str, kernel: str, sampling: str, tmp_path: Path
+) -> None:
+    assert_stops_change_nothing(lambda: model(kind, kernel), settings(epochs=3, sampling=sampling), tmp_path)
 
 
 DEEP = {"layers": 2, "embedding": 12, "dropout": 0.3, "tied": True}
@@ -145,24 +150,8 @@ EAGER = {"optimizer": "adam", "schedule": "cosine", "lr": 0.01, "keep": "best", 
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)
-def test_all_parts_together_end_in_the_same_bytes_after_a_stop_at_every_batch(
-    kind: str, kernel: str, tmp_path: Path
-) -> None:
-    wanted = settings(epochs=2, **EAGER)
-    undisturbed = model(kind, kernel, **DEEP)
-    expected = Training(undisturbed, STREAM, VALID, wanted, 0).run()
-    windows = sum(epoch.tokens for epoch in expected) // 36
-    for stops in range(windows + 1):
-        resumed = model(kind, kernel, **DEEP)
-        torch.rand(7)  # whatever happened to torch's global random numbers meanwhile
-        loop = Training(resumed, STREAM, VALID, wanted, 0, Checkpoint(tmp_path, kind, "key", cadence=1e9))
-        if stops < windows:
-            loop.step = Watched(loop.step, lambda _: os.kill(os.getpid(), signal.SIGTERM))
-            with pytest.raises(Interrupted):
-                loop.run()
-            continue
-        assert counted(loop.run()) == counted(expected)
-        assert weights(resumed) == weights(undisturbed)
+def test_with_all_parts_together_too(kind: str, kernel: str, tmp_path: Path) -> None:
+    assert_stops_change_nothing(lambda: model(kind, kernel, **DEEP), settings(epochs=2, **EAGER), tmp_path)
 
 
 def test_the_best_weights_are_kept_and_patience_ends_the_training() -> None:
