@@ -3,6 +3,7 @@
 #include "lstm_native.cpp"
 
 #include <cstdio>
+#include <vector>
 
 namespace {
 
@@ -59,6 +60,7 @@ void everything(Index threads) {
   run<T>(3, 2, 64, threads);
   multiply_all<T>(41, 300, 19, threads);
   multiply_all<T>(19, 300, 83, threads);
+  multiply_all<T>(7, 1030, 300, threads);  // deeper and wider than a block
 }
 
 }  // namespace

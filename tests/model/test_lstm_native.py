@@ -35,9 +35,13 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
         assert_same(result, results[0], rtol=0, atol=0)
 
 
+SIZES = [(1, 1, 1), (7, 300, 5), (5, 3, 90), (64, 64, 64), (2, 0, 3), (9, 1100, 300), (301, 550, 20)]
+"""Rows, depth and columns of products, some of them deeper and wider than a block."""
+
+
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (7, 300, 5), (5, 3, 90), (64, 64, 64), (2, 0, 3)], ids=str)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)], ids=str)
 def test_products_are_the_library_s(
     sizes: tuple[int, int, int], transposed: tuple[bool, bool], dtype: torch.dtype

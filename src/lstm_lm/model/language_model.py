@@ -95,8 +95,13 @@ class LanguageModel(nn.Module):
         Returns:
             Logits, (num_steps, batch_size, vocab_size), and the state after the window.
         """
+        hidden_states, state = self.hidden_states(tokens, state)
+        return self.output(hidden_states), state
+
+    def hidden_states(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """`forward` up to the output layer: what it takes, (num_steps, batch_size, hidden), and the state."""
         hidden_states, state = self.lstm(self._inputs(tokens, state.hidden.dtype), state)
-        return self.output(self.dropout(hidden_states)), state
+        return self.dropout(hidden_states), state
 
     def textbook(self) -> Textbook:
         """All weights under the textbook's names, W_xi ... b_c, W_hq, b_q, W_e: the same for every kernel."""

@@ -256,4 +256,4 @@ class FusedOutput(BookOutput):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        return _multiply(self.arithmetic, hidden_states, self.weight()) + self.b_q
+        return _multiply(self.arithmetic, hidden_states, self.weight()).add_(self.b_q)

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -82,8 +82,8 @@ constexpr Index kTileVectors = 2;
 template <typename T>
 constexpr Index kTileColumns = kTileVectors * kLanes<T>;
 
-// So many rows of a panel fit into a processor's first-level cache.
-constexpr Index kBlock = 256;
+// A product is computed in blocks that caches hold; blocks change no sum's order.
+constexpr Index kBlockDepth = 512, kBlockRows = 48, kBlockColumns = 256;
 
 // Calls work(first, count) for each thread's share of so many things.
 template <typename Work>
@@ -103,41 +103,80 @@ struct Matrix {
   Index row_stride, column_stride;
 
   const T* at(Index row, Index column) const { return numbers + row * row_stride + column * column_stride; }
+  Matrix from(Index row, Index column) const { return {at(row, column), row_stride, column_stride}; }
 };
 
-// A matrix as a product reads it: panels of kTileColumns columns, each contiguous, the last one filled up with zeros.
+// So many rows or columns of a matrix are copied together, so that what a cache line brings along is used at once.
+constexpr Index kTogether = 16;
+
+// The right matrix as a product reads it: panels of kTileColumns columns, each contiguous, the last filled with zeros.
 template <typename T>
 class Panels {
  public:
-  Panels(Matrix<T> matrix, Index rows, Index columns, Index threads)
-      : rows_(rows), panels_((columns + kTileColumns<T> - 1) / kTileColumns<T> * kTileColumns<T> * rows) {
-    share((columns + kTileColumns<T> - 1) / kTileColumns<T>, threads, [=](Index first_panel, Index panels) {
-      for (Index row = 0; row < rows; row++)
-        for (Index panel = first_panel; panel < first_panel + panels; panel++) {
-          const Index first = panel * kTileColumns<T>, width = std::min(kTileColumns<T>, columns - first);
-          T* to = &panels_[first * rows + row * kTileColumns<T>];
-          if (matrix.column_stride == 1)
-            std::copy_n(matrix.at(row, first), width, to);
+  Panels(Index rows, Index columns)
+      : stride_((rows + 1) * kTileColumns<T>),  // panels 2^n bytes apart would share a few places in a cache
+        copy_(new T[(columns + kTileColumns<T> - 1) / kTileColumns<T> * stride_]) {}
+
+  void copy(Matrix<T> matrix, Index rows, Index columns, Index threads) {
+    share((columns + kTileColumns<T> - 1) / kTileColumns<T>, threads, [=](Index first, Index panels) {
+      for (Index panel = first; panel < first + panels; panel++) {
+        const Index column = panel * kTileColumns<T>, width = std::min(kTileColumns<T>, columns - column);
+        T* to = &copy_[panel * stride_];
+        for (Index row = 0; row < rows; row++, to += kTileColumns<T>)
+          if (matrix.column_stride == 1 && width == kTileColumns<T>)
+            std::memcpy(to, matrix.at(row, column), sizeof(T) * kTileColumns<T>);
           else
-            for (Index column = 0; column < width; column++) to[column] = *matrix.at(row, first + column);
-        }
+            for (Index j = 0; j < kTileColumns<T>; j++) to[j] = j < width ? *matrix.at(row, column + j) : 0;
+      }
     });
   }
 
-  Index rows() const { return rows_; }
-  const T* at(Index row, Index column) const { return &panels_[column * rows_ + row * kTileColumns<T>]; }
+  const T* at(Index row, Index panel) const { return &copy_[panel * stride_ + row * kTileColumns<T>]; }
 
  private:
-  Index rows_;
-  std::vector<T> panels_;
+  Index stride_;
+  std::unique_ptr<T[]> copy_;
 };
 
-// total (kRows, kTileColumns) += left (kRows, depth) panel (depth, kTileColumns)
+// The left matrix as a product reads it: kTileRows rows at a time or, so that they are even, a row less. If the numbers
+// of a row are far apart, tiles are copied first: those of a tile would push one another out of the cache.
+template <typename T>
+class Tiles {
+ public:
+  Tiles(Matrix<T> matrix, Index rows, Index depth, Index threads)
+      : matrix_(matrix), rows_(rows), depth_(depth), count_((rows + kTileRows - 1) / kTileRows) {
+    if (matrix.column_stride == 1) return;
+    copy_.reset(new T[rows * depth]);
+    share((depth + kTogether - 1) / kTogether, threads, [=](Index first, Index groups) {
+      for (Index group = first; group < first + groups; group++)
+        for (Index tile = 0; tile < count_; tile++)
+          for (Index k = group * kTogether; k < std::min((group + 1) * kTogether, depth); k++)
+            for (Index i = 0; i < height(tile); i++)
+              copy_[row(tile) * depth + k * height(tile) + i] = *matrix.at(row(tile) + i, k);
+    });
+  }
+
+  Index count() const { return count_; }
+  Index row(Index tile) const { return rows_ * tile / count_; }
+  Index height(Index tile) const { return row(tile + 1) - row(tile); }
+  Matrix<T> at(Index tile, Index k) const {
+    if (!copy_) return matrix_.from(row(tile), k);
+    return {&copy_[row(tile) * depth_ + k * height(tile)], 1, height(tile)};
+  }
+
+ private:
+  Matrix<T> matrix_;
+  Index rows_, depth_, count_;
+  std::unique_ptr<T[]> copy_;
+};
+
+// total (kRows, kTileColumns) = left (kRows, depth) panel (depth, kTileColumns), added to total if `add`
 template <typename T, Index kRows>
-void add_tile(Matrix<T> left, const T* panel, Index depth, T* total, Index total_stride) {
+void multiply_tile(Matrix<T> left, const T* panel, Index depth, T* total, Index total_stride, bool add) {
   Vector<T> sums[kRows][kTileVectors];
   for (Index row = 0; row < kRows; row++)
-    for (Index v = 0; v < kTileVectors; v++) sums[row][v] = load(total + row * total_stride + v * kLanes<T>);
+    for (Index v = 0; v < kTileVectors; v++)
+      sums[row][v] = add ? load(total + row * total_stride + v * kLanes<T>) : Vector<T>{};
   for (Index k = 0; k < depth; k++) {
     Vector<T> right[kTileVectors];
     for (Index v = 0; v < kTileVectors; v++) right[v] = load(panel + k * kTileColumns<T> + v * kLanes<T>);
@@ -151,56 +190,75 @@ void add_tile(Matrix<T> left, const T* panel, Index depth, T* total, Index total
 }
 
 template <typename T>
-constexpr decltype(&add_tile<T, 1>) kAddTile[] = {
-    add_tile<T, 1>, add_tile<T, 2>, add_tile<T, 3>, add_tile<T, 4>, add_tile<T, 5>, add_tile<T, 6>};
+constexpr decltype(&multiply_tile<T, 1>) kMultiplyTile[] = {multiply_tile<T, 1>, multiply_tile<T, 2>,
+                                                            multiply_tile<T, 3>, multiply_tile<T, 4>,
+                                                            multiply_tile<T, 5>, multiply_tile<T, 6>};
 
-// total (rows, columns) += left (rows, depth) right (depth, columns); rows of total lie total_stride apart.
+// Some columns of left, from left_k on, times as many rows of right, from right_k on: a part of each sum of a product.
+struct Part {
+  Index left_k, right_k, depth;
+};
+
+// total (rows, columns) = a part of left (rows, ...) right (..., columns), added to total if `add`; rows of total lie
+// total_stride apart.
 template <typename T>
-void add_product(Matrix<T> left, const Panels<T>& right, T* total, Index rows, Index columns, Index total_stride) {
-  const Index depth = right.rows(), tiles = (rows + kTileRows - 1) / kTileRows;
-  // The numbers of a tile that is far apart in memory would push one another out of the cache: it is copied first.
-  std::vector<T> copy(left.column_stride == 1 ? 0 : rows * std::min(kBlock, depth));
-  for (Index k = 0; k < depth; k += kBlock) {
-    const Index block = std::min(kBlock, depth - k);
-    const auto rows_of = [=](Index tile) { return rows * (tile + 1) / tiles - rows * tile / tiles; };
-    if (!copy.empty())
-      for (Index tile = 0, row = 0; tile < tiles; row += rows_of(tile++))
-        for (Index j = 0; j < block; j++)
-          for (Index i = 0; i < rows_of(tile); i++) copy[row * block + j * rows_of(tile) + i] = *left.at(row + i, k + j);
+void multiply_part(const Tiles<T>& left, const Panels<T>& right, Part part, T* total, Index columns,
+                   Index total_stride, bool add) {
+  constexpr Index kTiles = kBlockRows / kTileRows;
+  for (Index first = 0; first < left.count(); first += kTiles)
     for (Index column = 0; column < columns; column += kTileColumns<T>) {
       const Index width = std::min(kTileColumns<T>, columns - column);
-      for (Index tile = 0, row = 0, height; tile < tiles; tile++, row += height) {
-        height = rows_of(tile);
-        const auto add = kAddTile<T>[height - 1];
-        const Matrix<T> from = copy.empty() ? Matrix<T>{left.at(row, k), left.row_stride, left.column_stride}
-                                            : Matrix<T>{&copy[row * block], 1, height};
-        T* to = total + row * total_stride + column;
+      const T* panel = right.at(part.right_k, column / kTileColumns<T>);
+      for (Index tile = first; tile < std::min(first + kTiles, left.count()); tile++) {
+        const Index height = left.height(tile);
+        const auto multiply_tile = kMultiplyTile<T>[height - 1];
+        T* to = total + left.row(tile) * total_stride + column;
         if (width == kTileColumns<T>) {
-          add(from, right.at(k, column), block, to, total_stride);
+          for (Index i = height; i < height + kTileRows; i++) {  // the next tile is on its way into the cache
+            __builtin_prefetch(to + i * total_stride, 1);
+            __builtin_prefetch(to + i * total_stride + kTileColumns<T> - 1, 1);
+          }
+          multiply_tile(left.at(tile, part.left_k), panel, part.depth, to, total_stride, add);
           continue;
         }
         T edge[kTileRows * kTileColumns<T>] = {};  // a whole tile would write past the row's end
-        for (Index i = 0; i < height; i++) std::copy_n(to + i * total_stride, width, edge + i * kTileColumns<T>);
-        add(from, right.at(k, column), block, edge, kTileColumns<T>);
+        for (Index i = 0; add && i < height; i++) std::copy_n(to + i * total_stride, width, edge + i * kTileColumns<T>);
+        multiply_tile(left.at(tile, part.left_k), panel, part.depth, edge, kTileColumns<T>, true);
         for (Index i = 0; i < height; i++) std::copy_n(edge + i * kTileColumns<T>, width, to + i * total_stride);
       }
     }
-  }
 }
 
-// total (rows, columns) += left (rows, depth) right (depth, columns), the longer side of total shared by the threads.
+// The same with all of left's columns.
+template <typename T>
+void multiply(const Tiles<T>& left, const Panels<T>& right, Index depth, T* total, Index columns, Index total_stride,
+              bool add) {
+  for (Index k = 0; k < depth; k += kBlockDepth)
+    multiply_part(left, right, {k, k, std::min(kBlockDepth, depth - k)}, total, columns, total_stride, add || k > 0);
+}
+
+// total (rows, columns) = left (rows, depth) right (depth, columns), the longer side of total shared by the threads.
 template <typename T>
 void multiply(Matrix<T> left, Matrix<T> right, T* total, Index rows, Index depth, Index columns, Index threads) {
-  if (rows >= columns) {
-    const Panels<T> panels(right, depth, columns, threads);
+  if (depth == 0) {
+    std::fill_n(total, rows * columns, T(0));
+  } else if (rows >= columns) {
+    Panels<T> panels(depth, columns);
+    panels.copy(right, depth, columns, threads);
     share(rows, threads, [=, &panels](Index first, Index count) {
-      const Matrix<T> own{left.at(first, 0), left.row_stride, left.column_stride};
-      add_product(own, panels, total + first * columns, count, columns, columns);
+      const Tiles<T> tiles(left.from(first, 0), count, depth, 1);
+      multiply(tiles, panels, depth, total + first * columns, columns, columns, false);
     });
   } else {
-    share(columns, threads, [=](Index first, Index count) {
-      const Matrix<T> own{right.at(0, first), right.row_stride, right.column_stride};
-      add_product(left, Panels<T>(own, depth, count, 1), total + first, rows, count, columns);
+    const Tiles<T> tiles(left, rows, depth, threads);
+    share(columns, threads, [=, &tiles](Index first, Index count) {
+      Panels<T> panels(std::min(depth, kBlockDepth), std::min(count, kBlockColumns));
+      for (Index column = first; column < first + count; column += kBlockColumns)
+        for (Index k = 0; k < depth; k += kBlockDepth) {
+          const Index width = std::min(kBlockColumns, first + count - column), block = std::min(kBlockDepth, depth - k);
+          panels.copy(right.from(k, column), block, width, 1);
+          multiply_part(tiles, panels, {k, 0, block}, total + column, width, columns, k > 0);
+        }
     });
   }
 }
@@ -262,11 +320,12 @@ struct Sizes {
 template <typename T>
 void forward(T* gates, const T* recurrent, T* hidden, T* cells, T* squashed, Sizes sizes, Index threads) {
   const Index n = sizes.hidden, step = sizes.batch_size * n;
-  const Panels<T> right({recurrent, 4 * n, 1}, n, 4 * n, threads);
+  Panels<T> right(n, 4 * n);
+  right.copy({recurrent, 4 * n, 1}, n, 4 * n, threads);
   share(sizes.batch_size, threads, [=, &right](Index first, Index rows) {
     for (Index t = 0; t < sizes.num_steps; t++) {
       const Index begin = t * step + first * n;
-      add_product({hidden + begin, n, 1}, right, gates + 4 * begin, rows, 4 * n, 4 * n);
+      multiply<T>({{hidden + begin, n, 1}, rows, n, 1}, right, n, gates + 4 * begin, 4 * n, 4 * n, true);
       for (Index at = begin; at < begin + rows * n; at += n) {
         T *C_tilde = gates + 4 * at, *I = C_tilde + n, *F = I + n, *O = F + n;
         const T* C_before = cells + at;
@@ -290,7 +349,8 @@ template <typename T>
 void backward(const T* gates, const T* recurrent, const T* cells, const T* squashed, T* d_gates, T* d_hidden,
               T* d_cell, Sizes sizes, Index threads) {
   const Index n = sizes.hidden, step = sizes.batch_size * n;
-  const Panels<T> transposed({recurrent, 1, 4 * n}, 4 * n, n, threads);
+  Panels<T> transposed(4 * n, n);
+  transposed.copy({recurrent, 1, 4 * n}, 4 * n, n, threads);
   share(sizes.batch_size, threads, [=, &transposed](Index first, Index rows) {
     for (Index t = sizes.num_steps - 1; t >= 0; t--) {
       const Index begin = t * step + first * n;
@@ -310,7 +370,7 @@ void backward(const T* gates, const T* recurrent, const T* cells, const T* squas
           dC[j] = through_C * F[j];
         }
       }
-      add_product({d_gates + 4 * begin, 4 * n, 1}, transposed, d_hidden + begin, rows, n, n);
+      multiply<T>({{d_gates + 4 * begin, 4 * n, 1}, rows, 4 * n, 1}, transposed, 4 * n, d_hidden + begin, n, n, true);
     }
   });
 }

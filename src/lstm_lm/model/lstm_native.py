@@ -39,7 +39,7 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     """Left (rows, depth) times right (depth, columns), either of them transposed or not: (rows, columns)."""
     if not _is_for_us(left, right):
         return left @ right
-    total = left.new_zeros(left.shape[0], right.shape[1])
+    total = left.new_empty(left.shape[0], right.shape[1])
     sizes = (*left.shape, right.shape[1], *left.stride(), *right.stride())
     _call("multiply", (left, right, total), sizes)
     return total

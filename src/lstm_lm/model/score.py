@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.language_model import LanguageModel
+from lstm_lm.model.loss import rows_at_once
 from lstm_lm.tokens.batching import whole_stream
 
 CHUNK = 1000
-"""Time steps evaluated at once, (CHUNK, 1, vocab_size) logits; the state is carried, so it changes no score."""
+"""Time steps evaluated at once, fewer where the logits would fill the memory; the state is carried."""
 
 
 class Score(NamedTuple):
@@ -73,12 +74,12 @@ def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str,
 
 @torch.no_grad()
 def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
-    """Surprisal of a stream, CHUNK tokens at a time, float32, on the CPU."""
-    device = next(model.parameters()).device
+    """Surprisal of a stream, a chunk of tokens at a time, float32, on the CPU."""
+    device, chunk = next(model.parameters()).device, min(CHUNK, rows_at_once(model.architecture.vocab_size))
     state, was_training = model.initial_state(1), model.training
     model.eval()
     try:
-        for window in whole_stream(stream, CHUNK):
+        for window in whole_stream(stream, chunk):
             inputs, targets = window.inputs.to(device), window.targets.to(device)
             logits, state = model(inputs, state)
             yield nn.functional.cross_entropy(logits[:, 0].float(), targets[:, 0], reduction="none").cpu()

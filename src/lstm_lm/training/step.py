@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lstm_lm import device as devices
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.layer import State
+from lstm_lm.model.loss import backpropagate
 from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
@@ -67,15 +68,18 @@ class EagerStep:
         """The step itself, on token ids of shape (num_steps, batch_size): no value is read on the host."""
         self.model.zero_grad()
         with devices.autocast(inputs.device, self.precision):
-            logits, state = self.model(inputs, self.carried)
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-        loss.backward()
+            hidden_states, state = self.model.hidden_states(inputs, self.carried)
+        loss = backpropagate(self._logits, self.model.architecture.vocab_size, hidden_states, targets)
         gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
         norm = clip_gradients(gradients, self.clip)
         self.optimizer.update(gradients, self.lr)
         for carried, new in zip(self.carried, state.detach(), strict=True):
             carried.copy_(new)
-        return loss.detach(), norm
+        return loss, norm
+
+    def _logits(self, hidden_states: Tensor) -> Tensor:
+        with devices.autocast(hidden_states.device, self.precision):
+            return self.model.output(hidden_states)
 
 
 class GraphedStep:
