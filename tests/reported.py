@@ -107,10 +107,10 @@ def write_results(
 def found(
     metrics: dict[str, dict[str, Change]] | None = None,
     params: dict[str, Change] | None = None,
-    curves: list[dict[str, Any]] | None = None,
+    curves: dict[str, dict[str, Change]] | None = None,
 ) -> Difference:
     """A difference against HEAD with up-to-date results."""
-    return Difference("HEAD", metrics or {}, params or {}, curves or [], [])
+    return Difference("HEAD", metrics or {}, params or {}, curves or {}, [])
 
 
 def _write(root: Path, name: str, content: object) -> None:

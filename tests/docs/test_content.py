@@ -11,6 +11,7 @@ import yaml
 from documents import DOCUMENTS, ROOT, Document
 
 README = DOCUMENTS[0]
+(PARAMETERS,) = [document for document in DOCUMENTS if document.name == "docs/parameters.md"]
 COMMANDS = [command for document in DOCUMENTS for _, command in document.commands]
 
 
@@ -50,13 +51,26 @@ def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert broken(Document(page)) == ["#a", "no.png"]
 
 
-def test_the_table_has_every_parameter_and_its_default() -> None:
-    rows = {row[0].strip("`"): row[1] for row in README.rows if row[0].startswith("`")}
+def table(document: Document) -> dict[str, list[str]]:
+    """Parameter -> its default and its meaning, without links."""
+    return {
+        row[0].strip("`"): [re.sub(r"\[(.*?)\]\(.*?\)", r"\1", cell) for cell in row[1:]]
+        for row in document.rows
+        if row[0].startswith("`")
+    }
+
+
+def test_the_tables_have_every_parameter_and_its_default() -> None:
+    rows = {name: default for name, (default, _) in table(PARAMETERS).items()}
     expected = parameters(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
     assert rows == {
         name: ", ".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
         for name, value in expected.items()
     }
+
+
+def test_readme_repeats_some_parameters_word_for_word() -> None:
+    assert table(README).items() <= table(PARAMETERS).items()
 
 
 def test_every_folder_is_named() -> None:

@@ -6,6 +6,7 @@ from lstm_lm.comparison.measures import SPEED, TRAIN_PERPLEXITY, VALIDATION_PERP
 from lstm_lm.review import headline
 from lstm_lm.review.difference import Change, Difference
 from lstm_lm.review.report import notes
+from lstm_lm.workbench.verdict import FIRST_EPOCHS
 from reported import found
 
 EPOCHS = 40
@@ -21,13 +22,8 @@ def compared(drift: float = 0.0, first: float = 0.0, **changes: Change) -> Diffe
 
     `changes` are parameters (model__hidden for model.hidden) or keys of the environment's record.
     """
-    curves = []
-    for rev, apart, late in (("workspace", 0.0, 0.0), ("HEAD", first, drift)):
-        for epoch in range(1, EPOCHS + 1):
-            value = (9 - epoch / 10) * (1 + apart) * (1 + (late if epoch > headline.FIRST_EPOCHS else 0))
-            curves.append(
-                {"rev": rev, "filename": "curve_scratch.tsv", "epoch": str(epoch), "train_perplexity": str(value)}
-            )
+    here = {epoch: 9 - epoch / 10 for epoch in range(1, EPOCHS + 1)}
+    base = {epoch: value * (1 + first) * (1 + (drift if epoch > FIRST_EPOCHS else 0)) for epoch, value in here.items()}
     params = {name.replace("__", "."): change for name, change in changes.items() if "__" in name}
     params |= {"numerics": changes.pop("numerics_")} if "numerics_" in changes else {}
     environment = {name: change for name, change in changes.items() if "__" not in name}
@@ -35,7 +31,7 @@ def compared(drift: float = 0.0, first: float = 0.0, **changes: Change) -> Diffe
         "metrics/evaluate.json": {"scratch.valid.perplexity": Change(10.0, 8.0)},
         "metrics/environment_scratch.json": environment,
     }
-    return found(metrics, params, curves)
+    return found(metrics, params, {"scratch": {"train_perplexity": Change(base, here)}})
 
 
 @pytest.mark.parametrize(
@@ -113,7 +109,7 @@ def test_a_speed_of_another_compiler_is_not_judged():
     for before, expected in (("clang 14", "from 100, other compiler"), ("none", "50.0% worse than 100")):
         changes = map(Change, (before, 90, 100, 110), ("GCC 12", 45, 50, 55))
         speeds: dict[str, Change] = dict(zip(keys, changes, strict=True))
-        assert cell(found({"metrics/throughput_scratch.json": speeds}, {}, []), SPEED).change == expected
+        assert cell(found({"metrics/throughput_scratch.json": speeds}), SPEED).change == expected
 
 
 def test_perplexities_of_an_edited_text_are_not_judged():
@@ -142,4 +138,4 @@ def test_speeds_are_judged_on_one_machine_and_outside_their_spread(before, now, 
     speeds: dict[str, Change] = dict(zip(keys, map(Change, before, now), strict=True))
     environment = {"threads": Change(2, threads)}
     metrics = {"metrics/throughput_scratch.json": speeds, "metrics/environment_scratch.json": environment}
-    assert cell(found(metrics, {}, []), SPEED).change == expected
+    assert cell(found(metrics, {}), SPEED).change == expected

@@ -1,20 +1,19 @@
 import json
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lstm_lm.review.difference import difference, outdated
+from lstm_lm.review.difference import Change, difference, results
 from lstm_lm.review.excerpt import excerpts
 from lstm_lm.review.figure import series
 from lstm_lm.review.page import block
 from lstm_lm.review.report import notes
 from lstm_lm.tokens.text import Vocabulary
-from reported import found, git, make_project, module, reported, run, set_params, write_results
+from reported import found, git, make_project, module, reported, set_params, write_results
 
 __all__ = ["reported"]
 
@@ -84,12 +83,12 @@ def test_a_second_run_writes_the_same_bytes(reported, tmp_path):
 
 
 def test_a_base_with_the_same_curve_adds_no_line():
-    row = {"epoch": "1", "train_perplexity": "2.5", "filename": "curve_scratch.tsv"}
-    here, base = row | {"rev": "workspace"}, row | {"rev": "HEAD"}
-    columns = {"train_perplexity": "train"}
-    assert [line.title for line in series(found(curves=[here, base]), columns)] == ["from scratch, train"]
-    other = base | {"train_perplexity": "2.6"}
-    assert [line.points for line in series(found(curves=[here, other]), columns)] == [{1: 2.5}, {1: 2.6}]
+    def lines(base: dict[int, float]) -> list[str]:
+        curves = {"scratch": {"train_perplexity": Change(base, {1: 2.5})}}
+        return [line.title for line in series(found(curves=curves), {"train_perplexity": "train"})]
+
+    assert lines({1: 2.5}) == ["from scratch, train"]
+    assert lines({1: 2.6}) == ["from scratch, train", "from scratch, train (base)"]
 
 
 def test_the_corpus_speaks_for_itself(project):
@@ -152,14 +151,24 @@ def test_without_git_the_report_is_about_what_is_here(project, tmp_path):
     assert notes(here)[-1].startswith("This is not a git repository")
     assert here.metric("metrics/evaluate.json", "scratch.valid.perplexity") == (None, 12.5)
     assert here.params["model.hidden"] == (None, 256)
-    assert {row["rev"] for row in here.curves} == {"workspace"}
+    assert len(here.curve("scratch", "train_perplexity", at_base=False)) == 60
+    assert here.curve("scratch", "train_perplexity", at_base=True) == {}
 
 
 @pytest.mark.parametrize("revision", ["--help", "a; touch pwned"])
 def test_an_unknown_revision_is_named(project, revision):
-    with pytest.raises(ValueError, match=re.escape(f"dvc metrics diff failed: unknown Git revision '{revision}'")):
+    with pytest.raises(ValueError, match=re.escape(f"dvc cannot read the results: unknown Git revision '{revision}'")):
         difference(revision, project)
     assert not (project / "pwned").exists()
+
+
+@pytest.mark.parametrize(("name", "content"), [("metrics/evaluate.json", "{"), ("plots/curve_scratch.tsv", "x\n1\n")])
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    path = make_project(tmp_path / "project") / name
+    path.parent.mkdir()
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{name} is damaged: "):
+        results(tmp_path / "project")
 
 
 def test_without_results_there_is_one_clear_line(tmp_path):
@@ -178,13 +187,3 @@ def test_a_frozen_training_is_reported_as_what_it_is(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "· hidden from scratch: 256; torch.nn.LSTM: 8 · epochs 500 · seed 0 ·" in markdown(root)
     assert "> from scratch was trained with model.hidden 256, params.yaml says 8." in markdown(root)
-
-
-def test_results_that_belong_to_the_code_get_no_warning(tmp_path):
-    root = make_project(tmp_path / "project")
-    pipeline = "stages:\n  one:\n    cmd: echo 1 > out\n    deps: [params.yaml]\n    outs: [out]\n"
-    (root / "dvc.yaml").write_text(pipeline, encoding="utf-8")
-    assert outdated(root) == ["one"]
-    made = run(root, sys.executable, "-m", "dvc", "repro", "--quiet")
-    assert made.returncode == 0, made.stderr
-    assert outdated(root) == []

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from lstm_lm.atomic import write_bytes
+from lstm_lm.comparison.figures import GENERALISATION, LEARNING_CURVES, THROUGHPUT
 from lstm_lm.comparison.measures import BOOK_TOKENS_PER_SECOND, COLOURS, LABELS, SPLITS
 
 STYLE: dict[Any, Any] = {
@@ -33,7 +34,7 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path)
     """Train and validation perplexity over epochs, and over seconds of training.
 
     Args:
-        curves: for each model a table indexed by epoch with train_perplexity, valid_perplexity (where scored)
+        curves: for each model a table indexed by epoch with the figure's columns, empty where nothing was scored,
             and seconds since the start of training.
     """
     with plt.rc_context(STYLE):
@@ -41,21 +42,21 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path)
         for kind, curve in curves.items():
             _curve(left, kind, curve, pd.Series(curve.index, curve.index))
             _curve(right, kind, curve, curve.loc[:, "seconds"])
-        left.set(xlabel="epoch", ylabel="perplexity (log scale)", yscale="log")
+        left.set(xlabel=LEARNING_CURVES.x, ylabel=LEARNING_CURVES.y, yscale="log")
         right.set(xlabel="seconds of training")
         left.yaxis.set_major_formatter("{x:g}")
         left.yaxis.set_minor_formatter(NullFormatter())
         left.set_ylim(bottom=1)
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        figure.suptitle(f"Learning curves, corpus: {corpus}")
+        figure.suptitle(f"{LEARNING_CURVES.title}, corpus: {corpus}")
         save(figure, path)
 
 
 def _curve(axes: Axes, kind: str, curve: pd.DataFrame, x: pd.Series) -> None:
     """One model's two lines: train solid, validation dashed."""
-    axes.plot(x, curve["train_perplexity"], color=COLOURS[kind], label=f"{LABELS[kind]}, train")
-    validation = curve["valid_perplexity"].dropna()
-    axes.plot(x[validation.index], validation, "--", color=COLOURS[kind], label=f"{LABELS[kind]}, validation")
+    for (column, split), style in zip(LEARNING_CURVES.columns.items(), ("-", "--"), strict=True):
+        line = curve.loc[:, column].dropna()
+        axes.plot(x[line.index], line, style, color=COLOURS[kind], label=f"{LABELS[kind]}, {split}")
 
 
 def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus: str, path: Path) -> None:
@@ -69,13 +70,13 @@ def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus:
             axes.bar_label(bars, [f"{height:.4g}" for height in heights], padding=2)
         axes.axhline(unigram_perplexity, color="#555555", linestyle=":", label="token frequencies alone")
         highest = max(scores[kind][split]["perplexity"] for kind in COLOURS for split in SPLITS)
-        axes.set(yscale="log", ylabel="perplexity (log scale)", ylim=(1, 1.5 * max(highest, unigram_perplexity)))
+        axes.set(yscale="log", ylabel=GENERALISATION.y, ylim=(1, 1.5 * max(highest, unigram_perplexity)))
         axes.set_xticks(range(len(SPLITS)), list(SPLITS.values()))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=False, axis="x")
         figure.legend(loc="outside lower center", ncols=3)
-        figure.suptitle(f"Perplexity on each split, corpus: {corpus}")
+        figure.suptitle(f"{GENERALISATION.title}, corpus: {corpus}")
         save(figure, path)
 
 
@@ -98,8 +99,8 @@ def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
         axes.margins(x=0.14)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")
-        axes.set(xlabel=f"tokens per second, training; here: {results['scratch']['device']}")
-        figure.suptitle(f"Throughput, corpus: {corpus} (hatched: another machine's)")
+        axes.set(xlabel=f"{THROUGHPUT.y}; here: {results['scratch']['device']}")
+        figure.suptitle(f"{THROUGHPUT.title}, corpus: {corpus} (hatched: another machine's)")
         save(figure, path)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from lstm_lm.comparison.figures import GENERALISATION, Description
 from lstm_lm.comparison.measures import COLOURS, LABELS
 
 Spec = dict[str, Any]
@@ -14,15 +15,9 @@ _MODEL = {
     "scale": {"domain": list(LABELS.values()), "range": list(COLOURS.values())},
 }
 _DASHES = {"symbolType": "stroke", "symbolStrokeColor": "#888888", "symbolFillColor": "transparent", "labelLimit": 600}
-_AXES = {
-    # Logarithmic, without empty space: perplexities of 1.0 and 50 are both worth seeing.
-    "perplexity": {
-        "title": "perplexity, log scale",
-        "scale": {"type": "log", "nice": False, "padding": 12},
-        "axis": {"tickCount": 6, "format": "~r"},
-    },
-    "tokens per second": {"title": "tokens per second", "axis": {"format": ",d", "tickCount": 6}},
-}
+# Without empty space: perplexities of 1.0 and 50 are both worth seeing.
+_LOGARITHMIC = {"scale": {"type": "log", "nice": False, "padding": 12}, "axis": {"tickCount": 6, "format": "~r"}}
+_LINEAR = {"axis": {"format": ",d", "tickCount": 6}}
 
 
 class Series(NamedTuple):
@@ -39,7 +34,7 @@ class Series(NamedTuple):
         return ", ".join(filter(None, (LABELS[self.model], self.split))) + (" (base)" if self.base else "")
 
 
-def lines(series: Sequence[Series], quantity: str) -> Spec:
+def lines(series: Sequence[Series], figure: Description) -> Spec:
     """Lines over epochs that can be dragged and zoomed, with all values of the nearest epoch in a tooltip.
 
     A colour for each model, validation dashed, the base faint. The tooltip belongs to a rule at that epoch: one row
@@ -59,7 +54,7 @@ def lines(series: Sequence[Series], quantity: str) -> Spec:
         "params": [{"name": "zoom", "select": zoom, "bind": "scales"}],
         "mark": {"type": "line", "clip": True, "strokeWidth": 1.8},
         "encoding": {
-            "y": {"field": "value", "type": "quantitative", **_AXES[quantity]},
+            "y": _quantity("value", figure),
             "color": _MODEL,
             "detail": {"field": "line"},
             "opacity": {"condition": {"test": "datum.base", "value": 0.45}, "value": 1},
@@ -72,7 +67,8 @@ def lines(series: Sequence[Series], quantity: str) -> Spec:
         "mark": {"type": "rule", "clip": True, "tooltip": {"content": "data"}},
         "encoding": {"opacity": {"condition": {"param": "hover", "empty": False, "value": 0.5}, "value": 0}},
     }
-    x = {"field": "epoch", "type": "quantitative", "scale": {"nice": False}, "axis": {"format": "~d", "tickMinStep": 1}}
+    x = {"field": "epoch", "type": "quantitative", "title": figure.x, "scale": {"nice": False}}
+    x["axis"] = {"format": "~d", "tickMinStep": 1}
     return {"$schema": _SCHEMA, "data": {"values": values}, "encoding": {"x": x}, "layer": [curves, rule]}
 
 
@@ -91,7 +87,7 @@ def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], setting
     names |= {"highest": "highest", "seeds": "seeds"}
     numbers = ("mean", "lowest", "highest")
     tooltip = [{"field": f, "title": t, **({"format": ".4f"} if f in numbers else {})} for f, t in names.items()]
-    mean = {"field": "mean", "type": "quantitative", **_AXES["perplexity"]}
+    mean = _quantity("mean", GENERALISATION)
     return {
         "$schema": _SCHEMA,
         "data": {"values": list(points)},
@@ -112,6 +108,11 @@ def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], setting
             },
         ],
     }
+
+
+def _quantity(field: str, figure: Description) -> Spec:
+    """The y axis."""
+    return {"field": field, "type": "quantitative", "title": figure.y, **(_LOGARITHMIC if figure.log else _LINEAR)}
 
 
 def _values_axis(parameter: str, values: Sequence[Any]) -> Spec:

@@ -1,20 +1,20 @@
-"""What DVC says about the results here and at another revision."""
+"""The results here beside those of another revision."""
 
 import json
-import re
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lstm_lm.params import load_params
+import pandas as pd
+from dvc.api import DVCFileSystem, params_show
+from dvc.exceptions import DvcException
 
-Row = dict[str, Any]
+from lstm_lm.comparison.measures import LABELS
+from lstm_lm.workbench.current import outdated
 
-CURVES = ("train_perplexity", "held_out_perplexity", "tokens_per_second")
-"""Names of plots in dvc.yaml."""
+_METRICS = [f"metrics/{name}.json" for name in ("environment_*", "evaluate", "throughput_*", "tokenize", "train_*")]
 
 
 class Change(NamedTuple):
@@ -24,18 +24,20 @@ class Change(NamedTuple):
     new: Any
 
 
-class Difference(NamedTuple):
-    """Metrics and parameters, changed or not, under DVC's names; the rows that DVC plots.
+Changes = dict[str, Change]
 
-    `base` is None where there is no git, hence nothing to compare with. `outdated` names the stages that
-    `dvc repro` would run. In `curves` every value is a string, `rev` is "workspace" or the base, `filename`
-    tells the model.
+
+class Difference(NamedTuple):
+    """Metrics and parameters under DVC's names, and the columns of the curves of each model, changed or not.
+
+    `base` is None where there is no git, hence nothing to compare with. A column is its value in each epoch that has
+    one. `outdated` names the stages that `dvc repro` would run.
     """
 
     base: str | None
-    metrics: dict[str, dict[str, Change]]
-    params: dict[str, Change]
-    curves: list[Row]
+    metrics: dict[str, Changes]
+    params: Changes
+    curves: dict[str, Changes]
     outdated: list[str]
 
     def metric(self, path: str, key: str) -> Change:
@@ -44,61 +46,58 @@ class Difference(NamedTuple):
 
     def curve(self, model: str, column: str, at_base: bool) -> dict[int, float]:
         """A column's value in each epoch that has one."""
-        return {
-            int(row["epoch"]): float(row[column])
-            for row in self.curves
-            if column in row and (row["rev"] != "workspace") == at_base and row["filename"].endswith(f"_{model}.tsv")
-        }
+        change = self.curves.get(model, {}).get(column, Change(None, None))
+        return (change.old if at_base else change.new) or {}
+
+
+class Results(NamedTuple):
+    """What one revision has, in the form of `Difference`."""
+
+    metrics: dict[str, dict[str, Any]]
+    params: dict[str, Any]
+    curves: dict[str, dict[str, dict[int, float]]]
 
 
 def difference(base: str, root: Path) -> Difference:
     """Compare the results in `root` with those of a revision; without git, tell only what is here.
 
     Raises:
-        ValueError: DVC does not know the revision or cannot read the project.
+        ValueError: DVC does not know the revision or cannot read the project, or a file is damaged.
     """
     git = any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents))
-    if git:
-        metrics = json.loads(dvc(root, "metrics", "diff", "--all", "--json", "--", base))
-        params = json.loads(dvc(root, "params", "diff", "--all", "--json", "--", base)).get("params.yaml", {})
-    else:
-        shown = json.loads(dvc(root, "metrics", "show", "--json"))[""].get("data", {})
-        metrics = {path: _as_new(file.get("data", {})) for path, file in shown.items()}
-        params = _as_new(load_params(root / "params.yaml").model_dump(mode="json"))
-    plots = _curves(root, base if git else None)
+    try:
+        here = results(root)
+        there = results(root, base) if git else Results({}, {}, {})
+    except DvcException as error:
+        raise ValueError(f"dvc cannot read the results: {error}") from error
     return Difference(
         base if git else None,
-        {path: _changes(values) for path, values in metrics.items()},
-        _changes(params),
-        [row for plot in CURVES for shown in plots.get(plot, []) for row in shown["content"]["data"]["values"]],
+        {path: _changes(there.metrics.get(path, {}), values) for path, values in here.metrics.items()},
+        _changes(there.params, here.params),
+        {model: _changes(there.curves.get(model, {}), columns) for model, columns in here.curves.items()},
         outdated(root),
     )
+
+
+def results(root: Path, revision: str | None = None) -> Results:
+    """Read the results of a revision, or those in the working tree.
+
+    Raises:
+        DvcException: DVC does not know the revision or cannot read the project.
+        ValueError: a file is damaged.
+    """
+    files = DVCFileSystem(str(root), rev=revision)
+    metrics = {path: dict(flat(content)) for name in _METRICS for path, content in _read(files, name, json.load)}
+    curves: dict[str, dict[str, dict[int, float]]] = {model: {} for model in LABELS}
+    for model, columns in curves.items():
+        for _, table in _read(files, f"plots/*_{model}.tsv", partial(pd.read_csv, sep="\t", index_col="epoch")):
+            columns |= {column: table[column].dropna().to_dict() for column in table}
+    return Results(metrics, dict(flat(params_show("params.yaml", repo=str(root), rev=revision))), curves)
 
 
 def base_argument() -> str:
     """The revision that a command of this package got as its only argument."""
     return next(iter(sys.argv[1:]), "") or "HEAD"
-
-
-def dvc(root: Path, *arguments: str) -> str:
-    """What `dvc <arguments>` prints.
-
-    Raises:
-        ValueError: it failed; the message is DVC's own.
-    """
-    done = _run(root, *arguments)
-    if done.returncode != 0:
-        errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        raise ValueError(f"dvc {' '.join(arguments[:2])} failed: {next(iter(errors), 'no reason given')}")
-    return done.stdout
-
-
-def outdated(root: Path) -> list[str]:
-    """The stages that `dvc repro` would run; data that are not here count as what dvc.lock says they were."""
-    done = _run(root, "repro", "--dry", "--allow-missing")
-    stages = re.findall(r"^Running stage '(.+)':", done.stdout, flags=re.MULTILINE)
-    # Where a stage would run, DVC may stop at the data that it would have made.
-    return stages or (["some stages"] if done.returncode != 0 else [])
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -110,28 +109,15 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
-def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """DVC in a process of its own, with this Python, without a shell."""
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+def _read(files: DVCFileSystem, pattern: str, parse: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:
+    """Path and content of each file that fits the pattern. Raises ValueError, which names the file."""
+    for path in map(str, files.glob(pattern)):
+        with files.open(path) as file:
+            try:
+                yield path, parse(file)
+            except ValueError as error:
+                raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _as_new(values: Mapping[str, Any]) -> dict[str, Row]:
-    return {key: {"new": value} for key, value in flat(values)}
-
-
-def _changes(values: Mapping[str, Row]) -> dict[str, Change]:
-    return {key: Change(value.get("old"), value.get("new")) for key, value in sorted(values.items())}
-
-
-def _curves(root: Path, base: str | None) -> Row:
-    """What DVC draws from several files; pictures that it writes as well are not wanted."""
-    action, revisions = ("show", ()) if base is None else ("diff", ("--targets", *CURVES, "--", base))
-    with tempfile.TemporaryDirectory() as folder:
-        return json.loads(dvc(root, "plots", action, "--json", "--out", folder, *revisions)).get("data", {})
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
+    return {key: Change(old.get(key), new.get(key)) for key in sorted({*old, *new})}

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 from dvc.api import exp_show
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
 from tabulate import tabulate
 
 from lstm_lm import stage
 from lstm_lm.comparison.measures import LABELS, SPEED, TEST_PERPLEXITY, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
 from lstm_lm.params import Params
-from lstm_lm.review.difference import base_argument, dvc, flat
+from lstm_lm.review.difference import base_argument, flat
 from lstm_lm.review.headline import write
 
 MEASURES = (TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, TEST_PERPLEXITY, SPEED)
@@ -46,8 +47,7 @@ def collect(params: Params, root: Path, base: str) -> Experiments:
     except DvcException as error:
         raise ValueError(f"dvc cannot show the experiments of {base}: {error}") from error
     if len(rows) == 1:
-        listed = dvc(root, "exp", "list", "--all-commits").splitlines()
-        bases = [line.removesuffix(":") for line in listed if line.endswith(":")]
+        bases = [commit[:7] for commit in Repo(str(root)).experiments.ls(all_commits=True)]
         where = f"add BASE=<revision>; these have some: {', '.join(bases)}" if bases else "dvc exp run makes one"
         raise ValueError(f"no experiment started from {base}: {where}")
     return experiments(rows, [name for name, _ in flat(params.model_dump())])

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lstm_lm.comparison.measures import LABELS, SPLITS
+from lstm_lm.comparison.figures import GENERALISATION, LEARNING_CURVES, THROUGHPUT, Description
+from lstm_lm.comparison.measures import LABELS, LAST_TRAIN_PERPLEXITY, SPEED, SPLITS
 from lstm_lm.review import chart
 from lstm_lm.review.chart import Series, Spec
 from lstm_lm.review.difference import Difference
@@ -30,21 +31,15 @@ class Figure(NamedTuple):
 
 def figures(found: Difference, root: Path) -> dict[str, Figure]:
     """All of them, under the names of their files. Raises OSError where a picture is missing."""
-    perplexity = series(found, {"train_perplexity": "train", "valid_perplexity": "validation"})
-    speed = series(found, {"tokens_per_second": ""})
     return {
-        "learning_curves": _over_epochs("Learning curves", "perplexity", perplexity, ",.2f"),
+        "learning_curves": _over_epochs(found, LEARNING_CURVES, LAST_TRAIN_PERPLEXITY.form),
         "generalisation": _generalisation(found, (root / "plots/generalisation.png").read_bytes()),
-        "throughput": _over_epochs("Training throughput", "tokens per second", speed, ",.0f"),
+        "throughput": _over_epochs(found, THROUGHPUT, SPEED.form),
     }
 
 
 def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
-    """One line for each model, column and revision; a base like the workspace adds none.
-
-    Args:
-        columns: the columns to draw and the split that each one is about.
-    """
+    """One line for each model, column (with what it is about) and revision; a base like the workspace adds none."""
     lines = []
     for at_base in (False, True):
         for model in LABELS:
@@ -55,20 +50,22 @@ def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
     return lines
 
 
-def _over_epochs(title: str, quantity: str, lines: list[Series], form: str) -> Figure:
+def _over_epochs(found: Difference, figure: Description, form: str) -> Figure:
     """Lines over epochs; the table has a handful of them: the first, the last, and evenly between."""
+    lines = series(found, figure.columns)
     here = [line.points for line in lines if not line.base]
     ends = [
         f"{line.title} {write(points[min(points)], form)} → {write(points[max(points)], form)}"
         for line, points in zip(lines, here, strict=False)
     ]
     faint = " Faint: the base." if len(here) < len(lines) else ""
-    summary = f"{quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
+    summary = f"{figure.quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
     scored = sorted(set.intersection(*map(set, here)) or set().union(*here))
     steps = min(_TABLE_ROWS, len(scored))
     chosen = sorted({scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)})
     rows = [[str(epoch), *(write(line.points.get(epoch), form) for line in lines)] for epoch in chosen]
-    return Figure(title, chart.lines(lines, quantity), summary, ["epoch", *(line.title for line in lines)], rows)
+    spec = chart.lines(lines, figure)
+    return Figure(figure.title, spec, summary, [figure.x, *(line.title for line in lines)], rows)
 
 
 def _generalisation(found: Difference, picture: bytes) -> Figure:
@@ -86,5 +83,5 @@ def _generalisation(found: Difference, picture: bytes) -> Figure:
         [name, *(write(change[side], ",.4f") for side in (1, 0) for change in changes[split])]
         for split, name in SPLITS.items()
     ]
-    header = ["split", *(f"{label}{base}" for base in ("", " (base)") for label in LABELS.values())]
-    return Figure("Perplexity on each split", picture, summary, header, rows)
+    header = [GENERALISATION.x, *(f"{label}{base}" for base in ("", " (base)") for label in LABELS.values())]
+    return Figure(GENERALISATION.title, picture, summary, header, rows)

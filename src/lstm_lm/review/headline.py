@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 from lstm_lm.comparison.measures import LABELS, MEASURES, SPEED, Measure
 from lstm_lm.review.difference import Change, Difference
+from lstm_lm.workbench.verdict import FIRST_EPOCHS, ROUNDING
 
 NOTHING = "\N{EN DASH}"
-FIRST_EPOCHS = 20
-ROUNDING = 1e-5
-"""Kernels and instruction sets are a relative 1e-7 apart in the first epochs; another seed is apart by far more."""
 
 _CHOSEN = {"kernel": "model.scratch_kernel", "precision": "train.precision", "instructions": "numerics"}
 """What the environment's record has -> the parameter that can choose it."""

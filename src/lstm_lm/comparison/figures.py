@@ -1,0 +1,36 @@
+"""The figures that both the pipeline's pictures and the report's charts show: titles, axes and lines, declared once.
+
+DVC's own plots of the same columns are named by the columns, so dvc.yaml repeats nothing of this.
+"""
+
+from typing import NamedTuple
+
+from lstm_lm.comparison.measures import SPLITS
+
+
+class Description(NamedTuple):
+    """A figure's title, the quantity that it shows, and whether that has a logarithmic axis.
+
+    `columns` are those of plots/*.tsv that it draws over epochs, each with what its line is about, "" for nothing.
+    """
+
+    title: str
+    quantity: str
+    log: bool
+    columns: dict[str, str]
+    x: str = "epoch"
+
+    @property
+    def y(self) -> str:
+        """The title of the quantity's axis."""
+        return f"{self.quantity} (log scale)" if self.log else self.quantity
+
+
+LEARNING_CURVES = Description(
+    "Learning curves",
+    "perplexity",
+    log=True,
+    columns={f"{split}_perplexity": SPLITS[split] for split in ("train", "valid")},
+)
+GENERALISATION = Description("Perplexity on each split", "perplexity", log=True, columns={}, x="split")
+THROUGHPUT = Description("Training throughput", "tokens per second", log=False, columns={"tokens_per_second": ""})
