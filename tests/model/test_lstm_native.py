@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lstm_lm.model import lstm_fused, lstm_native
-from lstm_lm.model.lstm_fused import Product
+from lstm_lm.model.lstm_fused import Affine
 from lstms import SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
@@ -55,10 +55,12 @@ def test_products_are_the_library_s(
 
 
 @needs_compiler
-def test_a_product_under_autograd_has_the_library_s_gradients() -> None:
+def test_an_affine_map_has_the_library_s_gradients() -> None:
     generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(size, generator=generator, dtype=torch.float64).requires_grad_() for size in ((5, 4), (4, 3))]
-    assert torch.autograd.gradcheck(lambda *matrices: Product.apply(lstm_native.product, *matrices), inputs)
+    inputs = [
+        torch.randn(size, generator=generator, dtype=torch.float64).requires_grad_() for size in ((5, 4), (4, 3), (3,))
+    ]
+    assert torch.autograd.gradcheck(lambda *given: Affine.apply(lstm_native.product, *given), inputs)
 
 
 @needs_compiler

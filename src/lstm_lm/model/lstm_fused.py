@@ -102,26 +102,31 @@ class Recurrence(torch.autograd.Function):
         return None, d_gates, d_W_h.to(d_gates.dtype), d_hidden, d_cell
 
 
-class Product(torch.autograd.Function):
-    """(product, X, W) -> Y = X W, for rows X (rows, depth) and W (depth, columns): dX = dY W^T, dW = X^T dY."""
+class Affine(torch.autograd.Function):
+    """(product, X, W, b) -> Y = X W + b, for rows X (rows, depth), W (depth, columns) and b (columns,).
+
+    The gradients are dX = dY W^T, dW = X^T dY and db, the sum of dY's rows.
+    """
 
     @staticmethod
     def forward(ctx: Any, product: Callable[[Tensor, Tensor], Tensor], *inputs: Tensor) -> Tensor:
-        """X and W to X W."""
-        ctx.save_for_backward(*inputs)
+        """X, W and b to X W + b."""
+        rows, weight, bias = inputs
+        ctx.save_for_backward(rows, weight)
         ctx.product = product
-        return product(*inputs)
+        return product(rows, weight).add_(bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_product: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The gradient of X W to those of X and W, where they are asked for."""
-        rows, weights = ctx.saved_tensors
-        of_rows, of_weights = ctx.needs_input_grad[1:]
+    def backward(ctx: Any, d_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The gradient of X W + b to those of X, W and b, where they are asked for."""
+        rows, weight = ctx.saved_tensors
+        of_rows, of_weight, of_bias = ctx.needs_input_grad[1:]
         return (
             None,
-            ctx.product(d_product, weights.T) if of_rows else None,
-            ctx.product(rows.T, d_product) if of_weights else None,
+            ctx.product(d_outputs, weight.T) if of_rows else None,
+            ctx.product(rows.T, d_outputs) if of_weight else None,
+            d_outputs.sum(0) if of_bias else None,
         )
 
 
@@ -188,11 +193,11 @@ def _product_dtype(weight: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
-def _multiply(arithmetic: Arithmetic, inputs: Tensor, weight: Tensor) -> Tensor:
-    """Inputs (..., depth) times weight (depth, columns); under autocast torch's product, in autocast's type."""
+def _affine(arithmetic: Arithmetic, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Inputs (..., depth) times weight (depth, columns) plus bias; under autocast torch's product, in autocast's type."""
     if _product_dtype(weight) != weight.dtype:
-        return inputs @ weight
-    rows = Product.apply(arithmetic.product, inputs.flatten(0, -2), weight)
+        return inputs @ weight + bias
+    rows = Affine.apply(arithmetic.product, inputs.flatten(0, -2), weight, bias)
     return rows.view(*inputs.shape[:-1], -1)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
 
 
@@ -236,7 +241,7 @@ class FusedLayer(Layer):
         if inputs.ndim == 2:
             gates = (self.W_x + self.b).index_select(0, inputs.reshape(-1)).view(*inputs.shape, -1)
         else:
-            gates = (_multiply(self.arithmetic, inputs, self.W_x) + self.b).to(self.W_h.dtype)
+            gates = _affine(self.arithmetic, inputs, self.W_x, self.b).to(self.W_h.dtype)
         outputs, cell = Recurrence.apply(self.arithmetic, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
         return outputs, outputs[-1], cell
 
@@ -256,4 +261,4 @@ class FusedOutput(BookOutput):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        return _multiply(self.arithmetic, hidden_states, self.weight()).add_(self.b_q)
+        return _affine(self.arithmetic, hidden_states, self.weight(), self.b_q)
