@@ -55,12 +55,23 @@ void multiply_all(Index rows, Index depth, Index columns, Index threads) {
 }
 
 template <typename T>
+void losses(Index rows, Index columns, Index threads) {
+  auto logits = numbers<T>(rows * columns);
+  std::vector<Index> targets(rows);
+  for (Index row = 0; row < rows; row++) targets[row] = row * 7 % columns;
+  std::vector<T> sums(rows), margins(rows);
+  cross_entropy(logits.data(), targets.data(), sums.data(), margins.data(), rows, columns, 2 * rows, threads);
+  add(logits), add(sums), add(margins);
+}
+
+template <typename T>
 void everything(Index threads) {
   run<T>(5, 7, 37, threads);
   run<T>(3, 2, 64, threads);
   multiply_all<T>(41, 300, 19, threads);
   multiply_all<T>(19, 300, 83, threads);
   multiply_all<T>(7, 1030, 300, threads);  // deeper and wider than a block
+  losses<T>(5, 61, threads);
 }
 
 }  // namespace

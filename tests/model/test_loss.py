@@ -47,7 +47,7 @@ def test_pieces_have_the_gradients_of_the_whole(kernel: str, tied: bool, monkeyp
 
     monkeypatch.setattr(loss, "PIECE", 4 * VOCAB_SIZE)
     hidden_states, _ = model.hidden_states(inputs, model.initial_state(ROWS))
-    nats = loss.backpropagate(output, VOCAB_SIZE, hidden_states, targets)
+    nats = loss.backpropagate(output, model.output.cross_entropy, VOCAB_SIZE, hidden_states, targets)
     assert sizes == [4, 4, 4, 3]
     torch.testing.assert_close(nats, whole.detach(), rtol=1e-6, atol=0)
     torch.testing.assert_close(gradients(model), expected, rtol=1e-5, atol=1e-7)

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from lstm_lm.model import lstm_fused, lstm_native
 from lstm_lm.model.lstm_fused import Affine
@@ -61,6 +62,32 @@ def test_an_affine_map_has_the_library_s_gradients() -> None:
         torch.randn(size, generator=generator, dtype=torch.float64).requires_grad_() for size in ((5, 4), (4, 3), (3,))
     ]
     assert torch.autograd.gradcheck(lambda *given: Affine.apply(lstm_native.product, *given), inputs)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 5), (4, 16), (7, 61), (2, 1000)], ids=str)
+def test_the_loss_is_the_library_s(sizes: tuple[int, int], dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 10 * torch.randn(sizes, generator=generator, dtype=torch.float64)
+    targets = torch.randint(sizes[1], sizes[:1], generator=generator)
+    leaf = logits.to(dtype).double().requires_grad_()
+    expected = nn.functional.cross_entropy(leaf, targets, reduction="sum") / 9
+    expected.backward()
+    nats, gradient = lstm_native.cross_entropy(logits.to(dtype), targets, 9)
+    rtol = {torch.float32: 2e-5, torch.float64: 1e-13}[dtype]
+    torch.testing.assert_close(nats.double(), expected.detach(), rtol=rtol, atol=rtol)
+    torch.testing.assert_close(gradient.double(), leaf.grad, rtol=rtol, atol=1e-3 * rtol)
+
+
+@needs_compiler
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_logit_that_is_not_finite_makes_the_loss_so(bad: float) -> None:
+    for column in (0, 3, 20):
+        logits = torch.zeros(2, 21)
+        logits[1, column] = bad
+        nats, _ = lstm_native.cross_entropy(logits, torch.tensor([1, 2]), 2)
+        assert not nats.isfinite()
 
 
 @needs_compiler

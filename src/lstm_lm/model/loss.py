@@ -5,8 +5,29 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+CrossEntropy = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+"""The type of `cross_entropy`."""
+
 PIECE = 2**21
 """Logits that are computed at once, 8 MiB in float32: 209 tokens over 10,000 words."""
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+    """The sum of -ln softmax(logits)[target], in nats, over `tokens`, and its gradient.
+
+    Args:
+        logits: (rows, vocab_size), which may be overwritten.
+        targets: token ids, int64, (rows,).
+        tokens: what to divide by; for a mean over all rows of all pieces, their number.
+
+    Returns:
+        A scalar; the gradient of the logits, in their type.
+    """
+    leaf = logits.detach().float().requires_grad_()
+    nats = nn.functional.cross_entropy(leaf, targets, reduction="sum") / tokens
+    nats.backward()
+    assert leaf.grad is not None
+    return nats.detach(), leaf.grad.to(logits.dtype)
 
 
 def rows_at_once(vocab_size: int) -> int:
@@ -15,26 +36,33 @@ def rows_at_once(vocab_size: int) -> int:
 
 
 def backpropagate(
-    output: Callable[[Tensor], Tensor], vocab_size: int, hidden_states: Tensor, targets: Tensor
+    output: Callable[[Tensor], Tensor],
+    cross_entropy: CrossEntropy,
+    vocab_size: int,
+    hidden_states: Tensor,
+    targets: Tensor,
 ) -> Tensor:
     """Add the gradients of the mean cross-entropy to `grad` of every weight that it depends on.
 
     Args:
         output: the output layer, (rows, hidden) to logits (rows, vocab_size).
-        hidden_states: its inputs, (num_steps, batch_size, hidden), of a graph that ends in the weights below it.
+        cross_entropy: the loss of some of the rows and its gradient.
+        vocab_size: tokens in the vocabulary.
+        hidden_states: the inputs of `output`, (num_steps, batch_size, hidden), with the graph of the weights below it.
         targets: token ids, int64, (num_steps, batch_size).
 
     Returns:
         The mean, nats per token, a scalar on the device.
     """
     rows, wanted = hidden_states.detach().flatten(0, 1), targets.flatten()
-    gradient, nats = torch.empty_like(rows), rows.new_zeros((), dtype=torch.float32)
+    gradient, mean = torch.empty_like(rows), rows.new_zeros((), dtype=torch.float32)
     count = rows_at_once(vocab_size)
     for piece, of_piece, d_piece in zip(*(all.split(count) for all in (rows, wanted, gradient)), strict=True):
-        leaf = piece.requires_grad_()
-        loss = nn.functional.cross_entropy(output(leaf).float(), of_piece, reduction="sum") / len(wanted)
-        loss.backward()
-        d_piece.copy_(leaf.grad)
-        nats += loss.detach()
+        logits = output(piece.requires_grad_())
+        nats, d_logits = cross_entropy(logits.detach(), of_piece, len(wanted))
+        logits.backward(d_logits)
+        assert piece.grad is not None
+        d_piece.copy_(piece.grad)
+        mean += nats
     hidden_states.backward(gradient.view_as(hidden_states))
-    return nats
+    return mean

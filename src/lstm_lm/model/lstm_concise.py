@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.layer import State, Textbook
+from lstm_lm.model.loss import cross_entropy
 
 _GATES = "ifco"
 """The textbook's names of the library's blocks, in its order: i, f, g, o."""
@@ -75,6 +76,7 @@ class LibraryOutput(nn.Linear):
 
     def __init__(self, hidden: int, vocab_size: int, embedding: LibraryEmbedding | None = None) -> None:
         super().__init__(hidden, vocab_size)
+        self.cross_entropy = cross_entropy
         self.tied = embedding is not None
         if embedding is not None:
             self.weight = embedding.weight

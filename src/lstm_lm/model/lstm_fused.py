@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lstm_lm.model.layer import Layer, Textbook
+from lstm_lm.model.loss import CrossEntropy, cross_entropy
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookOutput
 
 _GATES = "cifo"
@@ -42,11 +43,12 @@ def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Tr
 
 
 class Arithmetic(NamedTuple):
-    """What alone depends on how numbers are computed: the two loops over time, which are one pair, and the product."""
+    """What alone depends on how numbers are computed: the loops over time, which are one pair, products, the loss."""
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
     run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
     product: Callable[[Tensor, Tensor], Tensor]
+    cross_entropy: CrossEntropy
 
 
 class Recurrence(torch.autograd.Function):
@@ -194,14 +196,14 @@ def _product_dtype(weight: Tensor) -> torch.dtype:
 
 
 def _affine(arithmetic: Arithmetic, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Inputs (..., depth) times weight (depth, columns) plus bias; under autocast torch's product, in autocast's type."""
+    """Inputs (..., depth) times weight (depth, columns) plus bias; under autocast in its type, by torch."""
     if _product_dtype(weight) != weight.dtype:
         return inputs @ weight + bias
     rows = Affine.apply(arithmetic.product, inputs.flatten(0, -2), weight, bias)
     return rows.view(*inputs.shape[:-1], -1)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
 
 
-PYTORCH = Arithmetic(run, run_back, torch.mm)
+PYTORCH = Arithmetic(run, run_back, torch.mm, cross_entropy)
 
 
 class FusedLayer(Layer):
@@ -247,7 +249,7 @@ class FusedLayer(Layer):
 
 
 class FusedOutput(BookOutput):
-    """`BookOutput` with the product of the layers below it."""
+    """`BookOutput` with the arithmetic of the layers below it."""
 
     def __init__(
         self,
@@ -257,7 +259,7 @@ class FusedOutput(BookOutput):
         arithmetic: Arithmetic = PYTORCH,
     ) -> None:
         super().__init__(hidden, vocab_size, embedding)
-        self.arithmetic = arithmetic
+        self.arithmetic, self.cross_entropy = arithmetic, arithmetic.cross_entropy
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""

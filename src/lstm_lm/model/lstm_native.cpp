@@ -281,10 +281,10 @@ struct Type<double> {
   static constexpr double kLargest = 700, kLn2 = 0x1.62e42feep-1, kLn2Rest = 0x1.a39ef35793c76p-33;
 };
 
-// e^x - 1, x cut to where 2^n is a normal number: with x = n ln 2 + r, it is 2^n (e^r - 1) + 2^n - 1, e^r by Taylor.
-// It has no branch, so that loops over it become vector instructions.
+// e^x - less, less being 0 or 1, x cut to where 2^n is a normal number: with x = n ln 2 + r, it is
+// 2^n (e^r - 1) + 2^n - less, e^r by Taylor. It has no branch, so that loops over it become vector instructions.
 template <typename T>
-inline T exponential_minus_one(T x) {
+inline T exponential(T x, T less) {
   using Bits = typename Type<T>::Bits;
   constexpr int kFraction = Type<T>::kFraction;
   constexpr T kRound = T(Bits(3) << (kFraction - 1));  // adding it leaves the nearest integer in the lowest bits
@@ -299,17 +299,17 @@ inline T exponential_minus_one(T x) {
   bits = (bits << kFraction) + (Bits(Type<T>::kBias) << kFraction);
   T power;
   std::memcpy(&power, &bits, sizeof power);
-  return fma(series * r, power, power - 1);
+  return fma(series * r, power, power - less);
 }
 
 template <typename T>
 inline T sigmoid(T x) {
-  return 1 / (2 + exponential_minus_one(-x));
+  return 1 / (2 + exponential(-x, T(1)));
 }
 
 template <typename T>
 inline T hyperbolic_tangent(T x) {
-  const T e = exponential_minus_one(-2 * x);
+  const T e = exponential(-2 * x, T(1));
   return -e / (2 + e);
 }
 
@@ -375,6 +375,37 @@ void backward(const T* gates, const T* recurrent, const T* cells, const T* squas
   });
 }
 
+// For each row of logits (rows, columns) the sum of all e^(logit - maximum), and the margin, which is maximum less the
+// target's logit. The logits become the gradient of the rows' surprisal, ln(sum) + margin, over `tokens`.
+template <typename T>
+void cross_entropy(T* logits, const Index* targets, T* sums, T* margins, Index rows, Index columns, Index tokens,
+                   Index threads) {
+  constexpr Index kTogether = 16;  // so many sums side by side, whatever the width of a vector
+  share(rows, threads, [=](Index first, Index count) {
+    for (Index row = first; row < first + count; row++) {
+      T* numbers = logits + row * columns;
+      const auto for_all = [=](const auto& work) {
+        Index column = 0;
+        for (; column + kTogether <= columns; column += kTogether)
+#pragma omp simd
+          for (Index j = 0; j < kTogether; j++) work(numbers[column + j], j);
+        for (Index j = 0; column + j < columns; j++) work(numbers[column + j], j);
+      };
+      T largest[kTogether], partial[kTogether] = {};
+      std::fill_n(largest, kTogether, numbers[0]);
+      for_all([&](T& number, Index j) { largest[j] = std::max(largest[j], number); });
+      const T maximum = *std::max_element(largest, largest + kTogether);
+      margins[row] = maximum - numbers[targets[row]];
+      for_all([&](T& number, Index j) { partial[j] += number = exponential(number - maximum, T(0)); });
+      sums[row] = 0;
+      for (Index j = 0; j < kTogether; j++) sums[row] += partial[j];
+      const T factor = 1 / (sums[row] * tokens);
+      for_all([=](T& number, Index) { number *= factor; });
+      numbers[targets[row]] -= T(1) / tokens;
+    }
+  });
+}
+
 }  // namespace
 
 // Results depend on it, so they name it.
@@ -398,6 +429,10 @@ extern "C" const char* compiler() { return "GCC " __VERSION__; }
                                Index right_column_stride, Index threads) {                                             \
     multiply<T>({left, left_row_stride, left_column_stride}, {right, right_row_stride, right_column_stride}, total,    \
                 rows, depth, columns, threads);                                                                        \
+  }                                                                                                                    \
+  extern "C" void cross_entropy_##T(T* logits, const Index* targets, T* sums, T* margins, Index rows, Index columns,   \
+                                    Index tokens, Index threads) {                                                     \
+    cross_entropy(logits, targets, sums, margins, rows, columns, tokens, threads);                                     \
   }
 
 EXPORT(float)

@@ -1,4 +1,4 @@
-"""The arithmetic of the fused LSTM in C++: its two loops over time, and matrix products, on the CPU.
+"""The arithmetic of the fused LSTM in C++: its two loops over time, matrix products and the loss, on the CPU.
 
 Where there is no compiler, on another device, in another type and under autocast it is the arithmetic in PyTorch.
 """
@@ -8,7 +8,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from lstm_lm.model import compiled, lstm_fused
+from lstm_lm.model import compiled, loss, lstm_fused
 from lstm_lm.model.lstm_fused import Arithmetic, Trace, new_trace
 
 _NAMES = {torch.float32: "float", torch.float64: "double"}
@@ -45,7 +45,16 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     return total
 
 
-NATIVE = Arithmetic(run, run_back, product)
+def cross_entropy(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+    """See `loss.cross_entropy`; the logits are overwritten by their gradient."""
+    if not _is_for_us(logits, logits):
+        return loss.cross_entropy(logits, targets, tokens)
+    gradient, (sums, margins) = logits.contiguous(), logits.new_empty(2, len(logits))
+    _call("cross_entropy", (gradient, targets.contiguous(), sums, margins), (*logits.shape, tokens))
+    return (sums.log() + margins).sum() / tokens, gradient
+
+
+NATIVE = Arithmetic(run, run_back, product, cross_entropy)
 
 
 def loops(device: torch.device, precision: str) -> str:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.layer import Layer, Textbook
+from lstm_lm.model.loss import cross_entropy
 
 
 class BookLayer(Layer):
@@ -105,6 +106,7 @@ class BookOutput(nn.Module):
         if embedding is None:
             self.W_hq = nn.Parameter(torch.zeros(hidden, vocab_size))
         self.b_q = nn.Parameter(torch.zeros(vocab_size))
+        self.cross_entropy = cross_entropy
         self._tied_to = (embedding,)  # in a tuple, torch does not count its weights as this module's
 
     def textbook(self) -> Textbook:

@@ -69,7 +69,8 @@ class EagerStep:
         self.model.zero_grad()
         with devices.autocast(inputs.device, self.precision):
             hidden_states, state = self.model.hidden_states(inputs, self.carried)
-        loss = backpropagate(self._logits, self.model.architecture.vocab_size, hidden_states, targets)
+        cross_entropy, vocab_size = self.model.output.cross_entropy, self.model.architecture.vocab_size
+        loss = backpropagate(self._logits, cross_entropy, vocab_size, hidden_states, targets)
         gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
         norm = clip_gradients(gradients, self.clip)
         self.optimizer.update(gradients, self.lr)
