@@ -16,7 +16,15 @@ from filelock import FileLock
 from projects import ROOT, Nursery, Project
 from repository import SMALL, STAGES, Repository, ran
 
-SLOWEST = ["test_commands", "test_queue", "test_report", "test_pipeline", "test_sharing", "test_resume"]
+SLOWEST = [
+    "test_commands",
+    "test_pipeline",
+    "test_same_bytes",
+    "test_queue",
+    "test_resume",
+    "test_report",
+    "test_sharing",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

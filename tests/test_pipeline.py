@@ -70,12 +70,10 @@ FREEZABLE = [name for name in STAGES if name != "fetch"]
 
 def test_dvc_yaml_is_written_as_dvc_writes_it(trained: Repository, tmp_path: Path) -> None:
     repository = trained.copy_to(tmp_path / "project")
-    for stage in FREEZABLE:
-        repository.dvc("freeze", stage)
+    repository.dvc("freeze", *FREEZABLE)
     changed = repository.git("diff", "--unified=0", "--", "dvc.yaml").splitlines()[4:]
     assert [line for line in changed if not line.startswith("@@")] == ["+    frozen: true"] * len(FREEZABLE)
-    for stage in FREEZABLE:
-        repository.dvc("unfreeze", stage)
+    repository.dvc("unfreeze", *FREEZABLE)
     assert repository.git("status", "--porcelain", "--", "dvc.yaml") == ""
 
 

@@ -15,9 +15,11 @@ PATIENCE_SECONDS = 300
 SMALLER = {
     "model.hidden=512": "model.hidden=6",
     "-S 'model.hidden=64,128,256' -S 'seed=0,1,2'": "-S 'model.hidden=6,8'",
+    "numerics=native -S train.epochs=20": "numerics=native -S train.epochs=1 train_scratch",
+    "train_tokens=-1 -S train.epochs=20": "train_tokens=-1 -S train.epochs=1 tokenize",
     "train.epochs=20": "train.epochs=1",
 }
-"""Texts in commands, and what makes them small."""
+"""Texts in commands, and what makes them small: fewer epochs, or no stage but the one that the command is about."""
 
 INSTEAD = {
     "make test": ("make --dry-run test", "it would run this test"),
@@ -153,6 +155,7 @@ def test_commands_run(document: Document, experienced: Repository, tmp_path: Pat
         ).returncode
         log.seek(0)
         assert status == 0, log.read()[-4000:]
+    assert not repository.requests.exists(), repository.requests.read_text()
 
 
 def test_every_exception_is_about_a_command_that_a_page_has() -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lstm_lm.workbench import small
 from lstm_lm.workbench.small import judge
 from repository import Repository
 
 RUN = {"environment": {"environment_scratch": {"torch": "2"}}, "sha256": {"a": "1", "b": "2"}}
+ALTERED = RUN | {"sha256": {"a": "1", "b": "3", "c": "4"}}
 
 
 def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path) -> None:
@@ -24,12 +26,21 @@ def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path) -> None
     assert shown.splitlines()[-1].startswith("The numbers are ")
     assert shown.splitlines()[-1] in summary.read_text()
     assert repository.git("status", "--porcelain", ".").split() == ["M", "project/stages/fetch.py"]
-    recorded = repository.folder / "tests/small_run.json"
-    before = recorded.read_text()
-    recorded.write_text("{}")
-    repository.git("restore", "stages")
-    repository.run(sys.executable, "-m", "lstm_lm.workbench.small", "--update")
-    assert list(json.loads(recorded.read_text())["sha256"]) == list(json.loads(before)["sha256"])
+
+
+@pytest.mark.parametrize(("option", "status", "recorded"), [([], 1, RUN), (["--update"], 0, ALTERED)])
+def test_only_an_update_renews_the_record(
+    option: list[str], status: int, recorded: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(small, "run", lambda: ("the table", RUN, ALTERED))
+    monkeypatch.setattr(sys, "argv", ["small", *option])
+    small.RECORD.parent.mkdir()
+    small.RECORD.write_text(json.dumps(RUN))
+    with pytest.raises(SystemExit) as ended:
+        small.main()
+    assert ended.value.code == status
+    assert json.loads(small.RECORD.read_text()) == recorded
 
 
 @pytest.mark.parametrize(
@@ -37,7 +48,7 @@ def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path) -> None
     [
         (RUN, (True, "The numbers are those of the committed small run.")),
         (
-            RUN | {"sha256": {"a": "1", "b": "3", "c": "4"}},
+            ALTERED,
             (
                 False,
                 "This change alters the numbers: b, c. "

@@ -22,8 +22,10 @@ from lstm_lm.workbench.verify import results
 PARAMETERS = ("corpus.name=sample", "model.hidden=64", "train.epochs=20")
 RECORD = Path("tests/small_run.json")
 
+Run = dict[str, dict[str, Any]]
 
-def record(project: Path) -> dict[str, dict[str, Any]]:
+
+def record(project: Path) -> Run:
     """The environments of a run, and the digest of each result that is the same wherever they are."""
     names = [name for name in sorted(results(project)) if is_deterministic(name) and (project / name).is_file()]
     return {
@@ -32,7 +34,7 @@ def record(project: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def judge(committed: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> tuple[bool, str]:
+def judge(committed: Run, now: Run) -> tuple[bool, str]:
     """Whether a run may be that of the record, and a line about it."""
     old, new = (json.dumps(run["environment"]).encode() for run in (committed, now))
     if old != new:
@@ -47,16 +49,21 @@ def judge(committed: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) 
     )
 
 
-def main() -> None:
-    """Run, show the results and judge them; exit status 1 if a stage failed or the numbers have changed."""
+def run() -> tuple[str, Run, Run]:
+    """Run the pipeline in a copy: the table of its results, the committed record, and the record of this run."""
     with tempfile.TemporaryDirectory(prefix="lstm-lm-small-") as folder:
         project = copy_project(Path(), Path(folder) / "project")
         if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
             sys.exit("small: the pipeline failed; its own message stands above")
-        table, now = summary.table(project), record(project)
-        if "--update" in sys.argv:
-            write_json(RECORD, now)
-        committed = now if "--update" in sys.argv else json.loads((project / RECORD).read_bytes())
+        return summary.table(project), json.loads((project / RECORD).read_bytes()), record(project)
+
+
+def main() -> None:
+    """Run, show the results and judge them; exit status 1 if a stage failed or the numbers have changed."""
+    table, committed, now = run()
+    if "--update" in sys.argv:
+        write_json(RECORD, now)
+        committed = now
     good, verdict = judge(committed, now)
     print(f"\n{table}\n\n{verdict}")
     if target := os.environ.get("GITHUB_STEP_SUMMARY"):
