@@ -27,11 +27,10 @@ def main(params: Params, root: Path) -> None:
     with Draft(folder) as draft:
         for path in text.corpus_files(root / "data/raw"):
             draft.add(path, tokenizer)
-        dropped = draft.dropped_share if settings.normalize == "letters" else 0.0
-        if dropped > LARGE_SHARE:
+        if draft.dropped_share > LARGE_SHARE:
             print(
-                f"tokenize.normalize letters keeps a to z only: it drops {dropped:.0%} of this text's characters; "
-                "none keeps all of them"
+                f"tokenize.normalize letters keeps a to z only: it drops {draft.dropped_share:.0%} of this text's "
+                "characters; none keeps all of them"
             )
         splits = text.split(draft.parts, [getattr(settings, f"{name}_tokens") for name in text.SPLITS])
         vocabulary = text.Vocabulary.of(dict(zip(draft.types, draft.counts.tolist(), strict=True)), settings.min_freq)
@@ -43,7 +42,7 @@ def main(params: Params, root: Path) -> None:
     description = {
         "corpus": params.corpus.name,
         "characters": draft.characters,
-        "dropped_share": dropped,
+        "dropped_share": draft.dropped_share,
         **text.describe(frequencies, streams),
     }
     write_json(root / "metrics/tokenize.json", description)

@@ -38,7 +38,7 @@ def in_order(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> It
             waiting: deque[Future[_Result]] = deque()
             for item in chain(first, items):
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > 2 * processes:
+                if len(waiting) > processes + 1:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

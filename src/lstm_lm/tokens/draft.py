@@ -6,9 +6,9 @@ frequencies are known, and the draft is read once more to give each token the id
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -19,18 +19,20 @@ from lstm_lm.tokens.cores import in_order
 from lstm_lm.tokens.encoding import BLOCK_BYTES, decoded
 from lstm_lm.tokens.tokenizer import Tokenizer
 
-_WHITE = (
-    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000"
+BUNDLE = 8
+"""Pieces that are numbered together: they share types, and few enough of them for a processor's cache."""
+_ASCII_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
+_OTHER_SPACES = (
+    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-"""All characters that `str.isspace` knows."""
+"""All other characters that `str.isspace` knows."""
 
 
-class Piece(NamedTuple):
-    """A piece of a text: token number i is `types[numbers[i]]`.
+class Part(NamedTuple):
+    """A part of a text: token number i is `types[numbers[i]]`.
 
-    `types` are in order of first appearance, `numbers` is (tokens,). The piece has so many `characters`, of which so
-    many are `solid`, no white space; `kept` counts the solid ones of the normalised piece.
+    `types` are in order of first appearance, `numbers` is (tokens,). The part has so many `characters`. Where letters
+    only are kept, so many of them are `solid`, no white space, and so many of these are `kept`; otherwise both are 0.
     """
 
     types: list[str]
@@ -58,12 +60,27 @@ def pieces(path: Path, tokenizer: Tokenizer, size: int = BLOCK_BYTES) -> Iterato
     yield held
 
 
-def number(tokenizer: Tokenizer, text: str) -> Piece:
-    """Normalise and tokenise a piece of a text and number its types."""
-    normalized = tokenizer.normalize(text)
-    tokens = tokenizer.tokens(normalized)
-    types, numbers = _characters(tokens) if isinstance(tokens, str) else _words(tokens)
-    return Piece(types, numbers, len(text), _solid(text), _solid(normalized))
+def bundles(texts: Iterator[str]) -> Iterator[list[str]]:
+    """The texts, `BUNDLE` at a time."""
+    return iter(lambda: list(islice(texts, BUNDLE)), [])
+
+
+def number(tokenizer: Tokenizer, texts: list[str]) -> Part:
+    """Normalise and tokenise consecutive pieces of a text and number their types."""
+    types: defaultdict[str, int] = defaultdict(count().__next__)
+    numbers, solid, kept = [], 0, 0
+    for text in texts:
+        normalized = tokenizer.normalize(text)
+        tokens = tokenizer.tokens(normalized)
+        if isinstance(tokens, str):
+            numbers.append(_characters(tokens, types))
+        else:
+            numbers.append(np.fromiter(map(types.__getitem__, tokens), np.uint32, len(tokens)))
+        if tokenizer.kept == "letters":
+            solid += _solid(text)
+            kept += len(normalized) - normalized.count(" ")
+    smallest = np.min_scalar_type(max(len(types) - 1, 0))
+    return Part(list(types), np.concatenate(numbers).astype(smallest), sum(map(len, texts)), solid, kept)
 
 
 class Draft:
@@ -71,7 +88,7 @@ class Draft:
 
     Attributes:
         parts: for each text the positions of its tokens in the draft.
-        characters, solid, kept: sums over all pieces.
+        characters, solid, kept: sums over all parts of all texts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -117,7 +134,8 @@ class Draft:
             ValueError: it is not UTF-8.
             OSError: the file cannot be read, or the draft cannot be written.
         """
-        tokens = sum(self._add(piece) for piece in in_order(partial(number, tokenizer), pieces(path, tokenizer, size)))
+        texts = bundles(pieces(path, tokenizer, size))
+        tokens = sum(self._add(part) for part in in_order(partial(number, tokenizer), texts))
         self.parts.append(range(len(self), len(self) + tokens))
 
     def read(self, part: range) -> Iterator[np.ndarray]:
@@ -130,21 +148,21 @@ class Draft:
                 yield np.frombuffer(self._file.read((high - low) * kind.itemsize), kind)
             start, offset = start + tokens, offset + tokens * kind.itemsize
 
-    def _add(self, piece: Piece) -> int:
-        """Take a piece in; the number of its tokens."""
-        self.characters, self.solid, self.kept = (
-            sum(pair) for pair in zip((self.characters, self.solid, self.kept), piece[2:], strict=True)
-        )
-        if not piece.types:
+    def _add(self, part: Part) -> int:
+        """Take a part in; the number of its tokens."""
+        self.characters += part.characters
+        self.solid += part.solid
+        self.kept += part.kept
+        if not part.types:
             return 0
-        table = np.fromiter(map(self._numbers.__getitem__, piece.types), np.int64, len(piece.types))
+        table = np.fromiter(map(self._numbers.__getitem__, part.types), np.int64, len(part.types))
         if len(self._counts) < len(self._numbers):
             self._counts = np.concatenate((self._counts, np.zeros(len(self._numbers), np.int64)))
-        self._counts[table] += np.bincount(piece.numbers)
+        self._counts[table] += np.bincount(part.numbers)
         kind = np.min_scalar_type(len(self._numbers) - 1)
-        self._write(table.astype(kind)[piece.numbers])
-        self._blocks.append((len(piece.numbers), kind))
-        return len(piece.numbers)
+        self._write(table.astype(kind)[part.numbers])
+        self._blocks.append((len(part.numbers), kind))
+        return len(part.numbers)
 
     def _write(self, block: np.ndarray) -> None:
         try:
@@ -154,24 +172,20 @@ class Draft:
             raise OSError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
 
-def _words(words: Iterable[str]) -> tuple[list[str], np.ndarray]:
-    """The types and numbers of words."""
-    numbers: defaultdict[str, int] = defaultdict(count().__next__)
-    found = np.fromiter(map(numbers.__getitem__, words), np.uint32)
-    return list(numbers), found
-
-
-def _characters(text: str) -> tuple[list[str], np.ndarray]:
-    """The types and numbers of characters: tables over code points are several times as fast as a dictionary."""
-    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    first = np.full(points.max(initial=0) + 1, len(points))
+def _characters(text: str, types: dict[str, int]) -> np.ndarray:
+    """The numbers of characters: tables over code points are several times as fast as the dictionary itself."""
+    encoding, kind = ("ascii", "u1") if text.isascii() else ("utf-32-le", "<u4")
+    points = np.frombuffer(text.encode(encoding), kind)
+    first = np.full(int(points.max(initial=0)) + 1, len(points))
     first[points[::-1]] = np.arange(len(points) - 1, -1, -1)  # the last assignment to a point stays
     found = np.flatnonzero(first < len(points))
     found = found[np.argsort(first[found])]
-    table = np.zeros(len(first), np.min_scalar_type(max(len(found) - 1, 0)))
-    table[found] = np.arange(len(found))
-    return list(map(chr, found.tolist())), table[points]
+    table = np.zeros(len(first), np.uint32)
+    table[found] = [types[chr(point)] for point in found.tolist()]
+    return table[points]
 
 
 def _solid(text: str) -> int:
-    return len(text) - sum(map(text.count, _WHITE))
+    """How many characters are no white space."""
+    without = text.encode("ascii", "replace").translate(None, _ASCII_SPACES)
+    return len(without) - sum(map(text.count, _OTHER_SPACES))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
-BLOCK_BYTES = 2**19
+BLOCK_BYTES = 2**16
 """Small enough for a processor's cache, large enough that a block's own cost does not count."""
 HEAD_BYTES = 2**16
 """So much of a text, or around its first odd byte, is enough to tell the encoding."""

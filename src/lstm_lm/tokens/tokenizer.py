@@ -44,7 +44,9 @@ class Tokenizer:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         if self.kept == "none":
             return unicodedata.normalize("NFC", text)
-        letters = re.sub(b"  +", b" ", text.encode("ascii", "replace").translate(_LETTERS)).strip(b" ")
+        letters = text.encode("ascii", "replace").translate(_LETTERS).strip(b" ")
+        while b"  " in letters:  # faster than a pattern
+            letters = letters.replace(b"  ", b" ")
         letters = letters.replace(b" \n", b"\n").replace(b"\n ", b"\n")
         return letters.replace(b"\n", b"" if self.level == "char" else b" ").decode("ascii")
 
