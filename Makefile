@@ -23,8 +23,8 @@ ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
 
-.PHONY: help setup corpus run test lint verify bench gpu curves whole report experiments sweep-report current small \
-    job-summary readme audit tools lock
+.PHONY: help setup corpus run test lint verify bench gpu curves whole bench-corpus report experiments sweep-report \
+    current small job-summary readme audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ curves: setup  ## Train with each kernel and compare the curves
 
 whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (a quarter of an hour)
 	@$(VENV)/python benchmarks/whole.py
+
+bench-corpus: setup  ## Measure the stages on texts from 1 MB to 1 GB (a quarter of an hour, 5 GB of disk)
+	@$(VENV)/python benchmarks/corpus.py
 
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
 	@$(VENV)/python -m lstm_lm.review.report "$$BASE"

@@ -33,7 +33,7 @@ def textbook_seconds(step: TrainingStep, params: Params, stream: np.ndarray, dev
     for _ in range(settings.epochs // 2):
         cut = PARTITIONS[settings.sampling]
         partition = cut(len(stream), settings.batch_size, settings.num_steps, generator)
-        for number in range(len(partition.starts)):
+        for number in range(partition.windows):
             window = partition.window(stream, number, settings.num_steps)
             step(Window(window.inputs.to(device), window.targets.to(device), window.continues))
     devices.synchronize(device)

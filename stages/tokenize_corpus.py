@@ -4,16 +4,16 @@ Not called tokenize.py: a script's own folder comes first on the import path, an
 library's `tokenize`.
 """
 
-import io
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from lstm_lm import stage
-from lstm_lm.atomic import write_bytes, write_json
+from lstm_lm.atomic import write_json
 from lstm_lm.params import Params
 from lstm_lm.tokens import text
+from lstm_lm.tokens.draft import Draft
+from lstm_lm.tokens.streams import write_digests, write_streams
 from lstm_lm.tokens.tokenizer import Tokenizer
 
 LARGE_SHARE = 0.2
@@ -21,33 +21,29 @@ LARGE_SHARE = 0.2
 
 
 def main(params: Params, root: Path) -> None:
-    """Normalise, build the vocabulary of the whole text, cut the splits, describe them."""
-    settings = params.tokenize
+    """Draft the corpus, build the vocabulary of the whole text, cut the splits, describe them."""
+    settings, folder = params.tokenize, root / "data/tokens"
     tokenizer = Tokenizer(settings.level, settings.normalize)
-    raw = text.read_corpus(root / "data/raw")
-    normalized = [tokenizer.normalize(part) for part in raw]
-    dropped = text.dropped_share(raw, normalized) if settings.normalize == "letters" else 0.0
-    if dropped > LARGE_SHARE:
-        print(
-            f"tokenize.normalize letters keeps a to z only: it drops {dropped:.0%} of this text's characters; "
-            "none keeps all of them"
-        )
-    parts = [tokenizer.tokens(part) for part in normalized]
-    counts = [getattr(settings, f"{name}_tokens") for name in text.SPLITS]
-    characters = {name: len(tokenizer.join(tokens)) for name, tokens in text.split(parts, counts).items()}
-    vocabulary = text.Vocabulary.of(chain.from_iterable(parts), settings.min_freq)
-    encoded = [vocabulary.encode(part) for part in parts]
-    splits = text.split(encoded, counts)
-    for name, ids in splits.items():
-        content = io.BytesIO()  # np.save into a file hides why the disk refuses
-        np.save(content, ids, allow_pickle=False)
-        write_bytes(root / f"data/tokens/{name}.npy", content.getvalue())
-    vocabulary.save(root / "data/tokens/vocabulary.json")
+    with Draft(folder) as draft:
+        for path in text.corpus_files(root / "data/raw"):
+            draft.add(path, tokenizer)
+        if draft.dropped_share > LARGE_SHARE:
+            print(
+                f"tokenize.normalize letters keeps a to z only: it drops {draft.dropped_share:.0%} of this text's "
+                "characters; none keeps all of them"
+            )
+        splits = text.split(draft.parts, [getattr(settings, f"{name}_tokens") for name in text.SPLITS])
+        vocabulary = text.Vocabulary.of(dict(zip(draft.types, draft.counts.tolist(), strict=True)), settings.min_freq)
+        ids = vocabulary.encode(draft.types)
+        streams = write_streams(draft, splits, ids, tokenizer, folder)
+        frequencies = np.bincount(ids, draft.counts, len(vocabulary)).astype(int)
+    vocabulary.save(folder / "vocabulary.json")
+    write_digests(streams, folder)
     description = {
         "corpus": params.corpus.name,
-        "characters": sum(map(len, raw)),
-        "dropped_share": dropped,
-        **text.describe(np.concatenate(encoded), splits, characters, vocabulary),
+        "characters": draft.characters,
+        "dropped_share": draft.dropped_share,
+        **text.describe(frequencies, streams),
     }
     write_json(root / "metrics/tokenize.json", description)
 

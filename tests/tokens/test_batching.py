@@ -22,7 +22,7 @@ quick = settings(max_examples=100, deadline=None, derandomize=True)
 def epoch_of(kind: str, stream: np.ndarray, batch_size: int, num_steps: int, generator: random.Random) -> list[Window]:
     """An epoch."""
     partition = PARTITIONS[kind](len(stream), batch_size, num_steps, generator)
-    return [partition.window(stream, number, num_steps) for number in range(len(partition.starts))]
+    return [partition.window(stream, number, num_steps) for number in range(partition.windows)]
 
 
 def cut(kind: str, tokens: int, batch_size: int, num_steps: int, seed: int) -> tuple[np.ndarray, list[Window]]:

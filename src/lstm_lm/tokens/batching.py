@@ -7,8 +7,10 @@ Random numbers are drawn from Python's `random.Random` in the textbook's order, 
 that `random.seed(n)` before the textbook's own loop gives the windows that `random.Random(n)` gives here.
 """
 
+import mmap
 import random
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,19 +44,20 @@ class Window(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """An epoch of windows.
+    """An epoch of `windows` windows of `batch_size` rows.
 
-    `starts` holds the position in the stream at which each row of each window starts, int64, (windows,
-    batch_size). `continues` tells whether each window but the first continues the one before it.
+    `starts` gives for the number of a window the position in the stream at which each of its rows starts, int64,
+    (batch_size,). `continues` tells whether each window but the first continues the one before it.
     """
 
-    starts: np.ndarray
+    windows: int
+    batch_size: int
+    starts: Callable[[int], np.ndarray]
     continues: bool
 
     def window(self, stream: np.ndarray, number: int, num_steps: int) -> Window:
         """Gather a window from the stream, token ids (tokens,), on the CPU."""
-        steps = np.arange(num_steps + 1)[:, None]
-        tokens = torch.from_numpy(stream[self.starts[number] + steps].astype(np.int64))
+        tokens = _read(stream, self.starts(number) + np.arange(num_steps + 1)[:, None])
         return Window(tokens[:-1], tokens[1:], self.continues and number > 0)
 
 
@@ -81,8 +84,7 @@ def sequential_partition(tokens: int, batch_size: int, num_steps: int, generator
     offset = generator.randint(0, num_steps)
     length = (tokens - offset - 1) // batch_size
     rows = offset + length * np.arange(batch_size)
-    columns = num_steps * np.arange(length // num_steps)
-    return Partition(columns[:, None] + rows, continues=True)
+    return Partition(length // num_steps, batch_size, lambda number: rows + num_steps * number, continues=True)
 
 
 def random_partition(tokens: int, batch_size: int, num_steps: int, generator: random.Random) -> Partition:
@@ -90,13 +92,15 @@ def random_partition(tokens: int, batch_size: int, num_steps: int, generator: ra
 
     A random offset in 0..num_steps-1 is skipped, the rest cut into subsequences of `num_steps`, shuffled and
     grouped by `batch_size`; an incomplete last group is dropped (Dive into Deep Learning, section 8.3).
+    The order takes four bytes for each subsequence.
     """
     offset = generator.randint(0, num_steps - 1)
     count = (tokens - offset - 1) // num_steps
-    order = list(range(count))
+    order = array("I", range(count))
     generator.shuffle(order)
-    chosen = np.array(order[: count // batch_size * batch_size]).reshape(-1, batch_size)
-    return Partition(offset + num_steps * chosen, continues=False)
+    windows = count // batch_size
+    chosen = np.frombuffer(order, np.uint32, windows * batch_size).reshape(windows, batch_size)
+    return Partition(windows, batch_size, lambda number: offset + num_steps * chosen[number].astype(np.int64), False)
 
 
 PARTITIONS = {"sequential": sequential_partition, "random": random_partition}
@@ -106,5 +110,13 @@ PARTITIONS = {"sequential": sequential_partition, "random": random_partition}
 def whole_stream(stream: np.ndarray, num_steps: int) -> Iterator[Window]:
     """The whole stream as one row, (num_steps, 1) at a time, no token dropped; the last window is shorter."""
     for start in range(0, len(stream) - 1, num_steps):
-        tokens = torch.from_numpy(stream[start : start + num_steps + 1].astype(np.int64))[:, None]
+        tokens = _read(stream, slice(start, start + num_steps + 1))[:, None]
         yield Window(tokens[:-1], tokens[1:], continues=start > 0)
+
+
+def _read(stream: np.ndarray, places: np.ndarray | slice) -> Tensor:
+    """Token ids at places of a stream, int64. What was read of a mapped file does not stay in this process's memory."""
+    tokens = torch.from_numpy(stream[places].astype(np.int64))
+    if isinstance(stream.base, mmap.mmap):
+        stream.base.madvise(mmap.MADV_DONTNEED)
+    return tokens

@@ -5,14 +5,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from lstm_lm.atomic import write_text
-from lstm_lm.tokens.encoding import decode
+from lstm_lm.tokens.encoding import decoded
+from lstm_lm.tokens.streams import Stream
 
 UNKNOWN = "<unk>"
 SPLITS: tuple[str, ...] = ("train", "valid", "test")
@@ -28,28 +29,20 @@ class _Stream(Protocol):
 _S = TypeVar("_S", bound=_Stream)
 
 
+def corpus_files(folder: Path) -> list[Path]:
+    """What the fetch stage left in `folder`: one text that is yet to be split, or one for each split."""
+    names = SPLITS if (folder / f"{SPLITS[0]}.txt").exists() else ("corpus",)
+    return [folder / f"{name}.txt" for name in names]
+
+
 def read_corpus(folder: Path) -> list[str]:
-    """Read what the fetch stage left in `folder`: one text that is yet to be split, or one for each split.
+    """Read the whole texts that the fetch stage left in `folder`.
 
     Raises:
         ValueError: a text is not UTF-8.
         OSError: a file cannot be read.
     """
-    names = SPLITS if (folder / f"{SPLITS[0]}.txt").exists() else ("corpus",)
-    return [read_text(folder / f"{name}.txt") for name in names]
-
-
-def read_text(path: Path) -> str:
-    """Read a text: UTF-8, with or without a byte-order mark.
-
-    Raises:
-        ValueError: it is not UTF-8; the message names the encoding that it probably has.
-        OSError: the file cannot be read.
-    """
-    try:
-        return decode(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    return ["".join(decoded(path)) for path in corpus_files(folder)]
 
 
 @dataclass(frozen=True)
@@ -59,22 +52,26 @@ class Vocabulary:
     tokens: tuple[str, ...]
 
     @classmethod
-    def of(cls, tokens: Iterable[str], min_freq: int = 1) -> "Vocabulary":
+    def of(cls, tokens: Iterable[str] | Mapping[str, int], min_freq: int = 1) -> "Vocabulary":
         """The vocabulary of a stream: `<unk>`, then falling frequency, ties in order of first appearance.
 
         Rarer tokens than `min_freq` are left out. The stream may hold `<unk>` itself.
 
+        Args:
+            tokens: the stream, or how often each of its types occurs, in order of first appearance.
+            min_freq: how often a token must occur.
+
         Raises:
             ValueError: no token of the stream is frequent enough.
         """
-        counted = [(token, count) for token, count in Counter(tokens).most_common() if token != UNKNOWN]
-        known = [token for token, count in counted if count >= min_freq]
-        if counted and not known:
+        counts = tokens if isinstance(tokens, Mapping) else Counter(tokens)
+        ranked = sorted((token for token in counts if token != UNKNOWN), key=counts.__getitem__, reverse=True)
+        if ranked and counts[ranked[0]] < min_freq:
             raise ValueError(
-                f"tokenize.min_freq is {min_freq:,}; the most frequent token of this text, {counted[0][0]!r}, occurs "
-                f"{counted[0][1]:,} times, so that every token would be {UNKNOWN}: lower it"
+                f"tokenize.min_freq is {min_freq:,}; the most frequent token of this text, {ranked[0]!r}, occurs "
+                f"{counts[ranked[0]]:,} times, so that every token would be {UNKNOWN}: lower it"
             )
-        return cls((UNKNOWN, *known))
+        return cls((UNKNOWN, *takewhile(lambda token: counts[token] >= min_freq, ranked)))
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
@@ -100,9 +97,15 @@ class Vocabulary:
         return np.fromiter((ids.get(token, 0) for token in tokens), np.min_scalar_type(len(self) - 1), len(tokens))
 
 
-def unigram_entropy(ids: np.ndarray) -> float:
-    """Entropy of the token frequencies, in bits per token: what a model that ignores all context reaches."""
-    probabilities = [count / len(ids) for count in np.bincount(ids).tolist() if count]
+def unigram_entropy(counts: Iterable[int]) -> float:
+    """Entropy of the token frequencies, in bits per token: what a model that ignores all context reaches.
+
+    Args:
+        counts: how often each token occurs.
+    """
+    counts = [count for count in counts if count]
+    tokens = sum(counts)
+    probabilities = [count / tokens for count in counts]
     # Not numpy's log2 and sum: they compute with what the processor offers, and the last bit differs.
     return -math.fsum(p * math.log2(p) for p in probabilities) + 0.0
 
@@ -146,29 +149,20 @@ def _too_few(what: str, tokens: int, asked: str) -> str:
     return f"{what} has {tokens:,} tokens, too few for {asked}: lower them or take a longer text"
 
 
-def dropped_share(raw: Sequence[str], normalized: Sequence[str]) -> float:
-    """The share of a text's characters, white space apart, that the normalisation to letters drops."""
-    characters = sum(len(word) for part in raw for word in part.split())
-    kept = sum(len(part) - part.count(" ") for part in normalized)
-    return (characters - kept) / characters if characters else 0.0
-
-
-def describe(
-    ids: np.ndarray, splits: Mapping[str, np.ndarray], characters: Mapping[str, int], vocabulary: Vocabulary
-) -> dict[str, float]:
+def describe(frequencies: np.ndarray, streams: Mapping[str, Stream]) -> dict[str, float]:
     """Counts and the unigram baseline of a tokenised corpus (entropy of the whole stream, bits per token).
 
     Args:
-        ids: the whole stream, (tokens,).
-        characters: of each split's text.
+        frequencies: how often each id occurs in the whole corpus, (vocab_size,).
+        streams: the splits.
     """
-    entropy = unigram_entropy(ids)
+    entropy = unigram_entropy(frequencies.tolist())
     return {
-        "tokens": len(ids),
-        **{f"{name}_tokens": len(part) for name, part in splits.items()},
-        **{f"{name}_unknown_tokens": int(np.count_nonzero(part == 0)) for name, part in splits.items()},
-        **{f"{name}_characters": characters[name] for name in splits},
-        "vocabulary_size": len(vocabulary),
+        "tokens": int(frequencies.sum()),
+        **{f"{name}_tokens": stream.tokens for name, stream in streams.items()},
+        **{f"{name}_unknown_tokens": stream.unknown for name, stream in streams.items()},
+        **{f"{name}_characters": stream.characters for name, stream in streams.items()},
+        "vocabulary_size": len(frequencies),
         "unigram_entropy_bits": entropy,
         "unigram_perplexity": math.pow(2, entropy),
     }

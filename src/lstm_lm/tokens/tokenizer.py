@@ -9,6 +9,12 @@ from typing import Literal
 LINE_END = "<eos>"
 """The token that stands for a line's end between words."""
 
+_LETTERS = bytes(
+    ord(chr(byte).lower()) if chr(byte).isascii() and chr(byte).isalpha() else byte if byte == ord("\n") else ord(" ")
+    for byte in range(256)
+)
+"""For each byte of ASCII its lower-case letter, the line end, or a space for everything else."""
+
 
 @dataclass(frozen=True)
 class Tokenizer:
@@ -35,17 +41,33 @@ class Tokenizer:
         line is stripped and lower-cased; characters are joined with nothing between lines, words with a space.
         none: all of it, in Unicode's composed form (NFC); every line end is \n.
         """
-        lines = re.split("\r\n|\r|\n", text)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         if self.kept == "none":
-            return unicodedata.normalize("NFC", "\n".join(lines))
-        between = "" if self.level == "char" else " "
-        return between.join(re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in lines)
+            return unicodedata.normalize("NFC", text)
+        letters = text.encode("ascii", "replace").translate(_LETTERS).strip(b" ")
+        while b"  " in letters:  # faster than a pattern
+            letters = letters.replace(b"  ", b" ")
+        letters = letters.replace(b" \n", b"\n").replace(b"\n ", b"\n")
+        return letters.replace(b"\n", b"" if self.level == "char" else b" ").decode("ascii")
 
     def tokens(self, normalized: str) -> Sequence[str]:
         """The tokens of a normalised text: its characters, or its words at white space and its line ends."""
         if self.level == "char":
             return normalized
         return normalized.replace("\n", f" {LINE_END} ").split()
+
+    def divides(self, before: str, after: str) -> bool:
+        """Whether a text may be cut between two characters: its parts then have the tokens of the whole.
+
+        No line end, word or combining sequence is cut, and no run of characters that letters turns into one space.
+        """
+        if before == "\r" and after == "\n":
+            return False
+        if self.level == "word":
+            return after.isspace()
+        if self.kept == "letters":
+            return before in "\r\n" or ((before + after).isascii() and (before + after).isalpha())
+        return not _combines(after)
 
     def spelled(self, tokens: Iterable[str]) -> Iterator[str]:
         """The piece of text that each token stands for; a word that follows a word begins with a space."""
@@ -59,6 +81,11 @@ class Tokenizer:
 def one_line(text: str) -> str:
     """The text on one line, with an arrow for each line end."""
     return text.replace("\n", "↵")
+
+
+def _combines(character: str) -> bool:
+    """Whether NFC may join a character with the one before: marks, and the later letters of a Korean syllable."""
+    return unicodedata.category(character).startswith("M") or "\u1160" <= character <= "\u11ff"
 
 
 def _with_spaces(words: Iterable[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from lstm_lm.model.language_model import LanguageModel, architecture, build, com
 from lstm_lm.params import Params
 from lstm_lm.stage import project
 from lstm_lm.tokens.batching import load_tokens
+from lstm_lm.tokens.streams import read_digests
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.checkpoint import Checkpoint, digest
 from lstm_lm.training.loop import Training
@@ -41,7 +42,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     kernel = computed_by(kind, params.model, device, params.train.precision)
     environment = devices.environment(device, kernel, params.train.precision)
     model = build(kind, len(vocabulary), params.model, params.seed).to(device)
-    key = training_key(kind, params, environment, streams)
+    key = training_key(kind, params, environment, read_digests(root / "data/tokens"))
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
     training = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint)
@@ -55,14 +56,16 @@ def train(kind: str, params: Params, root: Path) -> None:
     checkpoint.clear()
 
 
-def training_key(kind: str, params: Params, environment: dict[str, object], streams: dict[str, np.ndarray]) -> str:
-    """A digest of everything that the bytes of a training depend on: data, parameters, environment, this code."""
+def training_key(kind: str, params: Params, environment: dict[str, object], tokens: dict[str, str]) -> str:
+    """A digest of everything that the bytes of a training depend on: data, parameters, environment, this code.
+
+    `tokens` has the digest of each stream, as the tokenize stage wrote it down: the streams may be larger than memory.
+    """
     train = params.train.model_copy(update={"checkpoint_seconds": 0})
-    settings = f"{params.seed} {params.model!r} {train!r} {environment!r}"
-    tokens = [stream.tobytes() for stream in streams.values()]
+    settings = f"{params.seed} {params.model!r} {train!r} {environment!r} {tokens!r}"
     package = Path(__file__).parents[1]
     code = [source.read_bytes() for source in sorted(package.rglob("*.[cp][py]*")) if source.suffix in (".py", ".cpp")]
-    return digest(kind.encode(), settings.encode(), *tokens, *code)
+    return digest(kind.encode(), settings.encode(), *code)
 
 
 def check_memory(kind: str, params: Params, vocab_size: int, device: torch.device) -> None:

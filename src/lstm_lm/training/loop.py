@@ -128,16 +128,17 @@ class Training:
         cut = batching.PARTITIONS[self.settings.sampling]
         partition = cut(len(self.train), self.settings.batch_size, self.settings.num_steps, self.generator)
         clock = time.perf_counter() - self.spent
-        while self.position < len(partition.starts):
-            lr = learning_rate(self.settings, len(self.epochs), self.position / len(partition.starts))
+        while self.position < partition.windows:
+            lr = learning_rate(self.settings, len(self.epochs), self.position / partition.windows)
             self._train_on(partition.window(self.train, self.position, self.settings.num_steps), lr)
             if signals.received or (self.checkpoint and self.checkpoint.due()):
                 self.spent, self.wall = time.perf_counter() - clock, time.monotonic() - started
                 self._save()
             if signals.received:
                 raise Interrupted(signals.received)
-        tokens = partition.starts.size * self.settings.num_steps
-        nats = self._checked_losses().sum().item() * (tokens // len(partition.starts))
+        window = partition.batch_size * self.settings.num_steps
+        tokens = partition.windows * window
+        nats = self._checked_losses().sum().item() * window
         return self._finish_epoch(nats, tokens, time.perf_counter() - clock, started)
 
     def _train_on(self, window: Window, lr: float) -> None:

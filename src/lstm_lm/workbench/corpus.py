@@ -11,7 +11,7 @@ import yaml
 from lstm_lm.atomic import replacing, write_text
 from lstm_lm.corpus.record import File, Record, file_name, load_record
 from lstm_lm.params import corpus_name
-from lstm_lm.tokens.text import read_text
+from lstm_lm.tokens.encoding import decoded
 
 CORPORA = Path("data/corpora")
 
@@ -26,7 +26,7 @@ def add(text: Path, corpora: Path) -> str:
         ValueError: it is not a text in UTF-8, or its name is taken.
         OSError: a file cannot be read or written.
     """
-    if not read_text(text):
+    if not sum(map(len, decoded(text))):
         raise ValueError(f"{text} is empty")
     name = corpus_name(text.name)
     licence = _licence(name, text, corpora)
