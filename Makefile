@@ -5,9 +5,11 @@ PYTHON ?= python3
 BASE ?= HEAD
 # The text that `make corpus` adds.
 FILE ?=
+# The recipe that `make recipe` runs and `make verify` checks.
+NAME ?=
 # With UPDATE=1, `make small` renews the record that it compares with.
 UPDATE ?=
-export BASE FILE
+export BASE FILE NAME
 
 # The project's own environment, whatever else is active in the shell.
 VENV := .venv/bin
@@ -23,7 +25,7 @@ ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
 
-.PHONY: help setup corpus run test lint verify bench gpu curves whole report experiments sweep-report current small \
+.PHONY: help setup corpus run recipe test lint verify bench gpu curves whole report experiments sweep-report current small \
     job-summary readme audit tools lock
 
 help:  ## List the targets
@@ -49,8 +51,11 @@ lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m pyright
 	@$(VENV)/python scripts/lint_workflows.py
 
-verify: setup  ## Run the pipeline again in a copy and compare with the committed results
-	@$(VENV)/python -m lstm_lm.workbench.verify
+recipe: setup  ## Run the recipe NAME=<a folder of recipes/> and keep its results there
+	@$(VENV)/python -m lstm_lm.workbench.recipe_run "$$NAME"
+
+verify: setup  ## Run the pipeline, or the recipe NAME, again in a copy and compare with the committed results
+	@$(VENV)/python -m lstm_lm.workbench.verify "$$NAME"
 
 bench: setup  ## Measure the speed of the kernels side by side
 	@$(VENV)/python benchmarks/run.py
