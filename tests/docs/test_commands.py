@@ -39,6 +39,10 @@ INSTEAD = {
         "python benchmarks/gpu.py --help",
         "tests/benchmarks/test_gpu.py runs it",
     ),
+    "python benchmarks/ptb.py": (
+        "python benchmarks/ptb.py --help",
+        "tests/benchmarks/test_measure.py runs a small one",
+    ),
     "make curves": ("make --dry-run curves", "it takes minutes"),
     "make whole": ("make --dry-run whole", "it takes a quarter of an hour"),
     "make readme": (

@@ -41,7 +41,7 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     for name, text in recipes.items():
         (tmp_path / "recipes" / name).mkdir(parents=True)
         (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
-    metrics = {"tokenize": {"test_tokens": 2}}
+    metrics: dict[str, object] = {"tokenize": {"test_tokens": 2}}
     splits = {split: {"perplexity": 4.0, "bits_per_character": 2.0} for split in ("valid", "test")}
     metrics["evaluate"] = {"scratch": splits, "concise": splits}
     for model in ("scratch", "concise"):

@@ -59,6 +59,17 @@ def stacks(root: Path) -> str:
     return _table(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
 
 
+def ptb(root: Path) -> str:
+    """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop. Raises OSError, KeyError."""
+    if not (root / "metrics/benchmark_ptb.json").exists():
+        return "Not measured yet."
+    report = read(root, "benchmark_ptb")
+    rows = [_speed(name, result) for name, result in report["speeds"].items()]
+    return "\n".join(
+        [_table(SPEED[:3], rows), "", f"{report['measured_on']}. Ratios of medians:", "", *_ratios(report["ratios"])]
+    )
+
+
 def gpu(root: Path) -> str:
     """What `make gpu` measured, or that nothing was measured yet. Raises OSError, KeyError."""
     if not (root / "metrics/benchmark_gpu.json").exists():
@@ -171,7 +182,14 @@ SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
 TABLES = {
     "README.md": {"results": results, "recipes": recipes},
     "docs/recipes.md": {"recipes": all_figures},
-    "docs/performance.md": {"performance": performance, "stacks": stacks, "gpu": gpu, "whole": whole, "curves": curves},
+    "docs/performance.md": {
+        "performance": performance,
+        "stacks": stacks,
+        "ptb": ptb,
+        "gpu": gpu,
+        "whole": whole,
+        "curves": curves,
+    },
 }
 """Page -> name of each table on it -> what makes the table."""
 
@@ -205,10 +223,11 @@ def _cell(measure: Measure, value: float, model: str) -> str:
 
 
 def _speed(name: str, result: dict[str, Any]) -> list[str]:
-    """The cells of `SPEED`."""
+    """The cells of `SPEED`, without the last one where it was not measured."""
     speed = result["tokens_per_second"]
     quartiles = f"{speed['q1']:,.0f} to {speed['q3']:,.0f}"
-    return [name, f"{speed['median']:,.0f}", quartiles, f"{result['share_of_products']:.0%}"]
+    share = [f"{result['share_of_products']:.0%}"] if "share_of_products" in result else []
+    return [name, f"{speed['median']:,.0f}", quartiles, *share]
 
 
 def _ratios(ratios: dict[str, float]) -> list[str]:
