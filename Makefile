@@ -3,13 +3,15 @@ PYTHON ?= python3
 # The revision that `make report` compares with, and that experiments started from. It reaches the shell as a variable,
 # never as text of a command.
 BASE ?= HEAD
-# The text that `make corpus` adds.
+# The text that `make corpus` adds, or its train split and the two others.
 FILE ?=
+VALIDATION ?=
+TEST ?=
 # The recipe that `make recipe` runs and `make verify` checks.
 NAME ?=
 # With UPDATE=1, `make small` renews the record that it compares with.
 UPDATE ?=
-export BASE FILE NAME
+export BASE FILE VALIDATION TEST NAME
 
 # The project's own environment, whatever else is active in the shell.
 VENV := .venv/bin
@@ -34,8 +36,8 @@ help:  ## List the targets
 setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
 	@:
 
-corpus: setup  ## Make FILE=<a text> a corpus: data/corpora/<name>.txt and its record
-	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE"
+corpus: setup  ## Make FILE=<a text>, or FILE, VALIDATION and TEST, a corpus: its texts and its record in data/corpora/
+	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE" "$$VALIDATION" "$$TEST"
 
 run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m lstm_lm.workbench.quickstart
