@@ -3,11 +3,15 @@ PYTHON ?= python3
 # The revision that `make report` compares with, and that experiments started from. It reaches the shell as a variable,
 # never as text of a command.
 BASE ?= HEAD
-# The text that `make corpus` adds.
+# The text that `make corpus` adds, or its train split and the two others.
 FILE ?=
+VALIDATION ?=
+TEST ?=
+# The recipe that `make recipe` runs and `make verify` checks.
+NAME ?=
 # With UPDATE=1, `make small` renews the record that it compares with.
 UPDATE ?=
-export BASE FILE
+export BASE FILE VALIDATION TEST NAME
 
 # The project's own environment, whatever else is active in the shell.
 VENV := .venv/bin
@@ -23,8 +27,8 @@ ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
 
-.PHONY: help setup corpus run test lint verify bench gpu curves whole bench-corpus report experiments sweep-report \
-    current small job-summary readme audit tools lock
+.PHONY: help setup corpus run recipe test lint verify bench gpu curves whole bench-corpus report experiments \
+    sweep-report current small job-summary readme audit tools lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -32,8 +36,8 @@ help:  ## List the targets
 setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
 	@:
 
-corpus: setup  ## Make FILE=<a text> a corpus: data/corpora/<name>.txt and its record
-	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE"
+corpus: setup  ## Make FILE=<a text>, or FILE, VALIDATION and TEST, a corpus: its texts and its record in data/corpora/
+	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE" "$$VALIDATION" "$$TEST"
 
 run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m lstm_lm.workbench.quickstart
@@ -49,8 +53,11 @@ lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m pyright
 	@$(VENV)/python scripts/lint_workflows.py
 
-verify: setup  ## Run the pipeline again in a copy and compare with the committed results
-	@$(VENV)/python -m lstm_lm.workbench.verify
+recipe: setup  ## Run the recipe NAME=<a folder of recipes/> and keep its results there
+	@$(VENV)/python -m lstm_lm.workbench.recipe_run "$$NAME"
+
+verify: setup  ## Run the pipeline, or the recipe NAME, again in a copy and compare with the committed results
+	@$(VENV)/python -m lstm_lm.workbench.verify "$$NAME"
 
 bench: setup  ## Measure the speed of the kernels side by side
 	@$(VENV)/python benchmarks/run.py

@@ -181,11 +181,15 @@ def load_params(path: Path) -> Params:
 
 
 def load_yaml(path: Path, model: type[_Model]) -> _Model:
-    """Read and validate a YAML file.
+    """Read and validate a YAML file. Raises ValueError and OSError as `read_yaml` and `validate`."""
+    return validate(read_yaml(path), model, path)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file.
 
     Raises:
-        ValueError: the file is not YAML, has a key twice, or a key is unknown, missing, of the wrong type or
-            out of range; one line names the key, the value and what is allowed.
+        ValueError: the file is not YAML, has a key twice, or does not hold keys.
         OSError: the file cannot be read.
     """
     try:
@@ -196,7 +200,17 @@ def load_yaml(path: Path, model: type[_Model]) -> _Model:
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold the keys {', '.join(model.model_fields)}")
+        raise ValueError(f"{path} must hold keys and their values")
+    return content
+
+
+def validate(content: dict[str, Any], model: type[_Model], path: Path) -> _Model:
+    """Validate what was read from `path`.
+
+    Raises:
+        ValueError: a key is unknown, missing, of the wrong type or out of range; one line names the file, the key,
+            the value and what is allowed.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import yaml
 
+import ptb
 from contestants import CONTESTANTS, Shape, contestants
 from lstm_lm import device as devices
 from lstm_lm import numerics
 from measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
-from run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS
+from run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
 
 SMALL = Shape(hidden=4, batch_size=2, num_steps=3)
 
@@ -47,3 +49,15 @@ def test_quartiles_have_four_digits() -> None:
 def test_every_entry_is_a_contestant_and_every_ratio_is_of_entries() -> None:
     assert {entry.contestant for entry in (*ENTRIES, *GRID_ENTRIES, FLOOR)} <= CONTESTANTS.keys()
     assert {name for pair in RATIOS.values() for name in pair} <= {str(entry) for entry in ENTRIES}
+
+
+def test_words_are_measured_in_the_shape_of_their_recipe() -> None:
+    params = yaml.safe_load((ROOT / "recipes/ptb_small/recipe.yaml").read_text(encoding="utf-8"))["params"]
+    model, train = params["model"], params["train"]
+    assert (ptb.SHAPE.hidden, ptb.SHAPE.layers, ptb.SHAPE.embedding) == tuple(
+        model[key] for key in ("hidden", "layers", "embedding")
+    )
+    assert (ptb.SHAPE.batch_size, ptb.SHAPE.num_steps) == (train["batch_size"], train["num_steps"])
+    report = ptb.measure(rounds=1, steps=1, shape=Shape(hidden=4, batch_size=2, num_steps=3, layers=2, embedding=4))
+    assert report["ratios"].keys() <= ptb.RATIOS.keys()
+    assert {name for pair in ptb.RATIOS.values() for name in pair} <= {str(entry) for entry in ptb.ENTRIES}

@@ -28,11 +28,22 @@ INSTEAD = {
     "make small": ("make --dry-run small", "CI runs it"),
     "make small UPDATE=1": ("make --dry-run small UPDATE=1", "tests/workbench/test_small.py runs it"),
     "make verify": ("make --dry-run verify", "tests/workbench/test_verify.py runs it"),
+    "make recipe": ("make --dry-run recipe", "it fails, to list the recipes; tests/workbench/test_recipe.py runs it"),
+    "make recipe NAME=shakespeare": ("make --dry-run recipe NAME=shakespeare", "it takes minutes"),
+    "make verify NAME=shakespeare": ("make --dry-run verify NAME=shakespeare", "it takes minutes"),
+    "CORPUS_MIRROR=/mnt/texts make recipe NAME=ptb_small": (
+        "CORPUS_MIRROR=/mnt/texts make --dry-run recipe NAME=ptb_small",
+        "it takes an hour",
+    ),
     "make bench": ("make --dry-run bench", "it takes minutes"),
     "make gpu": ("make --dry-run gpu", "it needs a GPU; tests/benchmarks/test_gpu.py rehearses it"),
     "python benchmarks/gpu.py --device cpu --small": (
         "python benchmarks/gpu.py --help",
         "tests/benchmarks/test_gpu.py runs it",
+    ),
+    "python benchmarks/ptb.py": (
+        "python benchmarks/ptb.py --help",
+        "tests/benchmarks/test_measure.py runs a small one",
     ),
     "make curves": ("make --dry-run curves", "it takes minutes"),
     "make whole": ("make --dry-run whole", "it takes a quarter of an hour"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lstm_lm.atomic import write_json
 from lstm_lm.workbench import readme
 
 ROOT = Path(__file__).parents[2]
@@ -31,3 +32,34 @@ def test_a_missing_marker_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("no tables here")
     with pytest.raises(ValueError, match=r"README\.md lacks the markers <!-- results -->"):
         readme.update("README.md", tmp_path)
+
+
+def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
+    published = "published:\n- who: others\n  source: https://example.com\n  figures:\n    valid_nats: 1.47\n"
+    recipes = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
+    recipes["not_yet"] = recipes["mine"]
+    for name, text in recipes.items():
+        (tmp_path / "recipes" / name).mkdir(parents=True)
+        (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
+    metrics: dict[str, object] = {"tokenize": {"test_tokens": 2}}
+    splits = {split: {"perplexity": 4.0, "bits_per_character": 2.0} for split in ("valid", "test")}
+    metrics["evaluate"] = {"scratch": splits, "concise": splits}
+    for model in ("scratch", "concise"):
+        metrics[f"train_{model}"] = {"perplexity": 3.0}
+        metrics[f"throughput_{model}"] = {"tokens_per_second": 12345, "seconds": 90.0}
+    for name, content in metrics.items():
+        write_json(tmp_path / f"recipes/mine/metrics/{name}.json", content)
+    (tmp_path / "recipes/mine/dvc.lock").touch()
+
+    def cells(table: str) -> list[list[str]]:
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
+
+    rows = cells(readme.all_figures(tmp_path))
+    assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.000", "12,345", "1.5"]
+    assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
+    assert rows[-3] == ["from scratch, not run", *[""] * 7]
+    ours = ["mine", "validation nats per token", "1.47", "1.3863", "1.3863"]
+    assert cells(readme.recipes(tmp_path))[2:] == [
+        ["[mine](recipes/mine/recipe.yaml)", *ours],
+        ["[not_yet](recipes/not_yet/recipe.yaml)", *ours[:3], "not run", "not run"],
+    ]

@@ -11,6 +11,7 @@ COLOURS = {"scratch": "#1f77b4", "concise": "#e8710a"}
 SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 """The splits' names in files, and for readers."""
 
+BOOK_CORPUS = "time_machine"
 BOOK_PERPLEXITY = {"scratch": 1.1, "concise": 1.0}
 BOOK_TOKENS_PER_SECOND = {"scratch": 19_827.3, "concise": 297_699.3}
 """What Dive into Deep Learning (the LSTM chapter, PyTorch) prints after 500 epochs, on a GPU that it does not name."""

@@ -16,7 +16,7 @@ from matplotlib.ticker import NullFormatter
 
 from lstm_lm.atomic import write_bytes
 from lstm_lm.comparison.figures import GENERALISATION, LEARNING_CURVES, THROUGHPUT
-from lstm_lm.comparison.measures import BOOK_TOKENS_PER_SECOND, COLOURS, LABELS, SPLITS
+from lstm_lm.comparison.measures import BOOK_CORPUS, BOOK_TOKENS_PER_SECOND, COLOURS, LABELS, SPLITS
 
 STYLE: dict[Any, Any] = {
     "font.size": 11,
@@ -81,27 +81,35 @@ def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus:
 
 
 def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
-    """Median tokens per second with quartiles, beside the book's figures, which are another machine's."""
+    """Median tokens per second with quartiles; on the book's corpus beside its figures, which are another machine's."""
+    beside_the_book = corpus == BOOK_CORPUS
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 3.2))
-        labels, row = [], 0
+        labels: list[str] = []
         for kind, result in results.items():
-            median, book = result["tokens_per_second"], BOOK_TOKENS_PER_SECOND[kind]
-            spread = [[median - result["tokens_per_second_q1"]], [result["tokens_per_second_q3"] - median]]
-            axes.barh(row, median, color=COLOURS[kind], xerr=spread, capsize=3)
-            axes.barh(row + 1, book, color="white", edgecolor=COLOURS[kind], hatch="///")
-            for place, value, end in ((row, median, result["tokens_per_second_q3"]), (row + 1, book, book)):
-                axes.annotate(f"{value:,.0f}", (end, place), (6, 0), textcoords="offset points", va="center")
-            labels += [f"{LABELS[kind]}, here", f"{LABELS[kind]}, the book's GPU"]
-            row += 2
-        axes.set_yticks(range(row), labels)
+            median, upper = result["tokens_per_second"], result["tokens_per_second_q3"]
+            spread = [[median - result["tokens_per_second_q1"]], [upper - median]]
+            axes.barh(len(labels), median, color=COLOURS[kind], xerr=spread, capsize=3)
+            _number(axes, len(labels), median, upper)
+            labels.append(f"{LABELS[kind]}, here")
+            if beside_the_book:
+                book = BOOK_TOKENS_PER_SECOND[kind]
+                axes.barh(len(labels), book, color="white", edgecolor=COLOURS[kind], hatch="///")
+                _number(axes, len(labels), book, book)
+                labels.append(f"{LABELS[kind]}, the book's GPU")
+        axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
         axes.margins(x=0.14)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")
         axes.set(xlabel=f"{THROUGHPUT.y}; here: {results['scratch']['device']}")
-        figure.suptitle(f"{THROUGHPUT.title}, corpus: {corpus} (hatched: another machine's)")
+        figure.suptitle(f"{THROUGHPUT.title}, corpus: {corpus}" + " (hatched: another machine's)" * beside_the_book)
         save(figure, path)
+
+
+def _number(axes: Axes, row: int, value: float, end: float) -> None:
+    """Write a bar's value behind its end."""
+    axes.annotate(f"{value:,.0f}", (end, row), (6, 0), textcoords="offset points", va="center")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -32,9 +32,10 @@ def copy_project(source: Path, target: Path) -> Path:
     return target
 
 
-def dvc(project: Path, *arguments: str) -> int:
-    """Run DVC in a copy, with this Python also in the stages; its exit status."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+def dvc(project: Path, *arguments: str, **variables: str) -> int:
+    """Run DVC in a copy, with this Python also in the stages and these environment variables; its exit status."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": path, **variables}
     mirror = environment.get("CORPUS_MIRROR", "")
     if mirror and "://" not in mirror:
         environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())

@@ -11,6 +11,8 @@ from lstm_lm import stage
 from lstm_lm.atomic import write_text
 from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, read
 from lstm_lm.params import Params
+from lstm_lm.workbench import standings
+from lstm_lm.workbench.recipe import load_recipe, names
 
 
 def results(root: Path) -> str:
@@ -55,6 +57,17 @@ def stacks(root: Path) -> str:
         if FUSED in ms
     ]
     return _table(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
+
+
+def ptb(root: Path) -> str:
+    """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop. Raises OSError, KeyError."""
+    if not (root / "metrics/benchmark_ptb.json").exists():
+        return "Not measured yet."
+    report = read(root, "benchmark_ptb")
+    rows = [_speed(name, result) for name, result in report["speeds"].items()]
+    return "\n".join(
+        [_table(SPEED[:3], rows), "", f"{report['measured_on']}. Ratios of medians:", "", *_ratios(report["ratios"])]
+    )
 
 
 def gpu(root: Path) -> str:
@@ -143,6 +156,21 @@ def curves(root: Path) -> str:
     )
 
 
+def recipes(root: Path) -> str:
+    """The recipes in one figure each, beside the published one. Raises OSError, KeyError, ValueError."""
+    return _table(["", "", "figure", "published", *LABELS.values()], standings.headlines(root), words=3)
+
+
+def all_figures(root: Path) -> str:
+    """Every figure of every recipe. Raises OSError, KeyError, ValueError."""
+    header = ["", *(title for title, _ in standings.COLUMNS.values())]
+    parts = [
+        f"### {name}\n\n{load_recipe(name, root).title}\n\n{_table(header, standings.rows(name, root))}"
+        for name in names(root)
+    ]
+    return "\n\n".join(parts)
+
+
 FUSED = "fused in C++, pipeline, portable"
 MODES = ("portable", "native")
 GPU_PICTURE = (
@@ -152,8 +180,16 @@ GPU_PICTURE = (
 SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
 
 TABLES = {
-    "README.md": {"results": results},
-    "docs/performance.md": {"performance": performance, "stacks": stacks, "gpu": gpu, "whole": whole, "curves": curves},
+    "README.md": {"results": results, "recipes": recipes},
+    "docs/recipes.md": {"recipes": all_figures},
+    "docs/performance.md": {
+        "performance": performance,
+        "stacks": stacks,
+        "ptb": ptb,
+        "gpu": gpu,
+        "whole": whole,
+        "curves": curves,
+    },
 }
 """Page -> name of each table on it -> what makes the table."""
 
@@ -187,19 +223,20 @@ def _cell(measure: Measure, value: float, model: str) -> str:
 
 
 def _speed(name: str, result: dict[str, Any]) -> list[str]:
-    """The cells of `SPEED`."""
+    """The cells of `SPEED`, without the last one where it was not measured."""
     speed = result["tokens_per_second"]
     quartiles = f"{speed['q1']:,.0f} to {speed['q3']:,.0f}"
-    return [name, f"{speed['median']:,.0f}", quartiles, f"{result['share_of_products']:.0%}"]
+    share = [f"{result['share_of_products']:.0%}"] if "share_of_products" in result else []
+    return [name, f"{speed['median']:,.0f}", quartiles, *share]
 
 
 def _ratios(ratios: dict[str, float]) -> list[str]:
     return [f"- {label}: {ratio:.2f}" for label, ratio in ratios.items()]
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown, numbers to the right."""
-    columns = ("left", *["right"] * (len(header) - 1))
+def _table(header: list[str], rows: list[list[str]], words: int = 1) -> str:
+    """A table of Markdown: so many columns of words, then numbers, to the right."""
+    columns = ("left",) * words + ("right",) * (len(header) - words)
     return tabulate(rows, header, tablefmt="pipe", colalign=columns, disable_numparse=True)
 
 

@@ -1,4 +1,7 @@
-"""Run the whole pipeline again in a copy of the project and compare every committed result with what comes out."""
+"""Run the whole pipeline again in a copy of the project and compare every committed result with what comes out.
+
+The name of a recipe on the command line takes its parameters and its results; without one, those of the project.
+"""
 
 import sys
 import tempfile
@@ -9,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from lstm_lm.workbench.clone import copy_project, dvc
+from lstm_lm.workbench.recipe import apply, load_recipe, results_folder
 from lstm_lm.workbench.verdict import ENVIRONMENT, Status, compare, is_deterministic
 
 
@@ -24,6 +28,23 @@ def results(root: Path) -> dict[str, bytes]:
         path: (root / path).read_bytes() if path.startswith(("metrics/", "plots/")) else md5.encode()
         for path, md5 in outputs.items()
     }
+
+
+def prepare(name: str, project: Path) -> Path:
+    """Give `project`, a copy, the parameters of a recipe, if `name` is one; the folder of the committed results.
+
+    Raises:
+        ValueError: there is no such recipe, it is not valid, or it has no results yet.
+        OSError: a file cannot be read or written.
+    """
+    if not name:
+        return project
+    recipe = load_recipe(name, project)
+    folder = results_folder(name, recipe, project)
+    if not (folder / "dvc.lock").exists():
+        raise ValueError(f"there are no committed results of recipe {name} to compare with")
+    apply(name, recipe, project)
+    return folder
 
 
 def report(committed: Mapping[str, bytes], now: Mapping[str, bytes]) -> bool:
@@ -45,16 +66,16 @@ def report(committed: Mapping[str, bytes], now: Mapping[str, bytes]) -> bool:
 
 
 def main() -> int:
-    """Verify the project in the working directory; 0 if reproduced, 1 if not."""
+    """Verify the project in the working directory, or a recipe of it; 0 if reproduced, 1 if not."""
     with tempfile.TemporaryDirectory(prefix="lstm-lm-verify-") as folder:
         try:
             project = copy_project(Path(), Path(folder) / "project")
-            committed = results(project)
+            committed = results(prepare(sys.argv[1] if len(sys.argv) > 1 else "", project))
             if dvc(project, "repro", "--force") != 0:
                 print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
                 return 1
             reproduced = report(committed, results(project))
-        except OSError as error:
+        except (ValueError, OSError) as error:
             print(f"verify: {error}", file=sys.stderr)
             return 1
     return 0 if reproduced else 1

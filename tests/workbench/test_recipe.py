@@ -1,0 +1,145 @@
+"""Recipes run in a copy, continue after an interruption, are verified, and are valid parameters."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lstm_lm.params import Params
+from lstm_lm.workbench.recipe import load_recipe, names, parameters, results_folder
+from projects import ROOT
+from reported import git, run
+
+PIPELINE = """\
+stages:
+  first:
+    cmd: "{python} first.py"
+    params: [model.hidden]
+    deps: [first.py]
+    metrics:
+      - metrics/train_scratch.json: {{cache: false}}
+  second:
+    cmd: "{python} second.py"
+    deps: [second.py, metrics/train_scratch.json]
+    outs: [data/models/scratch.safetensors]
+    plots:
+      - plots/curve_scratch.tsv: {{cache: false}}
+"""
+FIRST = """\
+import os, yaml
+from pathlib import Path
+Path("metrics").mkdir(exist_ok=True)
+params = yaml.safe_load(Path("params.yaml").read_text())
+Path("metrics/train_scratch.json").write_text('{"hidden": %d}' % params["model"]["hidden"])
+with (Path(os.environ["DVC_ROOT"]) / "runs.log").open("a") as log:
+    log.write("first\\n")
+"""
+SECOND = """\
+import os, sys
+from pathlib import Path
+if (Path(os.environ["DVC_ROOT"]) / "obstacle").exists():
+    sys.exit("stopped on purpose")
+for path in ("data/models/scratch.safetensors", "plots/curve_scratch.tsv"):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text("made")
+"""
+TINY = "title: a tiny one\nheadline: valid_nats\nparams:\n  model:\n    hidden: 7\n"
+
+
+def call(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, sys.executable, "-m", f"lstm_lm.workbench.{command}", *arguments)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project in git, with a recipe that has no results yet."""
+    folder = tmp_path / "a project"
+    files = {
+        ".dvc/config": "[core]\n    analytics = false\n    check_update = false\n",
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        ".gitignore": "/data\n/runs.log\n/obstacle\n",
+        "dvc.yaml": PIPELINE.format(python=sys.executable),
+        "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
+        "first.py": FIRST,
+        "second.py": SECOND,
+        "recipes/tiny/recipe.yaml": TINY,
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a recipe"]):
+        git(folder, *command)
+    return folder
+
+
+def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project: Path) -> None:
+    (project / "obstacle").touch()
+    failed = call(project, "recipe_run", "tiny")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("recipe: the pipeline did not finish")
+    assert not (project / "recipes/tiny/metrics").exists()
+
+    (project / "obstacle").unlink()
+    done = call(project, "recipe_run", "tiny")
+    assert done.returncode == 0, done.stderr
+    results = project / "recipes/tiny"
+    assert json.loads((results / "metrics/train_scratch.json").read_bytes()) == {"hidden": 7}
+    assert (results / "plots/curve_scratch.tsv").exists()
+    assert yaml.safe_load((results / "dvc.lock").read_bytes())["stages"].keys() == {"first", "second"}
+    assert (project / "runs.log").read_text() == "first\n", "what was finished does not run again"
+    assert [name for name in ("metrics", "plots", "data", "dvc.lock") if (project / name).exists()] == []
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "its results")
+    assert "The results are reproduced." in call(project, "verify", "tiny").stdout
+
+    (results / "metrics/train_scratch.json").write_text('{"hidden": 8}')
+    git(project, "commit", "-qam", "a result that the recipe does not give")
+    assert "hidden: 8 -> 7" in call(project, "verify", "tiny").stdout
+
+
+def test_the_default_run_keeps_its_results_in_the_project(project: Path) -> None:
+    (project / "recipes/tiny/recipe.yaml").write_text("title: the default run\nheadline: valid_nats\n")
+    git(project, "commit", "-qam", "no parameters of its own")
+    assert call(project, "recipe_run", "tiny").returncode == 0
+    assert json.loads((project / "metrics/train_scratch.json").read_bytes()) == {"hidden": 256}
+    assert (project / "dvc.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no recipe 'tiny': NAME=... (none)"),
+        (TINY.replace("7", "0"), "model.hidden is 0; input should be greater than or equal to 1"),
+        (TINY.replace("hidden", "hiden"), "unknown key model.hiden"),
+        (TINY.replace("valid_nats", "nats"), "headline is 'nats'; input should be 'train_perplexity', "),
+        (TINY.replace("7", "8") + "# not committed\n", "is not committed as it is: commit it first"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_work(project: Path, text: str | None, message: str) -> None:
+    path = project / "recipes/tiny/recipe.yaml"
+    path.unlink() if text is None else path.write_text(text)
+    if text is None or "not committed" not in text:
+        git(project, "commit", "-qam", "a mistake")
+    failed = call(project, "recipe_run", "tiny")
+    assert failed.returncode == 1
+    (line,) = failed.stderr.splitlines()
+    assert line.startswith("recipe: ")
+    assert message in line
+    assert not (project / "runs.log").exists()
+
+
+def test_without_a_name_the_recipes_are_named(project: Path) -> None:
+    assert call(project, "recipe_run", "").stderr == "recipe: name a recipe: NAME=... (tiny)\n"
+    assert call(project, "verify", "tin").stderr == "verify: there is no recipe 'tin': NAME=... (tiny)\n"
+    assert "there are no committed results of recipe tiny" in call(project, "verify", "tiny").stderr
+
+
+def test_every_recipe_is_valid_and_book_is_the_default_run() -> None:
+    for name in names(ROOT):
+        recipe = load_recipe(name, ROOT)
+        assert Params.model_validate(parameters(name, recipe, ROOT))
+        assert all(recipe.headline in other.figures for other in recipe.published[:1])
+    assert results_folder("book", load_recipe("book", ROOT), ROOT) == ROOT
