@@ -38,7 +38,7 @@ def run(stage: Callable[[Params, Path], None]) -> None:
 
 
 def is_running(name: str, root: Path) -> bool:
-    """Whether a process runs stages/<name>.py of the project in `root`. Raises OSError where there is no such script."""
+    """Whether a process runs stages/<name>.py of the project in `root`. Raises OSError where that is not there."""
     with (root / f"stages/{name}.py").open("rb") as script:
         try:
             fcntl.flock(script, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from test_loop import Watched
+from torch import Tensor
 
 from lstm_lm import stage
 from lstm_lm.params import Params
@@ -16,7 +18,6 @@ from lstm_lm.training import curves, experiment, loop
 from lstm_lm.training.loop import Diverged, Epoch
 from lstm_lm.training.step import make_step
 from projects import PATIENCE_SECONDS, Project, changed
-from test_loop import Watched
 
 ENDLESS = {"train__epochs": 10**5, "train__checkpoint_seconds": 0.02}
 
@@ -65,11 +66,15 @@ def test_a_stopped_training_leaves_its_curves_and_shows_them_again_when_it_goes_
 def test_a_training_that_diverges_leaves_the_curve_so_far(
     small_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing_in_the_third_epoch(*arguments: Any) -> Watched:
-        step, batches = make_step(*arguments), count(1)
-        return Watched(step, lambda loss: loss.mul_(math.nan if next(batches) > 60 else 1))
+    batches = count(1)
 
-    monkeypatch.setattr(loop, "make_step", failing_in_the_third_epoch)
+    def spoil_the_third_epoch(loss: Tensor) -> None:
+        loss.mul_(math.nan if next(batches) > 60 else 1)
+
+    def failing_step(*arguments: Any) -> Watched:
+        return Watched(make_step(*arguments), spoil_the_third_epoch)
+
+    monkeypatch.setattr(loop, "make_step", failing_step)
     with pytest.raises(Diverged, match="at epoch 3, batch "):
         experiment.train("scratch", Params.model_validate(changed()), small_project.root)
     assert list(curve(small_project).index) == [1, 2]
@@ -86,5 +91,3 @@ def test_epochs_without_a_score_are_left_out(tmp_path: Path) -> None:
     assert (tmp_path / "plots/held_out_scratch.tsv").read_text() == "epoch\tvalid_perplexity\n2\t8.25\n"
     timing = "epoch\tseconds\ttokens_per_second\n1\t2\t50\n2\t2.5\t200\n"
     assert (tmp_path / "plots/timing_scratch.tsv").read_text() == timing
-
-

@@ -168,9 +168,7 @@ def test_the_best_weights_are_kept_and_patience_ends_the_training() -> None:
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])
-def test_the_progress_tells_the_last_validation_and_the_best_one(
-    keep: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_progress_tells_the_last_validation_and_the_best_one(keep: str, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = settings(epochs=8, lr=20.0, clip=30.0, valid_every=2, keep=keep)
     epochs = Training(model(), STREAM, VALID, wanted, 0).run()
     train, valid = ([f"{value:.2f}" for value in column if value] for column in list(zip(*epochs, strict=True))[:2])
