@@ -3,12 +3,14 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lstm_lm.atomic import write_text
 from lstm_lm.inspection.feature import features
@@ -50,6 +52,18 @@ class Inspection(NamedTuple):
     units: dict[str, Any]
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Reading a single row is too little work for more: they would wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def inspect(
     models: Mapping[str, LanguageModel], streams: Mapping[str, np.ndarray], vocabulary: Vocabulary, length: int
 ) -> Inspection:

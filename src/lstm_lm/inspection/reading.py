@@ -1,7 +1,6 @@
 """What a model computes while it reads a passage: the predictions before each token, the state after it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -39,23 +38,13 @@ def read(model: LanguageModel, stream: np.ndarray, passage: range) -> Reading:
         state = model(window.inputs.to(device), state)[1]
     tokens = torch.from_numpy(stream[passage.start - 1 : passage.stop].astype(np.int64))
     logits, hidden, cell = [], [], []
-    with _one_thread():
-        for token in tokens.to(device):
-            output, state = model(token.view(1, 1), state)
-            logits.append(output[0, 0])
-            hidden.append(state.hidden[:, 0])
-            cell.append(state.cell[:, 0])
+    for token in tokens.to(device):
+        output, state = model(token.view(1, 1), state)
+        logits.append(output[0, 0])
+        hidden.append(state.hidden[:, 0])
+        cell.append(state.cell[:, 0])
     states = State(*(torch.stack(part).double().cpu() for part in (hidden, cell)))
     return Reading(torch.stack(logits[:-1]).double().cpu().log_softmax(-1), states, tokens)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """A single step of a single row is too little work for more: they would wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def series(model: LanguageModel, reading: Reading) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-UNITS = 32
+UNITS = 24
 """Of the hidden state and of the cell state each, the best ones are kept, with all their series."""
 _RANKED = ("hidden state", "cell state")
 
@@ -35,9 +35,9 @@ def units(series: Mapping[str, Mapping[str, Tensor]], features: Mapping[str, Seq
         hidden: units of a layer.
 
     Returns:
-        `units`, each with its `layer` and `number`, from 1, and for each series the feature that it follows and r;
-        `scales`, the value that a series' byte 127 stands for, one for each unit; `values`, for each split and series
-        signed bytes in base64, unit after unit.
+        `tokens`, how many each split's passage has; `units`, each with its `layer` and `number`, from 1, and for each
+        series the feature that it follows and r; `scales`, what a series' byte 127 stands for, one for each unit;
+        `values`, for each split and series signed bytes in base64, unit after unit.
     """
     names = list(features)
     numbers = torch.tensor([list(map(float, row)) for row in features.values()], dtype=torch.float64).T
@@ -52,6 +52,7 @@ def units(series: Mapping[str, Mapping[str, Tensor]], features: Mapping[str, Seq
         return [names[feature], round(float(followed[name][unit, feature]), 4)]
 
     return {
+        "tokens": {split: len(next(iter(part.values()))) for split, part in series.items()},
         "units": [
             {"layer": unit // hidden + 1, "number": unit % hidden + 1, **{name: follows(name, unit) for name in whole}}
             for unit in chosen
