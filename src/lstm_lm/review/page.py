@@ -4,12 +4,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from lstm_lm.atomic import write_bytes, write_text
 from lstm_lm.review.chart import Spec
@@ -39,6 +41,7 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    html.policies["json.dumps_kwargs"] = {"sort_keys": False}  # scratch before concise, in the page as well
     markdown = html.overlay(autoescape=False, finalize=_escape_markdown)
     specs = {key: figure.chart for key, figure in figures.items() if isinstance(figure.chart, dict)}
     parts = {
@@ -67,9 +70,12 @@ def _escape_markdown(value: object) -> object:
 
 
 def _png(chart: Spec | bytes) -> bytes:
+    """A picture; a chart drawn, and packed better than vl-convert does."""
     if isinstance(chart, bytes):
         return chart
-    return vl_convert.vegalite_to_png(chart | _SIZE, scale=2, config=_ON_PAPER)
+    drawn, packed = vl_convert.vegalite_to_png(chart | _SIZE, scale=2, config=_ON_PAPER), BytesIO()
+    Image.open(BytesIO(drawn)).convert("RGB").save(packed, "PNG", optimize=True)
+    return packed.getvalue()
 
 
 def _data_url(png: bytes) -> str:

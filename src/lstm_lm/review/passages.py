@@ -5,11 +5,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from lstm_lm.comparison.figures import BITS_PER_SHADE, SHADES, shade
 from lstm_lm.comparison.measures import LABELS, SPLITS, read
 
-BITS_PER_SHADE = 1.5
-SHADES = 8
-"""Steps of the scale, above none; the last one stands for all that is more surprising."""
 _SHOWN = ("train", "valid")
 _INVISIBLE = {" ": "␣", "\n": "↵", "<eos>": "↵", "\t": "⇥"}
 _UNITS = "data/units.json"
@@ -34,11 +32,6 @@ def panel(root: Path) -> dict[str, Any]:
     texts = {split: [_visible(row["text"]) for row in found[split]] for split in _SHOWN}
     data = {"labels": LABELS, "texts": texts, "tokens": tokens, "units": units}
     return {"passages": passages, "data": data, "missing": missing, "scale": _scale()}
-
-
-def shade(bits: float) -> int:
-    """The step of the scale on which a surprisal stands, 0 to SHADES."""
-    return min(SHADES, math.floor(bits / BITS_PER_SHADE + 0.5))
 
 
 def _scale() -> list[tuple[int, str]]:

@@ -65,7 +65,7 @@ function watch(panel, {labels, texts, tokens, units}) {
       const [bits, ...likeliest] = tokens[split][model][place], unit = shown[model];
       const table = element("table");
       table.append(element("caption", `${labels[model]}: ${bits.toFixed(2)} bits`
-        + (unit ? `; ${unit.title} ${signed(unit.values[split][place] * unit.scale)}` : "")));
+        + (unit ? `; ${unit.title}: ${signed(unit.values[split][place] * unit.scale)}` : "")));
       for (const [token, p] of likeliest) {
         const row = table.insertRow();
         row.append(element("td", token), element("td", p.toFixed(3)));
