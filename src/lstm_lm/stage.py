@@ -38,12 +38,14 @@ def run(stage: Callable[[Params, Path], None]) -> None:
 
 
 def is_running(name: str, root: Path) -> bool:
-    """Whether a process runs stages/<name>.py of the project in `root`. Raises OSError where that is not there."""
-    with (root / f"stages/{name}.py").open("rb") as script:
-        try:
+    """Whether a process runs stages/<name>.py of the project in `root`."""
+    try:
+        with (root / f"stages/{name}.py").open("rb") as script:
             fcntl.flock(script, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
     return False
 
 

@@ -18,7 +18,7 @@ def choose(pieces: Sequence[str], length: int) -> range:
     of a text is in no passage, as nothing precedes it.
     """
     middle = max(1, min(len(pieces) // 2, len(pieces) - length))
-    first = _edge(pieces, range(middle, min(middle + length // 2, len(pieces))))
+    first = _edge(pieces, range(middle, min(middle + length, len(pieces))))
     last = min(first + length, len(pieces))
     return range(first, _edge(pieces, range(last, first + length // 2, -1)))
 

@@ -19,6 +19,7 @@ from lstm_lm.review import chart
 from lstm_lm.review.chart import Series, Spec
 from lstm_lm.review.difference import Difference
 from lstm_lm.review.headline import write
+from lstm_lm.review.unfinished import unfinished
 
 _TABLE_ROWS = 11
 
@@ -40,10 +41,11 @@ class Figure(NamedTuple):
 
 def figures(found: Difference, root: Path) -> dict[str, Figure]:
     """All of them, under the names of their files. Raises OSError where a picture is missing."""
+    state = unfinished(found, root)
     return {
-        "learning_curves": _over_epochs(found, LEARNING_CURVES, LAST_TRAIN_PERPLEXITY.form),
+        "learning_curves": _over_epochs(found, LEARNING_CURVES, LAST_TRAIN_PERPLEXITY.form, state),
         "generalisation": _generalisation(found, (root / "plots/generalisation.png").read_bytes()),
-        "throughput": _over_epochs(found, THROUGHPUT, SPEED.form),
+        "throughput": _over_epochs(found, THROUGHPUT, SPEED.form, state),
     } | _by_position(root)
 
 
@@ -59,8 +61,11 @@ def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
     return lines
 
 
-def _over_epochs(found: Difference, figure: Description, form: str) -> Figure:
-    """Lines over epochs; the table has a handful of them: the first, the last, and evenly between."""
+def _over_epochs(found: Difference, figure: Description, form: str, state: Sequence[str]) -> Figure:
+    """Lines over epochs; the table has a handful of them: the first, the last, and evenly between.
+
+    `state` says which trainings are not over.
+    """
     lines = series(found, figure.columns)
     here = [line.points for line in lines if not line.base]
     ends = [
@@ -69,6 +74,7 @@ def _over_epochs(found: Difference, figure: Description, form: str) -> Figure:
     ]
     faint = " Faint: the base." if len(here) < len(lines) else ""
     summary = f"{figure.quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
+    summary = " ".join([*state, summary])
     scored = sorted(set.intersection(*map(set, here)) or set().union(*here))
     steps = min(_TABLE_ROWS, len(scored))
     chosen = sorted({scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)})
