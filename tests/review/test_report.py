@@ -205,7 +205,7 @@ def test_a_training_that_is_not_over_is_marked(project, tmp_path):
     assert "torch.nn.LSTM is running" not in markdown(copy)
 
 
-def test_without_the_units_the_panel_says_why(project, tmp_path):
+def test_what_is_missing_of_the_panel_is_said(project, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(project, copy)
     shown = panel(copy)
@@ -221,6 +221,13 @@ def test_without_the_units_the_panel_says_why(project, tmp_path):
     (copy / "metrics/passages.json").write_text('{"corpus": "sample"}', encoding="utf-8")
     with pytest.raises(ValueError, match=r"^metrics/passages\.json is not as the evaluate stage writes it"):
         panel(copy)
+    (copy / "metrics/passages.json").unlink()
+    for table in (copy / "plots").glob("surprisal_*.tsv"):
+        table.unlink()
+    done = module(copy, "report")
+    assert done.returncode == 0, done.stderr
+    assert "No passage is shown" in (copy / "report/index.html").read_text(encoding="utf-8")
+    assert "Where the bits go" not in markdown(copy)
 
 
 def test_markdown_tells_what_they_know(reported):

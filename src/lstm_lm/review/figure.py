@@ -127,6 +127,7 @@ def _by_position(root: Path) -> dict[str, Figure]:
 
 
 def _positions(root: Path, split: str) -> pd.DataFrame:
-    """A split's table of mean surprisal, its last position with a plus."""
-    table = pd.read_csv(root / f"plots/surprisal_by_position_{split}.tsv", sep="\t", index_col="position")
+    """A split's table of mean surprisal, its last position with a plus; an empty one where the file is missing."""
+    path = root / f"plots/surprisal_by_position_{split}.tsv"
+    table = pd.read_csv(path, sep="\t", index_col="position") if path.exists() else pd.DataFrame(columns=list(LABELS))
     return table.rename(index=lambda position: f"{position}+" if position == LAST_POSITION else str(position))

@@ -16,17 +16,19 @@ _UNITS = "data/units.json"
 def panel(root: Path) -> dict[str, Any]:
     """The panel's `passages` for the page's text, and all that its script shows on demand as `data`.
 
-    `missing` says why the units of the cells are not there, "" where they are.
+    `missing` says why there are no passages or no units of the cells, "" where they are there.
 
     Raises:
         ValueError: metrics/passages.json is not as the evaluate stage writes it.
-        OSError: metrics/passages.json is missing.
     """
-    found = read(root, "passages")
     try:
+        found = read(root, "passages")
         passages = [_passage(split, found[split]) for split in _SHOWN]
         tokens = {split: {model: [_token(row[model]) for row in found[split]] for model in LABELS} for split in _SHOWN}
         units, missing = _units(root, {split: len(found[split]) for split in _SHOWN})
+    except FileNotFoundError:
+        found, passages, tokens, units = {split: [] for split in _SHOWN}, [], {}, {}
+        missing = "No passage is shown: metrics/passages.json is not here (dvc repro makes it)."
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError("metrics/passages.json is not as the evaluate stage writes it: run dvc repro") from error
     texts = {split: [_visible(row["text"]) for row in found[split]] for split in _SHOWN}
