@@ -6,7 +6,7 @@ import pandas as pd
 
 from lstm_lm import stage
 from lstm_lm.atomic import write_json
-from lstm_lm.comparison import plots
+from lstm_lm.comparison import passages, plots
 from lstm_lm.comparison import summary as comparison
 from lstm_lm.comparison.measures import read
 from lstm_lm.model.language_model import MODELS, load_model
@@ -33,6 +33,7 @@ def main(params: Params, root: Path) -> None:
     plots.learning_curves(curves, params.corpus.name, root / "plots/learning_curves.png")
     plots.generalisation(scores, tokens["unigram_perplexity"], params.corpus.name, root / "plots/generalisation.png")
     plots.throughput(throughput, params.corpus.name, root / "plots/throughput.png")
+    passages.surprisal(read(root, "passages"), params.corpus.name, root / "plots/surprisal.png")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Evaluate both models on the whole of each split and let them continue the prefixes."""
+"""Evaluate both models on the whole of each split, token by token on a passage, and let them continue the prefixes."""
 
 from pathlib import Path
 
 from lstm_lm import device, stage
 from lstm_lm.atomic import write_json, write_text
 from lstm_lm.generate import continuation as generation
+from lstm_lm.inspection import inspection
 from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import MODELS, load_model
 from lstm_lm.params import Params
@@ -13,7 +14,7 @@ from lstm_lm.tokens.text import SPLITS, Vocabulary, tokens_per_character
 
 
 def main(params: Params, root: Path) -> None:
-    """Write perplexity, bits per token and per character, and the generated text as JSON and to read."""
+    """Write perplexity, bits per token and per character; what the models know of a passage; the generated text."""
     where = device.choose(params.device)
     device.configure(where, "fp32", params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
@@ -29,6 +30,8 @@ def main(params: Params, root: Path) -> None:
         for results in scores.values():
             results[split]["bits_per_character"] = results[split]["bits_per_token"] * ratio
     write_json(root / "metrics/evaluate.json", {"corpus": params.corpus.name, **scores})
+    found = inspection.inspect(models, streams, vocabulary, params.evaluate.passage)
+    inspection.write(found, params.corpus.name, root)
     texts = generation.texts(models, vocabulary, params.evaluate, params.seed)
     write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})
     write_text(root / "plots/generated.txt", generation.readable(params.corpus.name, texts))

@@ -58,7 +58,7 @@ PARAMS: dict[str, Any] = {
         "precision": "fp32",
         "checkpoint_seconds": 30,
     },
-    "evaluate": {"prefixes": ["the sea", "a"], "length": 5, "temperature": 0.8},
+    "evaluate": {"prefixes": ["the sea", "a"], "length": 5, "temperature": 0.8, "passage": 40},
 }
 
 

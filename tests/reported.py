@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from torch import Tensor
 
+from lstm_lm.inspection.unit import units
 from lstm_lm.review.difference import Change, Difference
 from lstm_lm.tokens.text import Vocabulary
 
@@ -93,6 +96,7 @@ def write_results(
         for name, lines in (("curve", curve), ("held_out", held_out), ("timing", timing)):
             (root / f"plots/{name}_{model}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (root / "plots/generalisation.png").write_bytes(PNG)
+    write_passages(root)
     _write(root, "evaluate", evaluate)
     _write(root, "tokenize", {"corpus": "sample", "tokens": 29133, "unigram_perplexity": 16.25})
     _write(root, "compare", {"corpus": "sample", "unigram_perplexity": 16.25})
@@ -102,6 +106,23 @@ def write_results(
         for model in ("scratch", "concise")
     ]
     _write(root, "generated", {"corpus": "sample", "texts": texts})
+
+
+def write_passages(root: Path) -> None:
+    """What the evaluate stage leaves about passages: markup, Hebrew, a mark and a line end, with units to follow."""
+    text = [*HOSTILE[:30], *f" {HEBREW} e\u0301 x", "\n"] * 2
+    models = ("scratch", "concise")
+    expected = [{"bits": place % 14 + 0.25, "likeliest": {" ": 0.5, text[place]: 0.25}} for place in range(len(text))]
+    rows = [{"text": text[place]} | dict.fromkeys(models, expected[place]) for place in range(len(text))]
+    _write(root, "passages", {"corpus": "sample", "level": "char"} | dict.fromkeys(("train", "valid", "test"), rows))
+    values = torch.linspace(-1, 1, 3 * len(text), dtype=torch.float64).view(len(text), 3)
+    names = ("hidden state", "cell state", "input gate")
+    series: dict[str, dict[str, Tensor]] = {split: dict.fromkeys(names, values) for split in ("train", "valid")}
+    found = units(series, {"digit": [float(place % 3) for place in range(2 * len(text))]}, hidden=2)
+    (root / "data/units.json").write_text(json.dumps(dict.fromkeys(models, found)), encoding="utf-8")
+    for split in ("train", "valid"):
+        table = "position\ttokens\tscratch\tconcise\n0\t9\t1.5\t2.5\n1\t9\t3.5\t4.5\n10\t1\t0.5\t0.25\n"
+        (root / f"plots/surprisal_by_position_{split}.tsv").write_text(table, encoding="utf-8")
 
 
 def found(

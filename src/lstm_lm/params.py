@@ -124,11 +124,12 @@ class Train(_Section):
 
 
 class Evaluate(_Section):
-    """The prefixes to continue, by how many tokens, and the temperature of the sampled continuation."""
+    """The prefixes to continue, by how many tokens, the temperature of the sampled one; the passage's length."""
 
     prefixes: list[Prefix]
     length: Annotated[int, Field(ge=1, le=10**6)]
     temperature: Positive
+    passage: Annotated[int, Field(ge=1, le=1000)]
 
 
 class Params(_Section):

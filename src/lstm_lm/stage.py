@@ -1,5 +1,6 @@
 """How a stage script runs: parameters in, one clear line instead of a traceback for the user's mistakes."""
 
+import fcntl
 import os
 import signal
 import sys
@@ -15,10 +16,15 @@ def run(stage: Callable[[Params, Path], None]) -> None:
 
     A ValueError or OSError becomes one message on stderr and exit status 1 (LSTM_LM_TRACEBACK=1 shows where
     it came from). A training stopped by a signal exits with 128 plus the signal's number, as a shell would say.
+
+    While it runs, the script's own file is locked, which tells `is_running`. The system drops the lock when the process
+    ends, however it ends.
     """
     root = Path()
     try:
-        stage(load_params(root / "params.yaml"), root)
+        with Path(sys.argv[0]).open("rb") as script:
+            fcntl.flock(script, fcntl.LOCK_SH)
+            stage(load_params(root / "params.yaml"), root)
     except Interrupted as interrupted:
         print(f"{_name()}: {interrupted}", file=sys.stderr)
         sys.exit(128 + interrupted.signum)
@@ -29,6 +35,18 @@ def run(stage: Callable[[Params, Path], None]) -> None:
         if os.environ.get("LSTM_LM_TRACEBACK"):
             raise
         sys.exit(f"{_name()}: {error}")
+
+
+def is_running(name: str, root: Path) -> bool:
+    """Whether a process runs stages/<name>.py of the project in `root`."""
+    try:
+        with (root / f"stages/{name}.py").open("rb") as script:
+            fcntl.flock(script, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def project(root: Path) -> Path:

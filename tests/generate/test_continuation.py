@@ -95,7 +95,7 @@ def test_a_prefix_is_tokenised_as_the_corpus_was(tokenizer: Tokenizer, prefix: s
 
 def test_words_are_written_with_spaces_and_lines(cycling: LanguageModel) -> None:
     words = Vocabulary(("<unk>", "Oh", "no,", "no!", "<eos>"))
-    settings = Evaluate(prefixes=["Oh  no,", "no!\n"], length=6, temperature=1.0)
+    settings = Evaluate(prefixes=["Oh  no,", "no!\n"], length=6, temperature=1.0, passage=1)
     rows = generation.texts({"scratch": cycling}, words, settings, seed=0)
     assert [(row["prefix"], row["text"]) for row in rows if row["mode"] == "greedy"] == [
         ("Oh no,", " no!\nOh no, no!\n"),
@@ -119,7 +119,7 @@ def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
 
 
 def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
-    settings = Evaluate(prefixes=["Ab? ", "c\n"], length=4, temperature=1.0)
+    settings = Evaluate(prefixes=["Ab? ", "c\n"], length=4, temperature=1.0, passage=1)
     rows = generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)
     assert [(row["model"], row["prefix"], row["mode"]) for row in rows] == [
         (kind, prefix, mode)

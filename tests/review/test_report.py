@@ -1,3 +1,4 @@
+import fcntl
 import json
 import re
 import shutil
@@ -11,9 +12,11 @@ from lstm_lm.review.difference import Change, difference, results
 from lstm_lm.review.excerpt import excerpts
 from lstm_lm.review.figure import series
 from lstm_lm.review.page import block
+from lstm_lm.review.passages import panel
 from lstm_lm.review.report import notes
+from lstm_lm.review.unfinished import unfinished
 from lstm_lm.tokens.text import Vocabulary
-from reported import found, git, make_project, module, reported, set_params, write_results
+from reported import ROOT, found, git, make_project, module, reported, set_params, write_results
 
 __all__ = ["reported"]
 
@@ -55,7 +58,7 @@ def test_the_report_says_what_was_run_and_what_changed(reported):
 
 def test_every_picture_that_markdown_names_is_there(reported):
     names = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\.png\)", markdown(reported))
-    assert names == ["learning_curves", "generalisation", "throughput"]
+    assert names == ["learning_curves", "generalisation", "throughput", "surprisal_by_position"]
     for name in names:
         assert (reported / f"report/{name}.png").read_bytes().startswith(b"\x89PNG")
     pipelines_own = (reported / "plots/generalisation.png").read_bytes()
@@ -184,3 +187,48 @@ def test_a_frozen_training_is_reported_as_what_it_is(tmp_path):
     (root / "metrics/train_concise.json").write_text(json.dumps(trained), encoding="utf-8")
     set_params(root, corpus__name="sample", model__hidden=8)
     assert "from scratch was trained with model.hidden 256, params.yaml says 8." in notes(difference("HEAD", root))
+
+
+def test_a_training_that_is_not_over_is_marked(project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    shutil.copytree(ROOT / "stages", copy / "stages")
+    (copy / "metrics/train_scratch.json").unlink()  # as DVC does before it runs a stage
+    stopped = "The training of from scratch was stopped before its end: its curves show 60 of 500 epochs."
+    assert unfinished(difference("HEAD", copy), copy) == [stopped]
+    with (copy / "stages/train_scratch.py").open("rb") as script:
+        fcntl.flock(script, fcntl.LOCK_SH)
+        done = module(copy, "report")
+    assert done.returncode == 0, done.stderr
+    running = "The training of from scratch is running: its curves show 60 of 500 epochs."
+    assert markdown(copy).count(running) == 3, "a note and two figures"
+    assert "torch.nn.LSTM is running" not in markdown(copy)
+
+
+def test_what_is_missing_of_the_panel_is_said(project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    shown = panel(copy)
+    assert shown["missing"] == ""
+    assert shown["data"]["units"].keys() == {"scratch", "concise"}
+    passages = json.loads((copy / "metrics/passages.json").read_text(encoding="utf-8"))
+    passages["valid"].pop()
+    (copy / "metrics/passages.json").write_text(json.dumps(passages), encoding="utf-8")
+    assert "dvc checkout" in panel(copy)["missing"]
+    (copy / "data/units.json").unlink()
+    assert "dvc repro" in panel(copy)["missing"]
+    assert panel(copy)["data"]["units"] == {}
+    (copy / "metrics/passages.json").write_text('{"corpus": "sample"}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^metrics/passages\.json is not as the evaluate stage writes it"):
+        panel(copy)
+    (copy / "metrics/passages.json").unlink()
+    for table in (copy / "plots").glob("surprisal_*.tsv"):
+        table.unlink()
+    done = module(copy, "report")
+    assert done.returncode == 0, done.stderr
+    assert "No passage is shown" in (copy / "report/index.html").read_text(encoding="utf-8")
+    assert "Where the bits go" not in markdown(copy)
+
+
+def test_markdown_tells_what_they_know(reported):
+    assert "| train | " in markdown(reported).split("## What they know")[1].split("##")[0]

@@ -11,6 +11,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select
 
 from lstm_lm.review import sweep
 from reported import HEBREW, HOSTILE, reported
@@ -217,6 +218,105 @@ def test_without_scripts_the_pictures_are_there(chrome, reported):
     try:
         chrome.get((reported / "report/index.html").resolve().as_uri())
         pictures = chrome.find_elements(By.CSS_SELECTOR, "figure img")
-        assert [picture.size["height"] > 100 for picture in pictures] == [True] * (len(CHARTS) + 1)
+        assert [picture.size["height"] > 100 for picture in pictures] == [True] * (len(CHARTS) + 2)
     finally:
         chrome.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def expected(card: WebElement) -> list[tuple[str, dict[str, str]]]:
+    """What the panel says of the token that it points at: for each model its words, the candidates and their odds."""
+    tables = card.find_elements(By.CSS_SELECTOR, ".expected table")
+    rows = [
+        [row.find_elements(By.TAG_NAME, "td") for row in table.find_elements(By.TAG_NAME, "tr")] for table in tables
+    ]
+    return [
+        (table.find_element(By.TAG_NAME, "caption").text, {token.text: odds.text for token, odds in cells})
+        for table, cells in zip(tables, rows, strict=True)
+    ]
+
+
+def card_of(page: webdriver.Chrome, split: str) -> WebElement:
+    card = page.find_element(By.CSS_SELECTOR, f"[data-split={split}]")
+    page.execute_script("arguments[0].scrollIntoView()", card)
+    return card
+
+
+def told(place: int) -> list[tuple[str, dict[str, str]]]:
+    bits = f"{place % 14 + 0.25:.2f} bits"
+    return [(f"{name}: {bits}", {"␣": "0.500", HOSTILE[place]: "0.250"}) for name in ("from scratch", "torch.nn.LSTM")]
+
+
+def test_pointing_at_a_token_shows_what_each_model_expected(page):
+    assert expected(card_of(page, "train")) == told(0)
+    card = card_of(page, "valid")
+    tokens = card.find_elements(By.CSS_SELECTOR, ".tokens[data-model=concise] span")
+    ActionChains(page).move_to_element(tokens[5]).perform()
+    assert expected(card) == told(5)
+    here = card.find_elements(By.CSS_SELECTOR, "[data-here]")
+    assert [token.text for token in here] == [HOSTILE[5]] * 2, "in both texts"
+
+
+def test_a_touch_shows_what_each_model_expected(chrome, reported):
+    open_page(chrome, reported / "report/index.html", width=390)
+    card = card_of(chrome, "train")
+    token = card.find_elements(By.CSS_SELECTOR, ".tokens span")[9]
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", token)
+    x, y = chrome.execute_script(
+        "const {left, top, width, height} = arguments[0].getBoundingClientRect();"
+        "return [left + width / 2, top + height / 2]",
+        token,
+    )
+    for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+        chrome.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    wait(lambda: expected(card) == told(9))
+
+
+def test_a_keyboard_walks_along_the_tokens(page):
+    card = card_of(page, "train")
+    text = card.find_element(By.CSS_SELECTOR, ".tokens")
+    text.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT)
+    assert expected(card) == told(2)
+    card.find_element(By.CSS_SELECTOR, "[aria-label='Next token']").send_keys(Keys.ENTER)
+    assert expected(card) == told(3)
+    assert card.find_element(By.CSS_SELECTOR, ".expected").get_attribute("role") == "status"
+
+
+def test_a_unit_is_shown_along_the_passage_and_surprisal_again(page):
+    def classes() -> list[str]:
+        spans = page.find_elements(By.CSS_SELECTOR, "[data-split=valid] .tokens[data-model=scratch] span")
+        return [span.get_attribute("class") or "" for span in spans]
+
+    surprisal = classes()
+    assert surprisal[:4] == ["shade0", "shade1", "shade2", "shade2"]
+    series = Select(page.find_element(By.CSS_SELECTOR, "[data-series]"))
+    series.select_by_visible_text("cell state")
+    unit = Select(page.find_element(By.CSS_SELECTOR, "[data-unit=scratch]"))
+    strengths = [abs(float(option.text.rsplit(" ", 1)[1].replace("\u2212", "-"))) for option in unit.options]
+    assert strengths == sorted(strengths, reverse=True)
+    assert len(strengths) == 3
+    unit.select_by_index(2)
+    assert classes()[0] == "value-4"
+    assert classes()[-1] == "value4"
+    card = page.find_element(By.CSS_SELECTOR, "[data-split=valid]")
+    assert "; cell state of layer " in expected(card)[0][0]
+    trace = card.find_element(By.CSS_SELECTOR, ".trace path").get_attribute("d") or ""
+    assert trace.count(",") == len(surprisal)
+    series.select_by_visible_text("surprisal")
+    assert classes() == surprisal
+
+
+def test_a_mark_stands_on_its_letter_and_a_line_end_is_seen(page):
+    text = page.find_element(By.CSS_SELECTOR, "[data-split=valid] .tokens")
+    tokens = text.find_elements(By.TAG_NAME, "span")
+    mark = next(index for index, token in enumerate(tokens) if token.get_property("textContent") == "\u0301")
+    assert tokens[mark].size["width"] == 0
+    assert tokens[mark - 1].size["width"] == pytest.approx(tokens[0].size["width"], abs=1)
+    assert text.get_property("textContent").count("↵\n") == 2
+    assert HEBREW in text.get_property("textContent")
+
+
+def test_the_bits_are_drawn_by_position(page):
+    bars = page.find_elements(By.CSS_SELECTOR, "#surprisal_by_position svg .mark-rect path")
+    assert len(bars) == 12, "three positions, two models, two splits"
+    places = page.find_elements(By.CSS_SELECTOR, "#surprisal_by_position tbody th")
+    assert [place.get_property("textContent") for place in places] == ["0", "1", "10+"]

@@ -165,3 +165,18 @@ def test_the_best_weights_are_kept_and_patience_ends_the_training() -> None:
     assert scores[loop.best] == min(scores.values())
     assert len(epochs) == loop.best + 6 < 400
     assert score(trained, unlike).perplexity == scores[loop.best]
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_the_progress_tells_the_last_validation_and_the_best_one(keep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = settings(epochs=8, lr=20.0, clip=30.0, valid_every=2, keep=keep)
+    epochs = Training(model(), STREAM, VALID, wanted, 0).run()
+    train, valid = ([f"{value:.2f}" for value in column if value] for column in list(zip(*epochs, strict=True))[:2])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"epoch 1/8: perplexity {train[0]}, ")
+    assert "validation" not in lines[0]
+    best = f"best {valid[2]} in epoch 6, " if keep == "best" else ""
+    assert float(valid[2]) == min(map(float, valid)) < float(valid[3])
+    assert lines[6].startswith(f"epoch 7/8: perplexity {train[6]}, validation {valid[2]}, {best}")
+    assert lines[7].startswith(f"epoch 8/8: perplexity {train[7]}, validation {valid[3]}, {best}")
+    assert ("best" in lines[7]) == (keep == "best")

@@ -3,6 +3,7 @@
 DVC's own plots of the same columns are named by the columns, so dvc.yaml repeats nothing of this.
 """
 
+import math
 from typing import NamedTuple
 
 from lstm_lm.comparison.measures import SPLITS
@@ -34,3 +35,14 @@ LEARNING_CURVES = Description(
 )
 GENERALISATION = Description("Perplexity on each split", "perplexity", log=True, columns={}, x="split")
 THROUGHPUT = Description("Training throughput", "tokens per second", log=False, columns={"tokens_per_second": ""})
+SURPRISAL = Description("What they know of a passage", "surprisal, bits", log=False, columns={}, x="token")
+SURPRISAL_BY_POSITION = Description("Where the bits go", "mean surprisal, bits", log=False, columns={}, x="position")
+
+SHADES = 8
+"""Steps of the scale on which surprisal is shaded, above none; the last one stands for all that is above it."""
+BITS_PER_SHADE = 1.5
+
+
+def shade(bits: float) -> int:
+    """The step of the scale on which a surprisal stands, 0 to SHADES."""
+    return min(SHADES, math.floor(bits / BITS_PER_SHADE + 0.5))

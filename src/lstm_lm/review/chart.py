@@ -72,6 +72,38 @@ def lines(series: Sequence[Series], figure: Description) -> Spec:
     return {"$schema": _SCHEMA, "data": {"values": values}, "encoding": {"x": x}, "layer": [curves, rule]}
 
 
+def bars(values: Sequence[Spec], places: Sequence[str], figure: Description) -> Spec:
+    """Bars side by side at each place: a colour for each model, the train split faint.
+
+    Args:
+        values: place, value, model and split of each bar, and `line`, which names model and split.
+        places: in order.
+    """
+    lines = list(dict.fromkeys(value["line"] for value in values))
+    splits = list(dict.fromkeys(value["split"] for value in values))
+    faint = {"domain": splits, "range": [0.4, 1]}
+    tooltip = [{"field": "line", "title": figure.x}, {"field": "place"}, {"field": "value", "format": ".2f"}]
+    return {
+        "$schema": _SCHEMA,
+        "data": {"values": list(values)},
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {
+                "field": "place",
+                "type": "nominal",
+                "title": figure.x,
+                "sort": list(places),
+                "axis": {"labelAngle": 0},
+            },
+            "xOffset": {"field": "line", "sort": lines},
+            "y": {"field": "value", "type": "quantitative", "title": figure.y, "axis": {"tickCount": 6}},
+            "color": _MODEL,
+            "opacity": {"field": "split", "type": "ordinal", "scale": faint, "legend": {"symbolFillColor": "#888888"}},
+            "tooltip": tooltip,
+        },
+    }
+
+
 def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], settings: Sequence[str]) -> Spec:
     """Perplexity against a parameter: mean as line and point, lowest to highest seed as a bar.
 

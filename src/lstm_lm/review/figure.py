@@ -4,12 +4,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lstm_lm.comparison.figures import GENERALISATION, LEARNING_CURVES, THROUGHPUT, Description
+import pandas as pd
+
+from lstm_lm.comparison.figures import (
+    GENERALISATION,
+    LEARNING_CURVES,
+    SURPRISAL_BY_POSITION,
+    THROUGHPUT,
+    Description,
+)
 from lstm_lm.comparison.measures import LABELS, LAST_TRAIN_PERPLEXITY, SPEED, SPLITS
+from lstm_lm.inspection.passage import LAST_POSITION
 from lstm_lm.review import chart
 from lstm_lm.review.chart import Series, Spec
 from lstm_lm.review.difference import Difference
 from lstm_lm.review.headline import write
+from lstm_lm.review.unfinished import unfinished
 
 _TABLE_ROWS = 11
 
@@ -31,11 +41,12 @@ class Figure(NamedTuple):
 
 def figures(found: Difference, root: Path) -> dict[str, Figure]:
     """All of them, under the names of their files. Raises OSError where a picture is missing."""
+    state = unfinished(found, root)
     return {
-        "learning_curves": _over_epochs(found, LEARNING_CURVES, LAST_TRAIN_PERPLEXITY.form),
+        "learning_curves": _over_epochs(found, LEARNING_CURVES, LAST_TRAIN_PERPLEXITY.form, state),
         "generalisation": _generalisation(found, (root / "plots/generalisation.png").read_bytes()),
-        "throughput": _over_epochs(found, THROUGHPUT, SPEED.form),
-    }
+        "throughput": _over_epochs(found, THROUGHPUT, SPEED.form, state),
+    } | _by_position(root)
 
 
 def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
@@ -50,8 +61,11 @@ def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
     return lines
 
 
-def _over_epochs(found: Difference, figure: Description, form: str) -> Figure:
-    """Lines over epochs; the table has a handful of them: the first, the last, and evenly between."""
+def _over_epochs(found: Difference, figure: Description, form: str, state: Sequence[str]) -> Figure:
+    """Lines over epochs; the table has a handful of them: the first, the last, and evenly between.
+
+    `state` says which trainings are not over.
+    """
     lines = series(found, figure.columns)
     here = [line.points for line in lines if not line.base]
     ends = [
@@ -60,6 +74,7 @@ def _over_epochs(found: Difference, figure: Description, form: str) -> Figure:
     ]
     faint = " Faint: the base." if len(here) < len(lines) else ""
     summary = f"{figure.quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
+    summary = " ".join([*state, summary])
     scored = sorted(set.intersection(*map(set, here)) or set().union(*here))
     steps = min(_TABLE_ROWS, len(scored))
     chosen = sorted({scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)})
@@ -85,3 +100,34 @@ def _generalisation(found: Difference, picture: bytes) -> Figure:
     ]
     header = [GENERALISATION.x, *(f"{label}{base}" for base in ("", " (base)") for label in LABELS.values())]
     return Figure(GENERALISATION.title, picture, summary, header, rows)
+
+
+def _by_position(root: Path) -> dict[str, Figure]:
+    """Mean surprisal by position in the word or line; nothing where a text has no such positions."""
+    tables = {split: _positions(root, split) for split in ("train", "valid")}
+    places = list(dict.fromkeys(place for table in tables.values() for place in table.index))
+    if not places:
+        return {}
+    lines = {f"{LABELS[model]}, {SPLITS[split]}": (model, split) for split in tables for model in LABELS}
+    bars = [
+        {"place": place, "value": value, "line": line, "model": LABELS[model], "split": SPLITS[split]}
+        for line, (model, split) in lines.items()
+        for place, value in tables[split][model].items()
+    ]
+    rows = [
+        [place, *(write(tables[split][model].get(place), ".3f") for model, split in lines.values())] for place in places
+    ]
+    summary = (
+        "Mean surprisal of letters by their position in the word, or of words by that in the line; 0 is what stands "
+        "between words or ends a line. The bits go where a model cannot tell what comes next. Faint: train."
+    )
+    figure = SURPRISAL_BY_POSITION
+    spec = chart.bars(bars, places, figure)
+    return {"surprisal_by_position": Figure(figure.title, spec, summary, [figure.x, *lines], rows)}
+
+
+def _positions(root: Path, split: str) -> pd.DataFrame:
+    """A split's table of mean surprisal, its last position with a plus; an empty one where the file is missing."""
+    path = root / f"plots/surprisal_by_position_{split}.tsv"
+    table = pd.read_csv(path, sep="\t", index_col="position") if path.exists() else pd.DataFrame(columns=list(LABELS))
+    return table.rename(index=lambda position: f"{position}+" if position == LAST_POSITION else str(position))

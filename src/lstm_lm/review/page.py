@@ -4,12 +4,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from lstm_lm.atomic import write_bytes, write_text
 from lstm_lm.review.chart import Spec
@@ -30,7 +32,8 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
     pictures = {key: _png(figure.chart) for key, figure in figures.items()}
     for key, picture in pictures.items():
         write_bytes(folder / f"{key}.png", picture)
-    script = vl_convert.javascript_bundle((_TEMPLATES / "page.js").read_text(encoding="utf-8"))
+    scripts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "passages.js")]
+    script = vl_convert.javascript_bundle("\n".join(scripts))
     html = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -38,6 +41,7 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    html.policies["json.dumps_kwargs"] = {"sort_keys": False}  # scratch before concise, in the page as well
     markdown = html.overlay(autoescape=False, finalize=_escape_markdown)
     specs = {key: figure.chart for key, figure in figures.items() if isinstance(figure.chart, dict)}
     parts = {
@@ -66,9 +70,12 @@ def _escape_markdown(value: object) -> object:
 
 
 def _png(chart: Spec | bytes) -> bytes:
+    """A picture; a chart drawn, and packed better than vl-convert does."""
     if isinstance(chart, bytes):
         return chart
-    return vl_convert.vegalite_to_png(chart | _SIZE, scale=2, config=_ON_PAPER)
+    drawn, packed = vl_convert.vegalite_to_png(chart | _SIZE, scale=2, config=_ON_PAPER), BytesIO()
+    Image.open(BytesIO(drawn)).convert("RGB").save(packed, "PNG", optimize=True)
+    return packed.getvalue()
 
 
 def _data_url(png: bytes) -> str:

@@ -11,6 +11,8 @@ from lstm_lm.review import headline, page
 from lstm_lm.review.difference import Difference, base_argument, difference
 from lstm_lm.review.excerpt import excerpts
 from lstm_lm.review.figure import figures
+from lstm_lm.review.passages import panel
+from lstm_lm.review.unfinished import unfinished
 
 _TRAINED = {"corpus.name": "corpus", "model.hidden": "hidden", "seed": "seed", "train.epochs": "epochs"}
 """Parameters that metrics/train_<model>.json repeats, and their keys there."""
@@ -31,8 +33,9 @@ def main(_params: Params, root: Path) -> None:
         "labels": LABELS,
         "headline": headline.table(found),
         "verdict": verdict(found),
-        "notes": notes(found),
+        "notes": [*unfinished(found, root), *notes(found)],
         "run": " · ".join(_run(found, root)),
+        "panel": panel(root),
         "texts": excerpts(root),
         "changed": [(key, *change) for key, change in found.params.items() if change.old != change.new],
         "facts": facts(found, root),

@@ -4,11 +4,10 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from lstm_lm import device as devices
-from lstm_lm.atomic import write_json, write_text
+from lstm_lm.atomic import write_json
 from lstm_lm.model import compiled
 from lstm_lm.model.language_model import LanguageModel, architecture, build, computed_by, save_model
 from lstm_lm.params import Params
@@ -16,6 +15,7 @@ from lstm_lm.stage import project
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.streams import read_digests
 from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.training import curves
 from lstm_lm.training.checkpoint import Checkpoint, digest
 from lstm_lm.training.loop import Training
 
@@ -27,7 +27,8 @@ def train(kind: str, params: Params, root: Path) -> None:
     """Train the "scratch" or the "concise" model and write all that it leaves below `root`.
 
     Reads data/tokens/; writes data/models/<kind>.safetensors, metrics/{train,throughput,environment}_<kind>.json,
-    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/ until then.
+    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/ until then. The curves are written
+    at every checkpoint too, and whenever the training ends, however it ends.
 
     Raises:
         ValueError: the device, the window sizes or the memory do not allow it, or the loss diverges.
@@ -45,13 +46,19 @@ def train(kind: str, params: Params, root: Path) -> None:
     key = training_key(kind, params, environment, read_digests(root / "data/tokens"))
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
-    training = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint)
+
+    def write_curves() -> None:
+        curves.write(training.epochs, kind, root)
+
+    training = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint, write_curves)
     try:
         training.run()
     except torch.OutOfMemoryError as error:
         raise ValueError(
             f"{devices.device_name(device)} is out of memory: {_what_to_lower(params, len(vocabulary))}"
         ) from error
+    finally:
+        write_curves()
     write_results(kind, params, root, training, environment)
     checkpoint.clear()
 
@@ -97,16 +104,10 @@ def _what_to_lower(params: Params, vocab_size: int) -> str:
 
 
 def write_results(kind: str, params: Params, root: Path, training: Training, environment: dict[str, object]) -> None:
-    """Write weights, metrics and curves; what can differ from run to run goes to files of its own."""
+    """Write weights and metrics; what can differ from run to run goes to files of its own."""
     model, epochs, device = training.model, training.epochs, training.device
     weights = root / f"data/models/{kind}.safetensors"
     save_model(model, weights)
-    table = pd.DataFrame(epochs, index=pd.RangeIndex(1, len(epochs) + 1, name="epoch"))
-    table["tokens_per_second"] = table["tokens"] / table["seconds"]
-    table["seconds"] = table["seconds"].cumsum()
-    _write_curve(table, ["train_perplexity"], root / f"plots/curve_{kind}.tsv")
-    _write_curve(table, ["valid_perplexity"], root / f"plots/held_out_{kind}.tsv")
-    _write_curve(table, ["seconds", "tokens_per_second"], root / f"plots/timing_{kind}.tsv", float_format="%.6g")
     write_json(
         root / f"metrics/train_{kind}.json",
         {
@@ -121,7 +122,7 @@ def write_results(kind: str, params: Params, root: Path, training: Training, env
             "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         },
     )
-    speed = table["tokens_per_second"]
+    speed = curves.table(epochs)["tokens_per_second"]
     q1, median, q3 = np.percentile(speed[WARM_UP:] if len(speed) > WARM_UP else speed, [25, 50, 75])
     write_json(
         root / f"metrics/throughput_{kind}.json",
@@ -137,9 +138,3 @@ def write_results(kind: str, params: Params, root: Path, training: Training, env
         },
     )
     write_json(root / f"metrics/environment_{kind}.json", environment)
-
-
-def _write_curve(table: pd.DataFrame, columns: list[str], path: Path, float_format: str | None = None) -> None:
-    """Write columns by epoch, without the epochs that have no value: DVC would draw them as zero."""
-    rows = table.dropna(subset=columns)
-    write_text(path, rows.to_csv(sep="\t", columns=columns, lineterminator="\n", float_format=float_format))

@@ -3,6 +3,7 @@
 import math
 import random
 import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ class Training:
         settings: the `train` block of params.yaml.
         seed: of the order of the data.
         checkpoint: where the state is kept; None keeps none.
+        on_save: called after each save and when a saved state was loaded; `epochs` is then what was done so far.
 
     Raises:
         ValueError: the train split is shorter than one batch of windows.
@@ -64,10 +66,11 @@ class Training:
         settings: Train,
         seed: int,
         checkpoint: Checkpoint | None = None,
+        on_save: Callable[[], None] = lambda: None,
     ) -> None:
         batching.check_long_enough(len(train), settings.batch_size, settings.num_steps)
         self.model, self.train, self.valid = model, train, valid
-        self.settings, self.checkpoint = settings, checkpoint
+        self.settings, self.checkpoint, self.on_save = settings, checkpoint, on_save
         self.seed, self.generator = seed, random.Random(seed)
         self.order = self.generator.getstate()  # before the current epoch's windows were cut
         self.step = make_step(model, settings)
@@ -97,7 +100,7 @@ class Training:
                 epoch = self._run_epoch(signals, started)
                 self.epochs.append(epoch)
                 self._keep_the_best()
-                progress.show(len(self.epochs), epoch.train_perplexity, epoch.tokens / epoch.seconds, epoch.wall)
+                progress.show(len(self.epochs), self._reached(), epoch.tokens / epoch.seconds, epoch.wall)
         if self.kept:
             self.model.load_state_dict(self.kept)
         return self.epochs
@@ -112,6 +115,16 @@ class Training:
     def kept_epoch(self) -> int:
         """The number of the epoch whose weights the model has when the training is over."""
         return self.best if self.settings.keep == "best" else len(self.epochs)
+
+    def _reached(self) -> str:
+        """The perplexities so far: of the last epoch, of the last validation, of the weights to keep."""
+        scores = [epoch.valid_perplexity for epoch in self.epochs if epoch.valid_perplexity is not None]
+        text = f"perplexity {self.epochs[-1].train_perplexity:.2f}"
+        if scores:
+            text += f", validation {scores[-1]:.2f}"
+        if scores and self.settings.keep == "best":
+            text += f", best {min(scores):.2f} in epoch {self.best}"
+        return text
 
     def _keep_the_best(self) -> None:
         if self.settings.keep == "best" and self.best == len(self.epochs):
@@ -215,6 +228,7 @@ class Training:
                     "wall": self.wall,
                 }
             )
+            self.on_save()
 
     def _restore(self) -> None:
         """Go back to where the checkpoint was saved."""
@@ -236,6 +250,7 @@ class Training:
         self.losses.copy_(saved["losses"])
         self.norms.copy_(saved["norms"])
         self.spent, self.wall = saved["spent"], saved["wall"]
+        self.on_save()
         print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.position + 1}", flush=True)
 
 

@@ -10,7 +10,7 @@ LINES = 20
 
 
 class Progress:
-    """Shows epoch, perplexity, tokens per second and the time left.
+    """Shows epoch, perplexities, tokens per second and the time left.
 
     Args:
         epochs: how many there will be.
@@ -30,9 +30,9 @@ class Progress:
     ) -> None:
         self.bar.close()
 
-    def show(self, epoch: int, perplexity: float, tokens_per_second: float, seconds: float) -> None:
-        """Show what epoch number `epoch` reached, `seconds` after the training began."""
-        text = f"perplexity {perplexity:.2f}, {tokens_per_second:,.0f} tokens/s"
+    def show(self, epoch: int, reached: str, tokens_per_second: float, seconds: float) -> None:
+        """Show what was reached by epoch number `epoch`, `seconds` after the training began."""
+        text = f"{reached}, {tokens_per_second:,.0f} tokens/s"
         self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(epoch - self.bar.n if not self.bar.disable else 0)
         if self.bar.disable and (epoch % self.every == 0 or epoch in (1, self.epochs)):

@@ -35,7 +35,15 @@ _MEASURED = (
 )
 _CURVES = ("plots/curve_*.tsv", "plots/held_out_*.tsv")
 _TRAINED = ("metrics/train_*.json", "metrics/evaluate.json")
-_FOLLOWS = ("data/models/*", "metrics/generated.json", "plots/generated.txt", "plots/*.png")
+_FOLLOWS = (
+    "data/models/*",
+    "data/units.json",
+    "metrics/generated.json",
+    "metrics/passages.json",
+    "plots/generated.txt",
+    "plots/surprisal*.tsv",
+    "plots/*.png",
+)
 """What a training decides, without a number to compare."""
 
 
