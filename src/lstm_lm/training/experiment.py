@@ -10,6 +10,7 @@ from lstm_lm import device as devices
 from lstm_lm.atomic import write_json
 from lstm_lm.model import compiled
 from lstm_lm.model.language_model import LanguageModel, architecture, build, computed_by, save_model
+from lstm_lm.model.loss import rows_at_once
 from lstm_lm.params import Params
 from lstm_lm.stage import project
 from lstm_lm.tokens.batching import load_tokens
@@ -80,14 +81,15 @@ def check_memory(kind: str, params: Params, vocab_size: int, device: torch.devic
 
     Weights count three times (themselves, gradients, a temporary), and once more for each average of the optimiser. A
     window keeps, for each token until its backward pass, the input, about twelve vectors of `hidden` numbers for each
-    layer, and three of `vocab_size`.
+    layer; the logits of a piece of the loss come on top, four times (logits, logarithms, two gradients).
     """
     parts, hidden = architecture(kind, vocab_size, params.model), params.model.hidden
     with torch.device("meta"):  # shapes without numbers
         weights = sum(parameter.numel() for parameter in LanguageModel(parts).parameters())
     copies = {"sgd": 3, "adam": 5}[params.train.optimizer]
-    numbers = parts.input_size + 12 * hidden * parts.layers + 3 * vocab_size
-    estimate = 4 * (copies * weights + params.train.batch_size * params.train.num_steps * numbers)
+    tokens, numbers = params.train.batch_size * params.train.num_steps, parts.input_size + 12 * hidden * parts.layers
+    logits = 4 * vocab_size * min(tokens, rows_at_once(vocab_size))
+    estimate = 4 * (copies * weights + tokens * numbers + logits)
     total = devices.total_memory(device)
     if estimate > total:
         raise ValueError(
