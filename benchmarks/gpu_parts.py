@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib.util
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from contestants import CONTESTANTS, FLASHRNN, PRODUCTS, Shape, TrainingStep, contestants, pipeline_step
 from lstm_lm import device as devices
@@ -48,6 +51,7 @@ class Plan:
         sizes: hidden units of the grid, the default ones first.
         batch_sizes: rows of a batch in the grid, the default ones first.
         words: the shapes of models over words, by name.
+        recipes: the parameters of recipes that are trained for an epoch, by name.
         rounds: interleaved rounds of eight steps.
         deadline: the reading of `time.monotonic` after which nothing more begins.
     """
@@ -57,6 +61,7 @@ class Plan:
     sizes: tuple[int, ...]
     batch_sizes: tuple[int, ...]
     words: Mapping[str, Shape]
+    recipes: Mapping[str, dict[str, Any]]
     rounds: int
     deadline: float
 
@@ -190,6 +195,38 @@ def _cell(names: list[str], shape: Shape, plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
+def recipes(plan: Plan) -> dict[str, Any]:
+    """The stages of recipes, one epoch each, on their own corpus: all that `dvc repro` runs, without DVC."""
+    return {name: attempt(partial(_recipe, parameters), plan) for name, parameters in plan.recipes.items()}
+
+
+def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Perplexities and speed after the epoch. Raises RuntimeError where a stage fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        shutil.copytree(ROOT / "data/corpora", project / "data/corpora")
+        text = yaml.safe_dump(parameters, sort_keys=False, allow_unicode=True)
+        (project / "params.yaml").write_text(text, encoding="utf-8")
+        for stage in ("fetch", "tokenize_corpus", "train_scratch", "train_concise", "evaluate"):
+            script = [sys.executable, str(ROOT / f"stages/{stage}.py")]
+            done = subprocess.run(script, cwd=project, capture_output=True, text=True, check=False, timeout=plan.left)
+            if done.returncode:
+                raise RuntimeError((done.stderr.splitlines() or [f"{stage} failed"])[-1])
+        scores = _read(project, "evaluate")
+        return {
+            kind: {
+                "valid_perplexity": scores[kind]["valid"]["perplexity"],
+                "tokens_per_second": _read(project, f"throughput_{kind}")["tokens_per_second"],
+                "seconds": _read(project, f"throughput_{kind}")["seconds"],
+            }
+            for kind in MODELS
+        }
+
+
+def _read(project: Path, metrics: str) -> dict[str, Any]:
+    return json.loads((project / f"metrics/{metrics}.json").read_bytes())
+
+
 def words(plan: Plan) -> dict[str, Any]:
     """Tokens per second of Penn Treebank's two usual models, on random words: the speed does not depend on which."""
     return {name: attempt(partial(_words, shape), plan) for name, shape in plan.words.items()}
@@ -236,6 +273,7 @@ PARTS = {
     "trainings": trainings,
     "graph": graph,
     "precisions": precisions,
+    "recipes": recipes,
     "grid": grid,
     "words": words,
     "flashrnn": flashrnn,

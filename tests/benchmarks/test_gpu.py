@@ -68,6 +68,7 @@ def test_every_part_measures(rehearsed: Path) -> None:
     assert found["precisions"]["fp32"].keys() == {"fused", "nn.LSTM"}
     assert found["precisions"]["tf32"].startswith("not on this device: train.precision is 'tf32'")
     assert found["words"]["ptb_tiny"].keys() == {"fused", "nn.LSTM"}
+    assert all(run["valid_perplexity"] > 1 for run in found["recipes"]["ptb_tiny"].values())
     assert found["grid"]["missing"] == found["flashrnn"]["missing"] == {}
     assert {(row["hidden"], row["batch_size"]) for row in found["flashrnn"]["rows"]} == {
         (8, 4),

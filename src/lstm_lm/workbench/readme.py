@@ -75,7 +75,7 @@ def gpu(root: Path) -> str:
     if not (root / "metrics/benchmark_gpu.json").exists():
         return (
             "Not measured yet: `make gpu` has not run on a machine with a CUDA GPU. So there are no results of the "
-            "tests that need a GPU, no trainings, and no speeds: neither with and without the CUDA graph, nor in "
+            "tests that need a GPU, no trainings, no epoch of the recipes, and no speeds: neither with and without the CUDA graph, nor in "
             "other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
         )
     report = read(root, "benchmark_gpu")
@@ -110,6 +110,18 @@ def _medians(speeds: dict[str, Any]) -> str:
     return ", ".join(f"`{name}` {speed['median']:,.0f} tokens/s" for name, speed in speeds.items())
 
 
+def _recipes(results: dict[str, Any]) -> list[str]:
+    return [f"{name}, {run if isinstance(run, str) else _after_an_epoch(run)}" for name, run in results.items()]
+
+
+def _after_an_epoch(run: dict[str, Any]) -> str:
+    return ", ".join(
+        f"`{kind}` validation perplexity {model['valid_perplexity']:.1f} after an epoch of {model['seconds']:.0f} s "
+        f"at {model['tokens_per_second']:,} tokens/s"
+        for kind, model in run.items()
+    )
+
+
 def _missing(result: dict[str, Any]) -> list[str]:
     return [f"{cell}, {why}" for cell, why in result["missing"].items()]
 
@@ -126,6 +138,7 @@ GPU_PARTS: dict[str, Callable[[Any], list[str]]] = {
     "trainings": _trainings,
     "graph": _graph,
     "precisions": _speeds_by_name,
+    "recipes": _recipes,
     "grid": _missing,
     "words": _speeds_by_name,
     "flashrnn": _flashrnn,
