@@ -6,7 +6,7 @@ function watch(panel, {labels, texts, tokens, units}) {
   const series = panel.querySelector("[data-series]");
   const cards = [...panel.querySelectorAll("[data-split]")];
   const bytes = text => Int8Array.from(atob(text), character => character.charCodeAt(0));
-  const shown = {};  // model -> {unit, text, values: {split: numbers}}; empty while surprisal is shown
+  const shown = {};  // model -> {title, scale, values: {split: numbers}}; empty while surprisal is shown
 
   // What a model's unit does along the passages: bytes of all units, unit after unit.
   function follow(model, index) {
