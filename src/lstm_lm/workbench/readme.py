@@ -75,8 +75,8 @@ def gpu(root: Path) -> str:
     if not (root / "metrics/benchmark_gpu.json").exists():
         return (
             "Not measured yet: `make gpu` has not run on a machine with a CUDA GPU. So there are no results of the "
-            "tests that need a GPU, no trainings, no epoch of the recipes, and no speeds: neither with and without the CUDA graph, nor in "
-            "other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
+            "tests that need a GPU, no trainings, no epoch of the recipes, and no speeds: neither with and without the "
+            "CUDA graph, nor in other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
         )
     report = read(root, "benchmark_gpu")
     rows = [_speed(name, result) for name, result in report["default_shape"].items()]
