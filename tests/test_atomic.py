@@ -120,6 +120,12 @@ def test_a_full_disk_stops_a_stage_with_one_line(stage: str, small_project: Proj
     assert small_project.files() == before
 
 
+def test_of_files_that_are_written_together_the_one_that_fails_is_named(path: Path) -> None:
+    with pytest.raises(OSError, match=rf"^cannot write {path}/below: "), replacing(path), replacing(path / "below"):
+        pass
+    assert path.read_bytes() == OLD
+
+
 def test_a_place_that_cannot_be_written_is_named(path: Path) -> None:
     with pytest.raises(OSError, match=rf"^cannot write {path}/below\.json: "):
         write_json(path / "below.json", {})

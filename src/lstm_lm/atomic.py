@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+class NotWritten(OSError):
+    """A file could not be written; the message names it and says why."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` only when the block ends without an error.
@@ -17,7 +21,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     temporary file is renamed over `path`. After an error, a crash or a full disk `path` is what it was.
 
     Raises:
-        OSError: the folder or the file cannot be written; the message names `path`.
+        NotWritten: the folder or the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -30,8 +34,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):
-            raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+        if isinstance(error, OSError) and not isinstance(error, NotWritten):  # which another file's block has raised
+            raise NotWritten(f"cannot write {path}: {error.strerror or error}") from error
         raise
 
 

@@ -3,7 +3,6 @@
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lstm_lm.tokens import cores, draft
+from lstm_lm.tokens import draft
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -149,42 +148,6 @@ def test_decoding_in_blocks_is_decoding(tmp_path: Path, text: str, odd: bytes, m
             list(decoded(path, size))
         return
     assert "".join(decoded(path, size)) == expected
-
-
-def square(number: int) -> int:
-    return number**2
-
-
-def test_all_cores_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "ALONE", 3)
-    monkeypatch.setattr(cores, "_cores", lambda: 2)
-    ahead: list[int] = []
-
-    def items() -> Iterator[int]:
-        for number in range(40):
-            ahead.append(number)
-            yield number
-
-    for done, found in enumerate(cores.in_order(square, items())):
-        assert found == done**2
-        assert len(ahead) - done <= 2 + 3
-    assert len(ahead) == 40
-
-
-def kill_itself(number: int) -> int:
-    import os
-    import signal
-
-    if number == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def test_a_killed_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "ALONE", 3)
-    monkeypatch.setattr(cores, "_cores", lambda: 2)
-    with pytest.raises(ValueError, match=r"^one of the processes was killed; is there enough memory\?$"):
-        list(cores.in_order(kill_itself, range(20)))
 
 
 def test_the_letters_of_all_of_unicode_are_those_of_ascii() -> None:

@@ -1,5 +1,6 @@
 """Words and whole texts through the stages' own scripts."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,31 @@ def test_a_vocabulary_of_nothing_is_refused_before_anything_is_written(small_pro
         "lower it"
     )
     assert small_project.files() == before
+
+
+def test_a_full_disk_leaves_all_streams_as_they_were(small_project: Project) -> None:
+    small_project.set(tokenize__train_tokens=91, tokenize__valid_tokens=-1, tokenize__test_tokens=2)
+    before = small_project.files()
+    tokens = len(Tokenizer("char", "letters").normalize(SAMPLE))  # as many bytes has the draft
+    for limit, full in ((tokens - 1, "data/tokens"), (tokens + 20, "data/tokens/valid.npy")):
+        complaint = small_project.run("tokenize_corpus", file_limit=limit).complaint
+        assert complaint == f"tokenize_corpus: cannot write {full}: File too large"
+        assert small_project.files() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"train": "0"}'])
+def test_damaged_digests_are_said_to_be_so(damage: bytes, small_project: Project) -> None:
+    (small_project.root / "data/tokens/digests.json").write_bytes(damage)
+    assert small_project.run("train_concise").complaint == (
+        "train_concise: data/tokens/digests.json is damaged; run the tokenize stage again"
+    )
+
+
+def test_the_digests_are_those_of_the_files(small_project: Project) -> None:
+    folder = small_project.root / "data/tokens"
+    assert json.loads((folder / "digests.json").read_bytes()) == {
+        name: hashlib.sha256((folder / f"{name}.npy").read_bytes()).hexdigest() for name in ("train", "valid")
+    }
 
 
 def test_counts_of_another_version_are_said_to_be_so(small_project: Project) -> None:

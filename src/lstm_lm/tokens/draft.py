@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstm_lm.atomic import NotWritten
 from lstm_lm.tokens.cores import in_order
 from lstm_lm.tokens.encoding import BLOCK_BYTES, decoded
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -99,7 +100,7 @@ class Draft:
         self._counts = np.zeros(0, np.int64)
         self._blocks: list[tuple[int, np.dtype]] = []
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
 
     def __enter__(self) -> "Draft":
         return self
@@ -166,10 +167,11 @@ class Draft:
 
     def _write(self, block: np.ndarray) -> None:
         try:
-            self._file.write(block.data)
-            self._file.flush()
+            rest = block.data.cast("B")
+            while rest:  # nothing is held back: a full disk is noticed here, and not again when the file is closed
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
-            raise OSError(f"cannot write {self.folder}: {error.strerror or error}") from error
+            raise NotWritten(f"cannot write {self.folder}: {error.strerror or error}") from error
 
 
 def _characters(text: str, types: dict[str, int]) -> np.ndarray:

@@ -75,6 +75,7 @@ def _write(file: BinaryIO, draft: Draft, part: range, ids: np.ndarray, tokenizer
         unknown += len(block) - int(np.count_nonzero(block))
         digest.update(block.data)
         file.write(block.data)
+    file.flush()  # a full disk is noticed before any of the files takes its place
     characters = len(part) if tokenizer.level == "char" else _characters(draft, part)
     return Stream(len(part), unknown, characters, digest.hexdigest())
 
