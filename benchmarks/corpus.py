@@ -202,34 +202,33 @@ def evaluation(project: Project) -> dict[str, Any]:
     return {"peak_memory_mib": round(project.run("evaluate", STOP_SECONDS).peak_memory_mib)}
 
 
-def measure(megabytes: float, rounds: int) -> dict[str, Any]:
-    """Everything about a text of one size."""
+def measure(megabytes: float, rounds: int | None) -> dict[str, Any]:
+    """Everything about a text of one size; without rounds, no training and no evaluation."""
     with tempfile.TemporaryDirectory(prefix="lstm-lm-corpus-") as folder:
         project = Project(Path(folder), megabytes)
-        project.set("model")
         report = {"megabytes": megabytes, "stages": tokenising(project)}
         report["words"] = json.loads((project.root / "metrics/tokenize.json").read_bytes())["vocabulary_size"]
-        project.set("tokenize", level="char", normalize="letters")
-        project.run("tokenize_corpus")
-        report["training"] = {sampling: training(project, sampling, rounds) for sampling in PARTITIONS}
-        report["evaluate"] = evaluation(project)
+        if rounds is not None:
+            project.set("tokenize", level="char", normalize="letters")
+            project.run("tokenize_corpus")
+            report["training"] = {sampling: training(project, sampling, rounds) for sampling in PARTITIONS}
+            report["evaluate"] = evaluation(project)
         return report
 
 
 def main() -> None:
-    """Measure; write JSON and picture."""
+    """Measure; write JSON and picture after each size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=float, nargs="+", default=MEGABYTES, help="sizes of the text")
+    parser.add_argument("--megabytes", type=float, nargs="+", default=MEGABYTES, help="sizes of the text, rising")
     parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of ten training steps (30)")
     arguments = parser.parse_args()
-    report = {
-        "measured_on": devices.measured_on(CPU),
-        "load_before": round(os.getloadavg()[0], 2),
-        "sizes": [measure(megabytes, arguments.rounds) for megabytes in arguments.megabytes],
-    }
-    write_json(ROOT / "metrics/benchmark_corpus.json", report)
-    corpus_picture.draw(report, ROOT / "plots/benchmark_corpus.png")
-    print(json.dumps(report, indent=2))
+    load, sizes = round(os.getloadavg()[0], 2), []
+    for megabytes in arguments.megabytes:
+        sizes.append(measure(megabytes, arguments.rounds if megabytes == arguments.megabytes[-1] else None))
+        report = {"measured_on": devices.measured_on(CPU), "load_before": load, "sizes": sizes}
+        write_json(ROOT / "metrics/benchmark_corpus.json", report)
+        corpus_picture.draw(report, ROOT / "plots/benchmark_corpus.png")
+        print(json.dumps(sizes[-1], indent=2), flush=True)
 
 
 if __name__ == "__main__":

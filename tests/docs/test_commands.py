@@ -46,6 +46,7 @@ INSTEAD = {
         "tests/benchmarks/test_measure.py runs a small one",
     ),
     "make curves": ("make --dry-run curves", "it takes minutes"),
+    "make bench-corpus": ("make --dry-run bench-corpus", "it takes a quarter of an hour"),
     "make whole": ("make --dry-run whole", "it takes a quarter of an hour"),
     "make readme": (
         "make --dry-run readme",

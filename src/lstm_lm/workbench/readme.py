@@ -11,7 +11,7 @@ from lstm_lm import stage
 from lstm_lm.atomic import write_text
 from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, read
 from lstm_lm.params import Params
-from lstm_lm.workbench import standings
+from lstm_lm.workbench import scaling, standings
 from lstm_lm.workbench.recipe import load_recipe, names
 
 
@@ -184,6 +184,22 @@ def all_figures(root: Path) -> str:
     return "\n\n".join(parts)
 
 
+def large_texts(root: Path) -> str:
+    """Speed and memory of the stages on the largest measured text. Raises OSError, KeyError."""
+    header = ["", "MB/s", "seconds of computing, per GB", "peak memory, MiB"]
+    return "\n".join([_table(header, scaling.stages(root)), "", scaling.machine(root)])
+
+
+def larger_texts(root: Path) -> str:
+    """Hours for texts that nobody has measured. Raises OSError, KeyError."""
+    return _table(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
+
+
+def far_windows(root: Path) -> str:
+    """The speed of training on a large text over that on a small one. Raises OSError, KeyError."""
+    return "\n".join(scaling.training(root))
+
+
 FUSED = "fused in C++, pipeline, portable"
 MODES = ("portable", "native")
 GPU_PICTURE = (
@@ -195,6 +211,7 @@ SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
 TABLES = {
     "README.md": {"results": results, "recipes": recipes},
     "docs/recipes.md": {"recipes": all_figures},
+    "docs/scaling.md": {"stages": large_texts, "windows": far_windows, "hours": larger_texts},
     "docs/performance.md": {
         "performance": performance,
         "stacks": stacks,
