@@ -57,6 +57,7 @@ PARAMS: dict[str, Any] = {
         "sampling": "sequential",
         "precision": "fp32",
         "checkpoint_seconds": 30,
+        "processes": 1,
     },
     "evaluate": {"prefixes": ["the sea", "a"], "length": 5, "temperature": 0.8, "passage": 40},
 }

@@ -116,11 +116,21 @@ class Train(_Section):
     sampling: Literal["sequential", "random"]
     precision: Literal["fp32", "tf32", "bf16"]
     checkpoint_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    processes: Count
 
     @property
     def tokens_needed(self) -> int:
         """The fewest tokens of which every epoch has a full window, whatever its random offset."""
         return (self.batch_size + 1) * self.num_steps + 1
+
+    @model_validator(mode="after")
+    def _processes_share_rows(self) -> "Train":
+        if self.batch_size % self.processes:
+            raise ValueError(
+                f"train.processes is {self.processes}, train.batch_size {self.batch_size}: "
+                "the rows of a batch must be divisible by the processes"
+            )
+        return self
 
 
 class Evaluate(_Section):

@@ -123,13 +123,14 @@ class LanguageModel(nn.Module):
         return tokens
 
 
-def fix_threads(architecture: Architecture) -> None:
+def fix_threads(architecture: Architecture, processes: int = 1) -> None:
     """Give torch.nn.LSTM, in portable numerics, a number of threads that follows from its size, not from the machine.
 
-    oneDNN cuts its sums by the number of threads. Small models are fastest with one.
+    oneDNN cuts its sums by the number of threads. Small models are fastest with one; so are all where each of several
+    `processes` trains one.
     """
     if architecture.kernel == "library" and is_portable():
-        torch.set_num_threads(2 if architecture.hidden >= 128 else 1)
+        torch.set_num_threads(2 if architecture.hidden >= 128 and processes == 1 else 1)
 
 
 def build(kind: str, vocab_size: int, settings: Model, seed: int) -> LanguageModel:

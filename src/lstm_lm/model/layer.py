@@ -72,11 +72,14 @@ class Dropout(nn.Module):
     Args:
         p: probability, at least 0 and below 1.
         seed: of the masks.
+
+    Attributes:
+        part: (number, count): the inputs are that one of `count` equal parts of a batch, and get its part of the masks.
     """
 
     def __init__(self, p: float, seed: int) -> None:
         super().__init__()
-        self.p, self.seed = p, seed
+        self.p, self.seed, self.part = p, seed, (0, 1)
         self._generator: torch.Generator | None = None
 
     def generator(self, device: torch.device) -> torch.Generator:
@@ -86,10 +89,14 @@ class Dropout(nn.Module):
         return self._generator
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map numbers of any shape to the same shape."""
+        """Map numbers of the shape (num_steps, batch_size, size) to the same shape."""
         if not self.training or self.p == 0:
             return inputs
-        kept = torch.rand(inputs.shape, generator=self.generator(inputs.device), device=inputs.device) >= self.p
+        number, count = self.part
+        num_steps, batch_size, size = inputs.shape
+        whole = (num_steps, batch_size * count, size)
+        drawn = torch.rand(whole, generator=self.generator(inputs.device), device=inputs.device)
+        kept = drawn.chunk(count, dim=1)[number] >= self.p
         return inputs * (kept / (1 - self.p)).to(inputs.dtype)
 
 

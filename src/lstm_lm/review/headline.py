@@ -21,7 +21,14 @@ NOTHING = "\N{EN DASH}"
 _CHOSEN = {"kernel": "model.scratch_kernel", "precision": "train.precision", "instructions": "numerics"}
 """What the environment's record has -> the parameter that can choose it."""
 
-_SAME_FUNCTION = ("device", "evaluate.", "model.scratch_kernel", "numerics", "train.checkpoint_seconds")
+_SAME_FUNCTION = (
+    "device",
+    "evaluate.",
+    "model.scratch_kernel",
+    "numerics",
+    "train.checkpoint_seconds",
+    "train.processes",
+)
 """Parameters that do not change what a training computes, only how, or what is done with the model."""
 
 

@@ -55,6 +55,12 @@ class Partition(NamedTuple):
     starts: Callable[[int], np.ndarray]
     continues: bool
 
+    def part(self, number: int, count: int) -> "Partition":
+        """The rows of one of `count` processes that share them equally: the same windows, `batch_size / count` rows."""
+        size, starts = self.batch_size // count, self.starts
+        rows = slice(number * size, (number + 1) * size)
+        return self._replace(batch_size=size, starts=lambda window: starts(window)[rows])
+
     def window(self, stream: np.ndarray, number: int, num_steps: int) -> Window:
         """Gather a window from the stream, token ids (tokens,), on the CPU."""
         tokens = _read(stream, self.starts(number) + np.arange(num_steps + 1)[:, None])

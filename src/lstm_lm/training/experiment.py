@@ -9,15 +9,16 @@ import torch
 from lstm_lm import device as devices
 from lstm_lm.atomic import write_json
 from lstm_lm.model import compiled
-from lstm_lm.model.language_model import LanguageModel, architecture, build, computed_by, save_model
+from lstm_lm.model.language_model import LanguageModel, architecture, build, computed_by, fix_threads, save_model
 from lstm_lm.model.loss import rows_at_once
 from lstm_lm.params import Params
 from lstm_lm.stage import project
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.streams import read_digests
 from lstm_lm.tokens.text import Vocabulary
-from lstm_lm.training import curves
+from lstm_lm.training import curves, processes
 from lstm_lm.training.checkpoint import Checkpoint, digest
+from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
 
 WARM_UP = 5
@@ -29,14 +30,18 @@ def train(kind: str, params: Params, root: Path) -> None:
 
     Reads data/tokens/; writes data/models/<kind>.safetensors, metrics/{train,throughput,environment}_<kind>.json,
     plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/ until then. The curves are written
-    at every checkpoint too, and whenever the training ends, however it ends.
+    at every checkpoint too, and whenever the training ends, however it ends. Of `train.processes`, the first writes.
 
     Raises:
         ValueError: the device, the window sizes or the memory do not allow it, or the loss diverges.
         Interrupted: stopped by a signal, with the state saved.
         OSError: a file cannot be read or written.
     """
-    device = devices.choose(params.device)
+    processes.run(train_together, params.train.processes, devices.choose(params.device), kind, params, root)
+
+
+def train_together(group: Group, device: torch.device, kind: str, params: Params, root: Path) -> None:
+    """`train`, in one of the processes of `group`, on a device that all of them have."""
     devices.configure(device, params.train.precision, params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     check_memory(kind, params, len(vocabulary), device)
@@ -44,14 +49,18 @@ def train(kind: str, params: Params, root: Path) -> None:
     kernel = computed_by(kind, params.model, device, params.train.precision)
     environment = devices.environment(device, kernel, params.train.precision)
     model = build(kind, len(vocabulary), params.model, params.seed).to(device)
+    fix_threads(model.architecture, group.size)
     key = training_key(kind, params, environment, read_digests(root / "data/tokens"))
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
-    print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {devices.device_name(device)}")
+    print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}")
 
     def write_curves() -> None:
-        curves.write(training.epochs, kind, root)
+        if group.is_first:
+            curves.write(training.epochs, kind, root)
 
-    training = Training(model, streams["train"], streams["valid"], params.train, params.seed, checkpoint, write_curves)
+    training = Training(
+        model, streams["train"], streams["valid"], params.train, params.seed, checkpoint, write_curves, group
+    )
     try:
         training.run()
     except torch.OutOfMemoryError as error:
@@ -60,8 +69,15 @@ def train(kind: str, params: Params, root: Path) -> None:
         ) from error
     finally:
         write_curves()
-    write_results(kind, params, root, training, environment)
-    checkpoint.clear()
+    if group.is_first:
+        write_results(kind, params, root, training, environment)
+        checkpoint.clear()
+
+
+def _devices(device: torch.device, group: Group) -> str:
+    """What the training runs on, in words."""
+    name = devices.device_name(device)
+    return name if group.size == 1 else f"{group.size} processes, each {name}"
 
 
 def training_key(kind: str, params: Params, environment: dict[str, object], tokens: dict[str, str]) -> str:
@@ -130,7 +146,7 @@ def write_results(kind: str, params: Params, root: Path, training: Training, env
         root / f"metrics/throughput_{kind}.json",
         {
             "corpus": params.corpus.name,
-            "device": devices.device_name(device),
+            "device": _devices(device, training.group),
             "compiler": compiled.compiler() if str(environment["kernel"]).endswith("C++") else "none",
             "tokens_per_second": round(float(median)),
             "tokens_per_second_q1": round(float(q1)),

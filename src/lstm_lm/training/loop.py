@@ -17,7 +17,8 @@ from lstm_lm.model.score import Score, score
 from lstm_lm.params import Train
 from lstm_lm.tokens import batching
 from lstm_lm.tokens.batching import Window
-from lstm_lm.training.checkpoint import Checkpoint
+from lstm_lm.training.checkpoint import Checkpoint, Tree
+from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.progress import Progress
 from lstm_lm.training.schedule import learning_rate
 from lstm_lm.training.step import make_step
@@ -53,6 +54,7 @@ class Training:
         seed: of the order of the data.
         checkpoint: where the state is kept; None keeps none.
         on_save: called after each save and when a saved state was loaded; `epochs` is then what was done so far.
+        group: the processes that share the rows of each window; all of them make the same `Training`.
 
     Raises:
         ValueError: the train split is shorter than one batch of windows.
@@ -67,13 +69,15 @@ class Training:
         seed: int,
         checkpoint: Checkpoint | None = None,
         on_save: Callable[[], None] = lambda: None,
+        group: Group = ALONE,
     ) -> None:
         batching.check_long_enough(len(train), settings.batch_size, settings.num_steps)
         self.model, self.train, self.valid = model, train, valid
         self.settings, self.checkpoint, self.on_save = settings, checkpoint, on_save
+        self.group = group
         self.seed, self.generator = seed, random.Random(seed)
         self.order = self.generator.getstate()  # before the current epoch's windows were cut
-        self.step = make_step(model, settings)
+        self.step = make_step(model, settings, group)
         self.epochs: list[Epoch] = []
         self.kept: dict[str, Tensor] = {}  # with train.keep best, the weights with the best score
         self.position = 0  # windows of the current epoch that are done
@@ -91,10 +95,11 @@ class Training:
             Diverged: a loss or a gradient is not finite; the last good checkpoint stays.
             Interrupted: SIGTERM, SIGINT or SIGHUP came; the state is saved.
         """
-        torch.manual_seed(self.seed)  # of the library's own dropout
+        torch.manual_seed(self.seed + self.group.rank)  # of the library's own dropout
         self._restore()
         self.model.train()
-        with Signals() as signals, Progress(self.settings.epochs, len(self.epochs)) as progress:
+        signals, progress = Signals(launched=self.group.size > 1), Progress(self.settings.epochs, len(self.epochs))
+        with signals, progress:
             started = time.monotonic() - self.wall
             while len(self.epochs) < self.settings.epochs and not self._is_out_of_patience():
                 epoch = self._run_epoch(signals, started)
@@ -140,15 +145,18 @@ class Training:
         self.order = self.generator.getstate()
         cut = batching.PARTITIONS[self.settings.sampling]
         partition = cut(len(self.train), self.settings.batch_size, self.settings.num_steps, self.generator)
+        own = partition.part(*self.group)
         clock = time.perf_counter() - self.spent
         while self.position < partition.windows:
             lr = learning_rate(self.settings, len(self.epochs), self.position / partition.windows)
-            self._train_on(partition.window(self.train, self.position, self.settings.num_steps), lr)
-            if signals.received or (self.checkpoint and self.checkpoint.due()):
+            self._train_on(own.window(self.train, self.position, self.settings.num_steps), lr)
+            due = self.group.is_first and self.checkpoint is not None and self.checkpoint.due()
+            signum, due = self.group.highest(signals.received or 0, due)
+            if signum or due:
                 self.spent, self.wall = time.perf_counter() - clock, time.monotonic() - started
                 self._save()
-            if signals.received:
-                raise Interrupted(signals.received)
+            if signum:
+                raise Interrupted(signum)
         window = partition.batch_size * self.settings.num_steps
         tokens = partition.windows * window
         nats = self._checked_losses().sum().item() * window
@@ -170,7 +178,7 @@ class Training:
 
     def _score(self) -> float:
         """Perplexity on the validation split. Raises Diverged where it overflows."""
-        result = score(self.model, self.valid)
+        result = self.group.from_first(lambda: score(self.model, self.valid))
         if not math.isfinite(result.perplexity):
             raise Diverged(
                 f"the training diverged in epoch {len(self.epochs) + 1}: on the validation split the model needs "
@@ -211,28 +219,32 @@ class Training:
         """Save everything that the next step needs, unless the training has diverged (then raise Diverged)."""
         self._checked_losses()
         if self.checkpoint:
-            self.checkpoint.save(
-                {
-                    "model": self.model.state_dict(),
-                    "kept": self.kept,
-                    "optimizer": self.step.optimizer.state(),
-                    "carried": self.step.carried._asdict(),
-                    "masks": self.model.dropout.generator(self.device).get_state(),
-                    "random": _random_numbers(self.device).get_rng_state(),
-                    "order": self.order,
-                    "epochs": self.epochs,
-                    "position": self.position,
-                    "losses": self.losses,
-                    "norms": self.norms,
-                    "spent": self.spent,
-                    "wall": self.wall,
-                }
-            )
+            state = self._state()
+            if self.group.is_first:
+                self.checkpoint.save(state)
             self.on_save()
+
+    def _state(self) -> Tree:
+        """What a checkpoint holds; of what each process has of its own, the carried state and numbers, all parts."""
+        return {
+            "model": self.model.state_dict(),
+            "kept": self.kept,
+            "optimizer": self.step.optimizer.state(),
+            "carried": {name: self.group.whole(rows, dim=1) for name, rows in self.step.carried._asdict().items()},
+            "masks": self.model.dropout.generator(self.device).get_state(),
+            "random": self.group.whole(_random_numbers(self.device).get_rng_state(), dim=0),
+            "order": self.order,
+            "epochs": self.epochs,
+            "position": self.position,
+            "losses": self.losses,
+            "norms": self.norms,
+            "spent": self.spent,
+            "wall": self.wall,
+        }
 
     def _restore(self) -> None:
         """Go back to where the checkpoint was saved."""
-        saved = self.checkpoint.load() if self.checkpoint else None
+        saved = self.group.from_first(self.checkpoint.load) if self.checkpoint else None
         if saved is None:
             return
         self.model.load_state_dict(saved["model"])
@@ -240,9 +252,9 @@ class Training:
         for name, tensor in self.step.optimizer.state().items():
             tensor.copy_(saved["optimizer"][name])
         self.model.dropout.generator(self.device).set_state(saved["masks"])
-        _random_numbers(self.device).set_rng_state(saved["random"])
+        _random_numbers(self.device).set_rng_state(self.group.part(saved["random"], dim=0))
         for name, tensor in self.step.carried._asdict().items():
-            tensor.copy_(saved["carried"][name])
+            tensor.copy_(self.group.part(saved["carried"][name], dim=1))
         version, internal, gauss = saved["order"]
         self.generator.setstate((version, tuple(internal), gauss))
         self.epochs = [Epoch(*row) for row in saved["epochs"]]

@@ -12,6 +12,7 @@ from lstm_lm.model.layer import State
 from lstm_lm.model.loss import backpropagate
 from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
+from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
 
 
@@ -43,15 +44,16 @@ class Step(Protocol):
 
 
 class EagerStep:
-    """The step, operation by operation."""
+    """The step, operation by operation, on this process's rows of the batch; `batch_size` is their number here."""
 
-    def __init__(self, model: LanguageModel, settings: Train) -> None:
-        self.model = model
+    def __init__(self, model: LanguageModel, settings: Train, group: Group = ALONE) -> None:
+        self.model, self.group = model, group
+        self.model.dropout.part = group
         self.clip = settings.clip
         self.precision = settings.precision
         self.optimizer = OPTIMIZERS[settings.optimizer](list(model.parameters()))
         self.lr = torch.zeros((), device=self.optimizer.parameters[0].device)
-        self.carried = State(*(zeros.clone() for zeros in model.initial_state(settings.batch_size)))
+        self.carried = State(*(zeros.clone() for zeros in model.initial_state(settings.batch_size // group.size)))
 
     def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]:
         self.prepare(window, lr)
@@ -72,6 +74,7 @@ class EagerStep:
         cross_entropy, vocab_size = self.model.output.cross_entropy, self.model.architecture.vocab_size
         loss = backpropagate(self._logits, cross_entropy, vocab_size, hidden_states, targets)
         gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
+        self.group.average([*gradients, loss])
         norm = clip_gradients(gradients, self.clip)
         self.optimizer.update(gradients, self.lr)
         for carried, new in zip(self.carried, state.detach(), strict=True):
@@ -134,7 +137,8 @@ class GraphedStep:
             print(f"no CUDA graph, training step by step: {str(error).splitlines()[0]}", file=sys.stderr)
 
 
-def make_step(model: LanguageModel, settings: Train) -> Step:
-    """The fastest step that `model`'s device can do."""
-    step = EagerStep(model, settings)
-    return GraphedStep(step, settings.num_steps) if step.carried.hidden.device.type == "cuda" else step
+def make_step(model: LanguageModel, settings: Train, group: Group = ALONE) -> Step:
+    """The fastest step that `model`'s device can do; a graph would have to hold the messages between processes."""
+    step = EagerStep(model, settings, group)
+    graphed = step.carried.hidden.device.type == "cuda" and group.size == 1
+    return GraphedStep(step, settings.num_steps) if graphed else step

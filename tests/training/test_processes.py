@@ -1,0 +1,144 @@
+"""Processes that share a training follow the curve of one, survive the loss of one, and end together."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import shared_training
+from lstm_lm.training import processes
+from projects import PATIENCE_SECONDS, Project
+from shared_training import CASES, CLIP, FAILURE
+
+SCRIPT = Path(shared_training.__file__)
+PAIR = {"train__processes": 2, "train__epochs": 200, "train__checkpoint_seconds": 0.01}
+LAUNCHED = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}
+
+
+class Shared:
+    """What shared_training.py leaves: `alone`, `first` and `last` are the results of its processes."""
+
+    def __init__(self, folder: Path, ended: dict[int, subprocess.CompletedProcess[str]]) -> None:
+        self.project, self.ended = folder / "project", ended
+        self.alone, self.first, self.last = (
+            json.loads((folder / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1")
+        )
+
+
+@pytest.fixture(scope="module")
+def shared(tokenized: Project, tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    folder = tmp_path_factory.mktemp("shared")
+    project = tokenized.copy_of(folder / "project")
+    project.set(train__processes=2, train__epochs=2, train__checkpoint_seconds=1e-9)
+    ended = {}
+    for count in (1, 2):
+        command = [sys.executable, str(SCRIPT), str(count), str(folder)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        ended[count] = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return Shared(folder, ended)
+
+
+def perplexities(result: dict[str, Any]) -> list[float]:
+    return [value for train, valid, _ in result["curves"] for value in (train, valid) if value is not None]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_follow_the_curve_of_one(case: str, shared: Shared) -> None:
+    alone, first, last = shared.alone[case], shared.first[case], shared.last[case]
+    assert perplexities(first) == pytest.approx(perplexities(alone), rel=1e-5)
+    assert perplexities(first) == perplexities(last), "the bytes of both are the same"
+    assert perplexities(alone)[-1] < perplexities(alone)[0] - 1, "it learns"
+    assert alone["norm"] > CLIP, "gradients are clipped"
+    assert [tokens for _, _, tokens in first["curves"]] == [tokens for _, _, tokens in alone["curves"]]
+    assert (alone["rows"], first["rows"], last["rows"]) == (4, 2, 2)
+
+
+def test_only_the_first_writes(shared: Shared) -> None:
+    written = " ".join(shared.first["changes"])
+    for name in ("concise.safetensors", "train_concise.json", "curve_concise.tsv", ".checkpoints"):
+        assert name in written
+    assert shared.last["changes"] == []
+    throughput = json.loads((shared.project / "metrics/throughput_concise.json").read_text())
+    assert throughput["device"].startswith("2 processes, each ")
+
+
+def test_a_process_that_fails_alone_ends_all_with_one_message(shared: Shared) -> None:
+    assert shared.ended[1].returncode == 0, shared.ended[1].stderr
+    assert shared.ended[2].returncode == 1
+    assert shared.ended[2].stderr.count(f"ValueError: {FAILURE}") == 1
+    assert "start again" not in shared.ended[2].stderr
+
+
+def test_a_divergence_is_one_message(small_project: Project) -> None:
+    small_project.set(train__processes=2, train__lr=1e6, train__clip=1e6)
+    complaint = small_project.run("train_scratch").complaint
+    assert complaint.startswith("train_scratch: the training diverged at epoch ")
+
+
+def workers(launcher: int) -> list[int]:
+    """The processes that a launcher has started, in the order of their ranks."""
+    command = ["pgrep", "-P", str(launcher), "-f", "spawn_main"]
+    return sorted(int(pid) for pid in subprocess.run(command, capture_output=True, text=True).stdout.split())
+
+
+def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
+    small_project: Project, tmp_path: Path
+) -> None:
+    undisturbed = small_project.copy_of(tmp_path / "undisturbed")
+    for project in (small_project, undisturbed):
+        project.set(**PAIR)
+    undisturbed.run_through("train_scratch")
+
+    child = small_project.start("train_scratch")
+    child.wait_for("err", "epoch 10/")
+    child.send(signal.SIGTERM)
+    result = child.wait()
+    assert result.status == 128 + signal.SIGTERM
+    last = result.err.splitlines()[-1]
+    assert last == "train_scratch: stopped by SIGTERM; the state is saved, the same command goes on"
+    (checkpoint,) = small_project.checkpoints()
+
+    child = small_project.start("train_scratch")
+    child.wait_for("out", "resumed at epoch")
+    saved, deadline = checkpoint.stat().st_mtime_ns, time.monotonic() + PATIENCE_SECONDS
+    while checkpoint.stat().st_mtime_ns == saved and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.kill(workers(child.pid)[-1], signal.SIGKILL)
+    result = child.wait()
+    assert result.status == 0, result.err
+    assert result.out.count("resumed at epoch") == 2
+    complaints = [line for line in result.err.splitlines() if not line.startswith("epoch ")]
+    assert complaints == ["a process was lost; all 2 start again, for the 1. time"]
+    assert small_project.results("scratch") == undisturbed.results("scratch")
+    assert small_project.checkpoints() == []
+
+
+def test_rows_that_cannot_be_shared_are_refused(bare_project: Project) -> None:
+    bare_project.set(train__processes=3)
+    assert bare_project.run("train_scratch").complaint == (
+        "train_scratch: params.yaml: train.processes is 3, train.batch_size 8: "
+        "the rows of a batch must be divisible by the processes"
+    )
+
+
+def test_a_device_for_each_process() -> None:
+    with pytest.raises(ValueError, match=r"^train\.processes is 2; allowed on mps: 1 \(or set device to cpu\)$"):
+        processes.run(lambda *_: None, 2, torch.device("mps"))
+    gpus = torch.cuda.device_count() + 1
+    with pytest.raises(ValueError, match=rf"^train\.processes is {2 * gpus}, {gpus} on this machine, which has"):
+        processes.check_device(torch.device("cuda"), gpus, 2 * gpus)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_torchrun_must_start_as_many_as_the_parameters_say(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in LAUNCHED.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=rf"^torchrun started 4 processes, train\.processes is {count}"):
+        processes.run(lambda *_: None, count, torch.device("cpu"))
