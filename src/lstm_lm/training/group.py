@@ -48,7 +48,7 @@ class Group(NamedTuple):
 
     def part(self, whole: Tensor, dim: int) -> Tensor:
         """What this process has of `whole`."""
-        return whole.chunk(self.size, dim)[self.rank]
+        return whole.chunk(self.size, dim)[self.rank].clone()  # torch.set_rng_state takes no view
 
     def from_first(self, work: Callable[[], _Result]) -> _Result:
         """What `work`, which only the first process does, returns."""

@@ -71,7 +71,8 @@ def _launch(work: Work, count: int, device: torch.device, *arguments: object) ->
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for name in ("torch.distributed.elastic", "torch.multiprocessing.spawn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as `nohup` arranges it
     end_with_dvc()
