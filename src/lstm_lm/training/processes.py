@@ -27,6 +27,9 @@ RESTARTS = 3
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """Type of the device -> what carries messages between processes; numbers on the CPU go through gloo everywhere."""
 
+FAILURE = "failure"
+"""The key of the exception in the store that the processes share."""
+
 Work = Callable[..., None]
 """Called with the group, the device and what else was given to `run`; known by its module and name."""
 
@@ -48,7 +51,7 @@ def run(work: Work, count: int, device: torch.device, *arguments: object) -> Non
         work(ALONE, device, *arguments)
         return
     check_device(device, int(os.environ.get("LOCAL_WORLD_SIZE", count)), count)
-    failure = _take_part(work, device, *arguments) if started else _launch(work, count, device, *arguments)
+    failure = _take_part(False, work, device, *arguments) if started else _launch(work, count, device, *arguments)
     if failure:
         raise failure
 
@@ -90,7 +93,7 @@ def _launch(work: Work, count: int, device: torch.device, *arguments: object) ->
             signals_to_handle="SIGTERM,SIGINT" + ("" if ignored else ",SIGHUP"),
         )
         try:
-            failures = elastic_launch(config, _take_part)(work, device, *arguments)
+            failures = elastic_launch(config, _take_part)(True, work, device, *arguments)
         except SignalException as stopped:
             raise Interrupted(stopped.sigval) from None
         except ChildFailedError as lost:
@@ -103,11 +106,12 @@ def _launch(work: Work, count: int, device: torch.device, *arguments: object) ->
     return next(filter(None, failures.values()), None)
 
 
-def _take_part(work: Work, device: torch.device, *arguments: object) -> Exception | None:
-    """Be one of the processes; a failure that another start would meet again is returned."""
+def _take_part(launched: bool, work: Work, device: torch.device, *arguments: object) -> Exception | None:
+    """Be one of the processes, `launched` here or by torchrun; a failure that a restart would repeat is returned."""
     store, rank, size = next(rendezvous("env://"))
     restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    key = f"failure of start {restarts}"
+    if launched:  # in one store for all starts, nobody must meet the addresses of processes that are gone
+        store = distributed.PrefixStore(restarts, store)  # pyright: ignore[reportPrivateImportUsage]
     if rank:
         sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     elif restarts != "0":
@@ -118,13 +122,13 @@ def _take_part(work: Work, device: torch.device, *arguments: object) -> Exceptio
     try:
         work(Group(rank, size), device, *arguments)
     except RuntimeError:  # what torch raises where another process is gone
-        if not store.check([key]):
+        if not store.check([FAILURE]):
             raise
-        return pickle.loads(store.get(key))
+        return pickle.loads(store.get(FAILURE))
     except Exception as failure:
         failure.add_note("".join(traceback.format_tb(failure.__traceback__)))
         # For those that will find this process gone.
-        store.set(key, pickle.dumps(failure))  # pyright: ignore[reportArgumentType]
+        store.set(FAILURE, pickle.dumps(failure))  # pyright: ignore[reportArgumentType]
         return failure
     finally:
         distributed.destroy_process_group()
