@@ -5,11 +5,12 @@ the messages in it; bytes and milliseconds of a checkpoint; our average of the g
 DistributedDataParallel, in the usual loop around torch.nn.LSTM.
 """
 
+import argparse
 import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,14 @@ def usual_loop(group: Group, params: Params) -> dict[str, float]:
     return {name: round(float(np.median(taken)), 3) for name, taken in rounds.items()}
 
 
-def measure(group: Group, device: torch.device, destination: Path) -> None:
+def measure(group: Group, device: torch.device, destination: Path, hidden: Sequence[int] = HIDDEN) -> None:
     """Write what `group` measures to a JSON file; its first process does."""
     devices.configure(device, "fp32", "portable")
     params = load_params(ROOT / "params.yaml")
     fix_threads(architecture("concise", VOCAB_SIZE, params.model), processes=2)
     report: dict[str, Any] = {"agree": milliseconds(lambda: group.highest(0, 0), 300)}
     with tempfile.TemporaryDirectory() as folder:
-        report["shapes"] = {hidden: shape(group, params, hidden, Path(folder)) for hidden in HIDDEN}
+        report["shapes"] = {size: shape(group, params, size, Path(folder)) for size in hidden}
     if group.size > 1:
         report["usual_loop"] = usual_loop(group, params)
     if group.is_first:
@@ -105,6 +106,7 @@ def measure(group: Group, device: torch.device, destination: Path) -> None:
 
 def main() -> None:
     """Measure; write JSON."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     report: dict[str, Any] = {"measured_on": devices.measured_on(CPU)}

@@ -18,6 +18,8 @@ SMALLER = {
     "numerics=native -S train.epochs=20": "numerics=native -S train.epochs=1 train_scratch",
     "train_tokens=-1 -S train.epochs=20": "train_tokens=-1 -S train.epochs=1 tokenize",
     "train.epochs=20": "train.epochs=1",
+    "-S 'model.hidden=64,128,256' -S 'seed=0,1'": "-S model.hidden=6",
+    "-S 'model.hidden=64,128,256' -S 'seed=2,3'": "-S model.hidden=10",
 }
 """Texts in commands, and what makes them small: fewer epochs, or no stage but the one that the command is about."""
 
@@ -44,6 +46,11 @@ INSTEAD = {
     "python benchmarks/ptb.py": (
         "python benchmarks/ptb.py --help",
         "tests/benchmarks/test_measure.py runs a small one",
+    ),
+    "python benchmarks/group.py": ("python benchmarks/group.py --help", "tests/benchmarks/test_group.py runs it"),
+    "torchrun --standalone --nproc-per-node 2 stages/train_scratch.py": (
+        "python -m torch.distributed.run --standalone --nproc-per-node 2 stages/train_scratch.py",
+        "the environment of the test has no torchrun",
     ),
     "make curves": ("make --dry-run curves", "it takes minutes"),
     "make bench-corpus": ("make --dry-run bench-corpus", "it takes a quarter of an hour"),
@@ -85,7 +92,10 @@ SITUATIONS = {
     ),
     "After a failure": ("if dvc exp run -S corpus.name=nosuch; then exit 1; fi", CLEAN),
     "After a closed terminal": (CLOSED_TERMINAL, CLEAN),
-    "What a colleague does": ("", "dvc status | grep 'up to date'"),
+    "What a colleague does": ("", "dvc status | grep 'up to date'; git restore .; dvc checkout"),
+    "On the first machine": ("cd - ; git restore . ; dvc checkout", ""),
+    "On the second machine": ("cd -", ""),
+    "Where the report is written": ("cd -", "grep --quiet second report/sweep.html"),
 }
 """Headings whose commands belong to a situation: what leads to it before they run, and what must be true after them."""
 

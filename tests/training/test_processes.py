@@ -115,7 +115,7 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     assert result.status == 0, result.err
     assert result.out.count("resumed at epoch") == 2
     complaints = [line for line in result.err.splitlines() if not line.startswith("epoch ")]
-    assert complaints == ["a process was lost; all 2 start again, for the 1. time"]
+    assert complaints == ["a process was lost; all 2 start again, restart 1"]
     assert small_project.results("scratch") == undisturbed.results("scratch")
     assert small_project.checkpoints() == []
 

@@ -97,15 +97,22 @@ def check_memory(kind: str, params: Params, vocab_size: int, device: torch.devic
 
     Weights count three times (themselves, gradients, a temporary), and once more for each average of the optimiser. A
     window keeps, for each token until its backward pass, the input, about twelve vectors of `hidden` numbers for each
-    layer; the logits of a piece of the loss come on top, four times (logits, logarithms, two gradients).
+    layer; the logits of a piece of the loss come on top, four times (logits, logarithms, two gradients). Processes that
+    share a training have all this for their own rows, and the gradients once more; on a CPU, in one memory.
     """
+    count = params.train.processes
     parts, hidden = architecture(kind, vocab_size, params.model), params.model.hidden
     with torch.device("meta"):  # shapes without numbers
         weights = sum(parameter.numel() for parameter in LanguageModel(parts).parameters())
-    copies = {"sgd": 3, "adam": 5}[params.train.optimizer]
-    tokens, numbers = params.train.batch_size * params.train.num_steps, parts.input_size + 12 * hidden * parts.layers
+    copies = {"sgd": 3, "adam": 5}[params.train.optimizer] + (count > 1)
+    tokens, numbers = (
+        params.train.batch_size // count * params.train.num_steps,
+        parts.input_size + 12 * hidden * parts.layers,
+    )
     logits = 4 * vocab_size * min(tokens, rows_at_once(vocab_size))
     estimate = 4 * (copies * weights + tokens * numbers + logits)
+    if device.type == "cpu":
+        estimate *= processes.on_this_machine(count)
     total = devices.total_memory(device)
     if estimate > total:
         raise ValueError(

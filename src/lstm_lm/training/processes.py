@@ -50,10 +50,15 @@ def run(work: Work, count: int, device: torch.device, *arguments: object) -> Non
     if count == 1:
         work(ALONE, device, *arguments)
         return
-    check_device(device, int(os.environ.get("LOCAL_WORLD_SIZE", count)), count)
+    check_device(device, on_this_machine(count), count)
     failure = _take_part(False, work, device, *arguments) if started else _launch(work, count, device, *arguments)
     if failure:
         raise failure
+
+
+def on_this_machine(count: int) -> int:
+    """How many of `count` processes are, or will be, on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", count))
 
 
 def check_device(device: torch.device, here: int, count: int) -> None:
@@ -115,7 +120,7 @@ def _take_part(launched: bool, work: Work, device: torch.device, *arguments: obj
     if rank:
         sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     elif restarts != "0":
-        print(f"a process was lost; all {size} start again, for the {restarts}. time", file=sys.stderr, flush=True)
+        print(f"a process was lost; all {size} start again, restart {restarts}", file=sys.stderr, flush=True)
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group(BACKENDS[device.type], store=store, rank=rank, world_size=size)

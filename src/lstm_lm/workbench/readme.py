@@ -195,6 +195,28 @@ def larger_texts(root: Path) -> str:
     return _table(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
 
 
+def shared(root: Path) -> str:
+    """What two processes cost each other. Raises OSError, KeyError."""
+    report = read(root, "benchmark_processes")
+    one, two, usual = report["one"]["shapes"], report["two"]["shapes"], report["two"]["usual_loop"]
+    rows = [
+        [
+            f"{int(hidden):,}",
+            f"{alone['parameters']:,}",
+            *(f"{ms:,.1f}" for ms in (alone["step"], alone["step"] / 2, pair["step"], pair["average"], alone["save"])),
+            f"{alone['saved_bytes'] / 1e6:.1f}",
+        ]
+        for (hidden, alone), pair in zip(one.items(), two.values(), strict=True)
+    ]
+    times = ["one, ms", "two, ideal, ms", "two, ms", "of it the average, ms", "a checkpoint, ms", "a checkpoint, MB"]
+    return (
+        f"{_table(['hidden', 'parameters', *times], rows, words=0)}\n\n{report['measured_on']}. To agree takes "
+        f"{report['two']['agree']:.2f} ms. The usual loop around `nn.LSTM` with 256 hidden units takes "
+        f"{usual['alone']:.1f} ms without messages, {usual['average']:.1f} ms with our average, "
+        f"{usual['DistributedDataParallel']:.1f} ms with DistributedDataParallel."
+    )
+
+
 def far_windows(root: Path) -> str:
     """The speed of training on a large text over that on a small one. Raises OSError, KeyError."""
     return "\n".join(scaling.training(root))
@@ -212,6 +234,7 @@ TABLES = {
     "README.md": {"results": results, "recipes": recipes},
     "docs/recipes.md": {"recipes": all_figures},
     "docs/scaling.md": {"stages": large_texts, "windows": far_windows, "hours": larger_texts},
+    "docs/processes.md": {"processes": shared},
     "docs/performance.md": {
         "performance": performance,
         "stacks": stacks,
