@@ -113,19 +113,10 @@ def _launch(work: Work, count: int, device: torch.device, *arguments: object) ->
 
 def _take_part(launched: bool, work: Work, device: torch.device, *arguments: object) -> Exception | None:
     """Be one of the processes, `launched` here or by torchrun; a failure that a restart would repeat is returned."""
-    store, rank, size = next(rendezvous("env://"))
-    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    if launched:  # in one store for all starts, nobody must meet the addresses of processes that are gone
-        store = distributed.PrefixStore(restarts, store)  # pyright: ignore[reportPrivateImportUsage]
-    if rank:
-        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    elif restarts != "0":
-        print(f"a process was lost; all {size} start again, restart {restarts}", file=sys.stderr, flush=True)
-    if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group(BACKENDS[device.type], store=store, rank=rank, world_size=size)
+    launcher = os.getppid()
+    store, group = _join(launched, device)
     try:
-        work(Group(rank, size), device, *arguments)
+        work(group, device, *arguments)
     except RuntimeError:  # what torch raises where another process is gone
         if not store.check([FAILURE]):
             raise
@@ -137,4 +128,22 @@ def _take_part(launched: bool, work: Work, device: torch.device, *arguments: obj
         return failure
     finally:
         distributed.destroy_process_group()
+        if os.getppid() != launcher:  # which was killed; nobody would take the result
+            os._exit(1)
     return None
+
+
+def _join(launched: bool, device: torch.device) -> tuple[distributed.Store, Group]:  # pyright: ignore[reportPrivateImportUsage]
+    """Meet the other processes, and be quiet unless this is the first: the store of all, and the group."""
+    store, rank, size = next(rendezvous("env://"))
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if launched:  # in one store for all starts, nobody must meet the addresses of processes that are gone
+        store = distributed.PrefixStore(restarts, store)  # pyright: ignore[reportPrivateImportUsage]
+    if rank:
+        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    elif restarts != "0":
+        print(f"a process was lost; all {size} start again, restart {restarts}", file=sys.stderr, flush=True)
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group(BACKENDS[device.type], store=store, rank=rank, world_size=size)
+    return store, Group(rank, size)
