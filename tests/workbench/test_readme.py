@@ -34,6 +34,16 @@ def test_a_missing_marker_is_an_error(tmp_path: Path) -> None:
         readme.update("README.md", tmp_path)
 
 
+def test_a_benchmark_that_has_not_run_is_named_so_and_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    markers = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in readme.TABLES["docs/scaling.md"])
+    (tmp_path / "docs/scaling.md").write_text(markers)
+    assert readme.update("docs/scaling.md", tmp_path).count("Not measured yet.") == 3
+    (tmp_path / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    with pytest.raises(FileNotFoundError):
+        readme.update("README.md", tmp_path)
+
+
 def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     published = "published:\n- who: others\n  source: https://example.com\n  figures:\n    valid_nats: 1.47\n"
     recipes = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
