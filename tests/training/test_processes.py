@@ -19,7 +19,7 @@ from projects import PATIENCE_SECONDS, Project
 from shared_training import CASES, CLIP, FAILURE
 
 SCRIPT = Path(shared_training.__file__)
-PAIR = {"train__processes": 2, "train__epochs": 20, "train__checkpoint_seconds": 0.2}
+PAIR = {"train__processes": 2, "train__epochs": 40, "train__checkpoint_seconds": 0.2}
 LAUNCHED = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}
 
 
@@ -118,7 +118,7 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     wait_until(lambda: not any(runs(pid) for pid in pids))
 
     child = small_project.start("train_scratch")
-    child.wait_for("err", "epoch 4/")
+    child.wait_for("err", "epoch 6/")
     child.send(signal.SIGTERM)
     result = child.wait()
     assert result.status == 128 + signal.SIGTERM
