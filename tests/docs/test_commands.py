@@ -1,6 +1,7 @@
 """Every command in README and docs runs, page by page and in order, in a project with a small trained pipeline."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -174,10 +175,15 @@ def test_commands_run(document: Document, experienced: Repository, tmp_path: Pat
             stderr=subprocess.STDOUT,
             check=False,
             timeout=PATIENCE_SECONDS,
+            preexec_fn=_hear_a_closed_terminal,
         ).returncode
         log.seek(0)
         assert status == 0, log.read()[-4000:]
     assert not repository.requests.exists(), repository.requests.read_text()
+
+
+def _hear_a_closed_terminal() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and so would all that the page starts
 
 
 def test_every_exception_is_about_a_command_that_a_page_has() -> None:
