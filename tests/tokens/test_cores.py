@@ -47,8 +47,9 @@ def test_a_killed_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ENDLESS = """
-import itertools, multiprocessing, os
+import itertools, multiprocessing, signal
 from lstm_lm.tokens import cores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 cores.ALONE, cores._cores = 1, lambda: 2
 if __name__ == "__main__":
     for number, _ in enumerate(cores.in_order(abs, itertools.count())):
@@ -68,7 +69,8 @@ def test_no_process_outlives_the_one_that_started_it(number: signal.Signals, tmp
         assert len(children) == 2
         process.send_signal(number)
         deadline = time.monotonic() + 60
-        while any(Path(f"/proc/{child}").exists() for child in children):
-            assert time.monotonic() < deadline
+        while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
             time.sleep(0.01)
+        process.kill()
+        assert not [child for child in children if Path(f"/proc/{child}").exists()]
         assert process.stderr.read().count("Traceback") == (number == signal.SIGINT)  # the parent's own
