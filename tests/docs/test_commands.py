@@ -81,7 +81,9 @@ CLOSED_TERMINAL = """\
 set -m; dvc exp run --name closed -S train.epochs=1000000 > ../closed.log 2>&1 & set +m
 until grep 'epoch 1/' ../closed.log; do sleep 0.1; done
 kill -HUP -- -$!; wait $! || test -z "$(git branch --show-current)"
+flock stages/train_scratch.py true
 """
+"""The training saves its state and its curves after DVC has ended, and then gives up the lock on its script."""
 CLEAN = (
     'test "$(git branch --show-current)" = main; test -z "$(git status --porcelain)"; dvc status | grep "up to date"'
 )
