@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -352,6 +353,22 @@ def test_of_three_files_all_come_or_none(shelf: Shelf) -> None:
         (shelf.corpora / f"triple.{part}.txt").write_bytes(PARTS[part])
     with pytest.raises(CorpusUnavailable, match=r"no source has triple\.test\.txt"):
         fetch("triple", shelf.destination.parent, Sources(shelf.corpora))
+    assert list(shelf.destination.parent.iterdir()) == [shelf.destination]
+    assert shelf.destination.read_bytes() == OLD
+
+
+def test_a_full_disk_leaves_all_of_three_files_as_they_were(shelf: Shelf) -> None:
+    parts = PARTS | {"train": b"more than the disk holds"}
+    write_record(shelf.corpora, "triple", parts)
+    for part, content in parts.items():
+        (shelf.corpora / f"triple.{part}.txt").write_bytes(content)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"^cannot write .*train\.txt: File too large$"):
+            fetch("triple", shelf.destination.parent, Sources(shelf.corpora))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(shelf.destination.parent.iterdir()) == [shelf.destination]
     assert shelf.destination.read_bytes() == OLD
 

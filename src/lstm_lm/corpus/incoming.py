@@ -38,9 +38,15 @@ class Incoming:
         self.file.write(block)
 
     def check(self) -> None:
-        """Compare the whole with the record. Raises SourceFailed."""
+        """Compare the whole with the record.
+
+        Raises:
+            SourceFailed: it is something else.
+            OSError: the last bytes cannot be written.
+        """
         digest, expected = self.digest.hexdigest(), self.expected.sha256
         if digest == expected:
+            self.file.flush()  # a full disk is noticed before any of several files takes its place
             return
         if not self.size:
             raise SourceFailed("empty")
