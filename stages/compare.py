@@ -8,27 +8,22 @@ from lstm_lm import stage
 from lstm_lm.atomic import write_json
 from lstm_lm.comparison import passages, plots
 from lstm_lm.comparison import summary as comparison
-from lstm_lm.comparison.measures import read
-from lstm_lm.model.language_model import MODELS, load_model
+from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.params import Params
-from lstm_lm.tokens.batching import load_tokens
 
 
 def main(params: Params, root: Path) -> None:
-    """Bring together what the stages before measured; check the trained scratch weights inside nn.LSTM."""
+    """Bring together what the stages before measured."""
 
     def table(name: str) -> pd.DataFrame:
         return pd.read_csv(root / f"plots/{name}.tsv", sep="\t", index_col="epoch")
 
     tokens, scores = read(root, "tokenize"), read(root, "evaluate")
-    throughput = {kind: read(root, f"throughput_{kind}") for kind in MODELS}
+    throughput = {kind: read(root, f"throughput_{kind}") for kind in LABELS}
     curves = {
-        kind: table(f"curve_{kind}").join([table(f"held_out_{kind}"), table(f"timing_{kind}")]) for kind in MODELS
+        kind: table(f"curve_{kind}").join([table(f"held_out_{kind}"), table(f"timing_{kind}")]) for kind in LABELS
     }
-    difference = comparison.max_logit_difference(
-        load_model(root / "data/models/scratch.safetensors"), load_tokens(root / "data/tokens/valid.npy")
-    )
-    summary = comparison.summary(scores, throughput, tokens["unigram_perplexity"], difference)
+    summary = comparison.summary(scores, throughput, tokens["unigram_perplexity"])
     write_json(root / "metrics/compare.json", {"corpus": params.corpus.name, **summary})
     plots.learning_curves(curves, params.corpus.name, root / "plots/learning_curves.png")
     plots.generalisation(scores, tokens["unigram_perplexity"], params.corpus.name, root / "plots/generalisation.png")

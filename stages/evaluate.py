@@ -1,4 +1,7 @@
-"""Evaluate both models on the whole of each split, token by token on a passage, and let them continue the prefixes."""
+"""Evaluate both models on the whole of each split, token by token on a passage, and let them continue the prefixes.
+
+The weights from scratch are also loaded into nn.LSTM, which must give the same logits.
+"""
 
 from pathlib import Path
 
@@ -27,9 +30,11 @@ def main(params: Params, root: Path) -> None:
         except ValueError as error:
             raise ValueError(f"{kind}: {error}") from error
     for split, ratio in tokens_per_character(root / "metrics/tokenize.json").items():
-        for results in scores.values():
-            results[split]["bits_per_character"] = results[split]["bits_per_token"] * ratio
-    write_json(root / "metrics/evaluate.json", {"corpus": params.corpus.name, **scores})
+        for of_model in scores.values():
+            of_model[split]["bits_per_character"] = of_model[split]["bits_per_token"] * ratio
+    difference = evaluation.max_logit_difference(models["scratch"], streams["valid"])
+    results = {"corpus": params.corpus.name, **scores, "max_logit_difference": difference}
+    write_json(root / "metrics/evaluate.json", results)
     found = inspection.inspect(models, streams, vocabulary, params.evaluate.passage)
     inspection.write(found, params.corpus.name, root)
     texts = generation.texts(models, vocabulary, params.evaluate, params.seed)

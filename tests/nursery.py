@@ -6,6 +6,7 @@ Requests are lines of JSON on stdin: {script, folder, log, file_limit}, answered
 {wait}, answered by that child's exit status (negative: killed by this signal).
 """
 
+import atexit
 import json
 import os
 import resource
@@ -61,8 +62,9 @@ def main() -> None:
         if pid == 0:
             become(**request)
             status = run_script(request["script"])
+            atexit._run_exitfuncs()  # among them the one that gives back the semaphores of a launcher
             sys.stdout.flush()
-            os._exit(status)  # an orderly end of torch takes a second
+            os._exit(status)  # the end of the interpreter itself takes half a second with torch
         print(pid)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lstm_lm.model import lstm_fused, lstm_native
-from lstm_lm.model.lstm_fused import Affine
+from lstm_lm.model.affine import Affine
 from lstms import SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from lstm_lm.model import lstm_concise
 from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import Architecture, LanguageModel, build
 from lstm_lm.model.score import Score, score, surprisal
@@ -83,6 +84,18 @@ def test_scoring_leaves_the_model_s_mode_as_it_was() -> None:
         score(model, random_stream(30))
         assert model.training == training
     assert modes == [False, False]
+
+
+@pytest.mark.parametrize("kernel", ["book", "fused", "fused_pytorch"])
+def test_the_same_weights_mean_the_same_in_the_library(kernel: str) -> None:
+    settings = model_of(hidden=8, layers=2, embedding=6, dropout=0.5, init_scale=0.5, scratch_kernel=kernel)
+    model, stream = build("scratch", VOCAB_SIZE, settings, seed=0), random_stream(evaluation.CHUNK + 50)
+    assert evaluation.max_logit_difference(model, stream) < 1e-5
+
+
+def test_weights_that_mean_something_else_in_the_library_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lstm_concise, "_GATES", "icfo")
+    assert evaluation.max_logit_difference(random_model(), random_stream(50)) > 0.1
 
 
 def test_a_perplexity_that_overflows_is_named_with_its_split() -> None:

@@ -218,11 +218,16 @@ def _library_weights(model: LanguageModel) -> dict[str, Tensor]:
 def _library(
     architecture: Architecture, dropout: Dropout
 ) -> tuple[LibraryEmbedding | None, LibraryLSTM, LibraryOutput]:
-    """The parts as the library has them."""
+    """The parts as the library has them.
+
+    In portable numerics the output layer and the loss are computed as from scratch: the matrix products that MKL has
+    for all processors take no instruction newer than SSE2 and one thread, which would be most of a word model's time.
+    """
     vocab_size, hidden, layers = architecture.vocab_size, architecture.hidden, architecture.layers
     embedding = LibraryEmbedding(vocab_size, architecture.embedding) if architecture.embedding else None
     lstm = LibraryLSTM(architecture.input_size, hidden, layers, dropout=dropout.p if layers > 1 else 0.0)
-    return embedding, lstm, LibraryOutput(hidden, vocab_size, embedding if architecture.tied else None)
+    tied_to, arithmetic = embedding if architecture.tied else None, NATIVE if is_portable() else None
+    return embedding, lstm, LibraryOutput(hidden, vocab_size, tied_to, arithmetic)
 
 
 def _scratch(architecture: Architecture, dropout: Dropout) -> tuple[BookEmbedding | None, Stack, BookOutput]:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from lstm_lm.model.affine import affine
 from lstm_lm.model.layer import State, Textbook
 from lstm_lm.model.loss import cross_entropy
+from lstm_lm.model.lstm_fused import Arithmetic
 
 _GATES = "ifco"
 """The textbook's names of the library's blocks, in its order: i, f, g, o."""
@@ -72,14 +74,31 @@ class LibraryEmbedding(nn.Embedding):
 
 
 class LibraryOutput(nn.Linear):
-    """torch.nn.Linear with the textbook's names: its weight is W_hq transposed; where it is tied, the embedding's."""
+    """torch.nn.Linear with the textbook's names: its weight is W_hq transposed; where it is tied, the embedding's.
 
-    def __init__(self, hidden: int, vocab_size: int, embedding: LibraryEmbedding | None = None) -> None:
+    Args:
+        arithmetic: what computes the layer and the loss; None: the library.
+    """
+
+    def __init__(
+        self,
+        hidden: int,
+        vocab_size: int,
+        embedding: LibraryEmbedding | None = None,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
         super().__init__(hidden, vocab_size)
-        self.cross_entropy = cross_entropy
+        self.arithmetic = arithmetic
+        self.cross_entropy = arithmetic.cross_entropy if arithmetic else cross_entropy
         self.tied = embedding is not None
         if embedding is not None:
             self.weight = embedding.weight
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., hidden) to logits (..., vocab_size)."""
+        if self.arithmetic is None:
+            return super().forward(input)
+        return affine(self.arithmetic.product, input, self.weight.T, self.bias)
 
     def textbook(self) -> Textbook:
         """W_hq (hidden, vocab_size), unless it is the embedding's, and b_q (vocab_size,)."""

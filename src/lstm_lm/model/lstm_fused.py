@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from lstm_lm.model.affine import Product, affine, product_dtype
 from lstm_lm.model.layer import Layer, Textbook
 from lstm_lm.model.loss import CrossEntropy, cross_entropy
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookOutput
@@ -47,7 +48,7 @@ class Arithmetic(NamedTuple):
 
     run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
     run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-    product: Callable[[Tensor, Tensor], Tensor]
+    product: Product
     cross_entropy: CrossEntropy
 
 
@@ -84,7 +85,7 @@ class Recurrence(torch.autograd.Function):
     def forward(ctx: Any, arithmetic: Arithmetic, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """A' (overwritten), W_h, H_0 and C_0 to H_1 ... H_T and C_T."""
         gates, W_h, hidden, cell = inputs
-        recurrent = W_h.to(_product_dtype(W_h))
+        recurrent = W_h.to(product_dtype(W_h))
         trace = arithmetic.run(gates, recurrent, hidden, cell)
         ctx.save_for_backward(recurrent, *trace)
         ctx.arithmetic = arithmetic
@@ -102,34 +103,6 @@ class Recurrence(torch.autograd.Function):
         previous = trace.hidden[:-1].flatten(0, 1)
         d_W_h = ctx.arithmetic.product(previous.to(recurrent.dtype).T, d_gates.flatten(0, 1).to(recurrent.dtype))
         return None, d_gates, d_W_h.to(d_gates.dtype), d_hidden, d_cell
-
-
-class Affine(torch.autograd.Function):
-    """(product, X, W, b) -> Y = X W + b, for rows X (rows, depth), W (depth, columns) and b (columns,).
-
-    The gradients are dX = dY W^T, dW = X^T dY and db, the sum of dY's rows.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, product: Callable[[Tensor, Tensor], Tensor], *inputs: Tensor) -> Tensor:
-        """X, W and b to X W + b."""
-        rows, weight, bias = inputs
-        ctx.save_for_backward(rows, weight)
-        ctx.product = product
-        return product(rows, weight).add_(bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The gradient of X W + b to those of X, W and b, where they are asked for."""
-        rows, weight = ctx.saved_tensors
-        of_rows, of_weight, of_bias = ctx.needs_input_grad[1:]
-        return (
-            None,
-            ctx.product(d_outputs, weight.T) if of_rows else None,
-            ctx.product(rows.T, d_outputs) if of_weight else None,
-            d_outputs.sum(0) if of_bias else None,
-        )
 
 
 def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
@@ -189,20 +162,6 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total.add_(left.to(right.dtype) @ right)
 
 
-def _product_dtype(weight: Tensor) -> torch.dtype:
-    """The type that autocast wants products in, where it is on; else the weight's own."""
-    kind = weight.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-
-
-def _affine(arithmetic: Arithmetic, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Inputs (..., depth) times weight (depth, columns) plus bias; under autocast in its type, by torch."""
-    if _product_dtype(weight) != weight.dtype:
-        return inputs @ weight + bias
-    rows = Affine.apply(arithmetic.product, inputs.flatten(0, -2), weight, bias)
-    return rows.view(*inputs.shape[:-1], -1)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-
-
 PYTORCH = Arithmetic(run, run_back, torch.mm, cross_entropy)
 
 
@@ -243,7 +202,7 @@ class FusedLayer(Layer):
         if inputs.ndim == 2:
             gates = (self.W_x + self.b).index_select(0, inputs.reshape(-1)).view(*inputs.shape, -1)
         else:
-            gates = _affine(self.arithmetic, inputs, self.W_x, self.b).to(self.W_h.dtype)
+            gates = affine(self.arithmetic.product, inputs, self.W_x, self.b).to(self.W_h.dtype)
         outputs, cell = Recurrence.apply(self.arithmetic, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
         return outputs, outputs[-1], cell
 
@@ -263,4 +222,4 @@ class FusedOutput(BookOutput):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        return _affine(self.arithmetic, hidden_states, self.weight(), self.b_q)
+        return affine(self.arithmetic.product, hidden_states, self.weight(), self.b_q)

@@ -1,4 +1,4 @@
-"""How well a model predicts a stream: the surprisal of each token, and scores, which are sums of it."""
+"""How well a model predicts a stream: the surprisal of each token, scores, which are sums of it, and a check."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -73,9 +73,36 @@ def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str,
 
 
 @torch.no_grad()
+def max_logit_difference(scratch: LanguageModel, stream: np.ndarray) -> float:
+    """The largest absolute difference of a logit when the weights from scratch are loaded into torch.nn.LSTM.
+
+    Both read the whole stream from the zero state; rounding is all that may set them apart.
+
+    Args:
+        scratch: the trained model.
+        stream: token ids, (tokens,).
+    """
+    device, chunk = next(scratch.parameters()).device, _chunk(scratch)
+    library = LanguageModel(scratch.architecture.model_copy(update={"kernel": "library"}))
+    library.load_textbook(scratch.textbook())
+    models = [scratch.eval(), library.to(device).eval()]
+    states, largest = [model.initial_state(1) for model in models], 0.0
+    for window in whole_stream(stream, chunk):
+        results = [model(window.inputs.to(device), state) for model, state in zip(models, states, strict=True)]
+        (ours, theirs), states = zip(*results, strict=True)
+        largest = max(largest, float((ours - theirs).abs().max()))
+    return largest
+
+
+def _chunk(model: LanguageModel) -> int:
+    """How many time steps are evaluated at once."""
+    return min(CHUNK, rows_at_once(model.architecture.vocab_size))
+
+
+@torch.no_grad()
 def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
     """Surprisal of a stream, a chunk of tokens at a time, float32, on the CPU."""
-    device, chunk = next(model.parameters()).device, min(CHUNK, rows_at_once(model.architecture.vocab_size))
+    device, chunk = next(model.parameters()).device, _chunk(model)
     state, was_training = model.initial_state(1), model.training
     model.eval()
     try:
