@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lstm_lm.comparison import passages
-from lstm_lm.comparison.passages import COLUMNS, LINES, Cell, cells, drawable, lines, surprisal, width
+from lstm_lm.comparison.passages import COLUMNS, LINES, Cell, cells, drawable, lines, surprisal
 
 MARK = "\N{COMBINING ACUTE ACCENT}"
 HEBREW = "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}"
@@ -18,13 +18,13 @@ def test_a_mark_shares_the_cell_of_its_letter_and_a_line_end_is_an_arrow() -> No
 
 
 def test_wide_signs_take_two_columns_and_marks_none() -> None:
-    assert width([Cell("中文", 0), Cell(f"e{MARK}x", 0)]) == 6
+    assert [Cell(text, 0).width for text in ("中文", f"e{MARK}x")] == [4, 2]
 
 
 def test_lines_are_full_and_no_more_than_there_is_room_for() -> None:
     broken = lines([Cell("sea ", 0)] * 200)
     assert len(broken) == LINES
-    assert all(COLUMNS - 4 < width(line) <= COLUMNS for line in broken)
+    assert all(COLUMNS - 4 < sum(cell.width for cell in line) <= COLUMNS for line in broken)
 
 
 def test_what_the_fonts_have() -> None:

@@ -31,6 +31,12 @@ class Cell(NamedTuple):
     text: str
     bits: float
 
+    @property
+    def width(self) -> int:
+        """Columns: one for each letter with its marks, two for a wide one, such as a Chinese character."""
+        letters = regex.findall(r"\X", self.text)
+        return sum(2 if unicodedata.east_asian_width(letter[0]) in "WF" else 1 for letter in letters)
+
 
 def surprisal(passages: Mapping[str, Any], corpus: str, path: Path) -> None:
     """The head of the train and the validation passage, from scratch above the library, in one scale.
@@ -67,17 +73,16 @@ def cells(tokens: Iterator[tuple[str, float]]) -> list[Cell]:
 def lines(text: Sequence[Cell]) -> list[list[Cell]]:
     """Cells in at most LINES lines of at most COLUMNS columns."""
     found: list[list[Cell]] = [[]]
+    columns = 0
     for cell in text:
-        if found[-1] and width(found[-1]) + width([cell]) > COLUMNS:
+        columns += cell.width
+        if found[-1] and columns > COLUMNS:
             found.append([])
+            columns = cell.width
+        if len(found) > LINES:
+            return found[:LINES]
         found[-1].append(cell)
-    return found[:LINES]
-
-
-def width(text: Sequence[Cell]) -> int:
-    """Columns of cells: one for each letter with its marks, two for a wide one, such as a Chinese character."""
-    letters = (letter for cell in text for letter in regex.findall(r"\X", cell.text))
-    return sum(2 if unicodedata.east_asian_width(letter[0]) in "WF" else 1 for letter in letters)
+    return found
 
 
 def _text(axes: Axes, text: Sequence[Sequence[Cell]]) -> None:
@@ -85,13 +90,14 @@ def _text(axes: Axes, text: Sequence[Sequence[Cell]]) -> None:
     strong = (unicodedata.bidirectional(sign) for line in text for cell in line for sign in cell.text)
     leftwards = next((direction for direction in strong if direction in ("L", "R", "AL")), "L") != "L"
     for row, line in enumerate(text):
-        ends = list(accumulate(width([cell]) for cell in line))
-        for cell, end in zip(line, ends, strict=True):
-            left = COLUMNS - end if leftwards else end - width([cell])
-            axes.barh(row, width([cell]), 0.9, left, color=_COLOURS(shade(cell.bits)))
+        widths = [cell.width for cell in line]
+        ends = accumulate(widths)
+        lefts = [COLUMNS - end if leftwards else end - width for end, width in zip(ends, widths, strict=True)]
+        shades = [_COLOURS(shade(cell.bits)) for cell in line]
+        axes.broken_barh(list(zip(lefts, widths, strict=True)), (row - 0.45, 0.9), facecolors=shades)
+        for cell, left, width in zip(line, lefts, widths, strict=True):
             if drawable(cell.text):
-                middle = left + width([cell]) / 2
-                sign = axes.text(middle, row, cell.text, ha="center", va="center_baseline", family=_FONTS)
+                sign = axes.text(left + width / 2, row, cell.text, ha="center", va="center_baseline", family=_FONTS)
                 sign.set(fontsize=11, parse_math=False, in_layout=False)
     axes.set(xlim=(0, COLUMNS), ylim=(LINES - 0.5, -0.5))
     axes.set_axis_off()
