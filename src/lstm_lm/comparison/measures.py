@@ -61,7 +61,7 @@ MEASURES = (
     LAST_TRAIN_PERPLEXITY,
     VALIDATION_PERPLEXITY,
     TEST_PERPLEXITY,
-    Measure("Validation bits per token", "evaluate", "{model}.valid.bits_per_token", ",.3f", -1),
+    Measure("Validation bits per character", "evaluate", "{model}.valid.bits_per_character", ",.3f", -1),
     SPEED,
     Measure("Training time, s", "throughput_{model}", "seconds", ",.1f", 0),
     Measure("Peak memory, MiB", "throughput_{model}", "peak_memory_mib", ",.0f", 0),
