@@ -78,7 +78,9 @@ def write_results(
     evaluate: dict[str, Any] = {"corpus": "sample"}
     for model, base in (("scratch", 4.0), ("concise", 3.0)):
         splits = {"train": base * scale, "valid": 3.125 * base * scale, "test": 3.5 * base * scale}
-        evaluate[model] = {name: {"perplexity": value, "bits_per_character": value / 8} for name, value in splits.items()}
+        evaluate[model] = {
+            name: {"perplexity": value, "bits_per_character": value / 8} for name, value in splits.items()
+        }
         trained = {"corpus": "sample", "perplexity": splits["train"], "epochs": epochs, "parameters": 12345}
         trained |= {"hidden": hidden, "seed": seed}
         speed = {"corpus": "sample", "device": "a CPU", "tokens_per_second": 10000 * base, "seconds": 12.5}
