@@ -1,10 +1,16 @@
-"""torch.nn.LSTM behind our signature."""
+"""torch.nn.LSTM and torch.nn.Linear behind our signatures."""
 
+import pytest
 import torch
 from torch import nn
 
-from lstm_lm.model.lstm_concise import LibraryLSTM, LibraryOutput
+from lstm_lm.model import compiled, language_model
+from lstm_lm.model.language_model import build as build_model
+from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
+from lstm_lm.model.lstm_fused import PYTORCH, Arithmetic
+from lstm_lm.model.lstm_native import NATIVE
 from lstms import SHAPES, build, random_state, random_tokens, textbook_weights
+from projects import model_of
 
 
 def test_it_is_the_library_s_layer_on_one_hot_inputs() -> None:
@@ -29,3 +35,28 @@ def test_they_keep_the_library_s_default_start() -> None:
             starts.append(module(*sizes).state_dict())
         assert starts[0].keys() == starts[1].keys()
         assert all(torch.equal(weight, starts[1][name]) for name, weight in starts[0].items())
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("arithmetic", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
+def test_an_output_layer_with_our_arithmetic_is_the_library_s(arithmetic: Arithmetic, tied: bool) -> None:
+    gradients = []
+    for own in (None, arithmetic):
+        torch.manual_seed(0)
+        embedding = LibraryEmbedding(7, 4).double() if tied else None
+        output = LibraryOutput(4, 7, embedding, own).double()
+        hidden_states = torch.randn(5, 3, 4, dtype=torch.float64, requires_grad=True)
+        (output(hidden_states) * torch.randn(5, 3, 7, dtype=torch.float64)).sum().backward()
+        gradients.append([hidden_states.grad, output.weight.grad, output.bias.grad])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_portable_numerics_compute_the_output_layer_as_from_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for portable, arithmetic in ((True, NATIVE), (False, None)):
+        monkeypatch.setattr(language_model, "is_portable", lambda portable=portable: portable)
+        output = build_model("concise", 7, model_of(), 0).output
+        assert isinstance(output, LibraryOutput)
+        assert output.arithmetic is arithmetic
+        told = language_model.computed_by("concise", model_of(), torch.device("cpu"), "fp32")
+        assert told == "torch.nn.LSTM" + ", output layer in C++" * (portable and compiled.library() is not None)

@@ -165,11 +165,12 @@ def scratch_start(architecture: Architecture, seed: int, scale: float | None = N
 
 
 def computed_by(kind: str, settings: Model, device: torch.device, precision: str) -> str:
-    """What computes the LSTM in a training on `device`, for the record; "fused" says what its loops run in."""
+    """What computes the model in a training on `device`, for the record, with what the C++ code has a part in."""
+    ours = loops(device, precision)
     if kind == "concise":
-        return "torch.nn.LSTM"
+        return "torch.nn.LSTM, output layer in C++" if is_portable() and ours == "C++" else "torch.nn.LSTM"
     kernel = settings.scratch_kernel
-    return f"fused, loops in {loops(device, precision)}" if kernel == "fused" else kernel
+    return f"fused, loops in {ours}" if kernel == "fused" else kernel
 
 
 def save_model(model: LanguageModel, path: Path) -> None:
