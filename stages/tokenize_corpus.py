@@ -24,17 +24,16 @@ def main(params: Params, root: Path) -> None:
     """Draft the corpus, build the vocabulary of the whole text, cut the splits, describe them."""
     settings, folder = params.tokenize, root / "data/tokens"
     tokenizer = Tokenizer(settings.level, settings.normalize)
-    with Draft(folder) as draft:
+    with Draft(folder, tokenizer) as draft:
         for path in text.corpus_files(root / "data/raw"):
-            draft.add(path, tokenizer)
+            draft.add(path)
         if draft.dropped_share > LARGE_SHARE:
             print(
                 f"tokenize.normalize letters keeps a to z only: it drops {draft.dropped_share:.0%} of this text's "
                 "characters; none keeps all of them"
             )
         splits = text.split(draft.parts, [getattr(settings, f"{name}_tokens") for name in text.SPLITS])
-        vocabulary = text.Vocabulary.of(dict(zip(draft.types, draft.counts.tolist(), strict=True)), settings.min_freq)
-        ids = vocabulary.encode(draft.types)
+        vocabulary, ids = text.Vocabulary.ranked(draft.types, draft.counts, settings.min_freq)
         streams = write_streams(draft, splits, ids, tokenizer, folder)
         frequencies = np.bincount(ids, draft.counts, len(vocabulary)).astype(int)
     vocabulary.save(folder / "vocabulary.json")

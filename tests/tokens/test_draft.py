@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lstm_lm.tokens import draft
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.encoding import decoded
-from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.tokenizer import SPACES, Tokenizer
 
 TOKENIZERS = [Tokenizer(level, kept) for level in ("char", "word") for kept in ("letters", "none")]
 ACUTE, JAMO = "\N{COMBINING ACUTE ACCENT}", "\u1112\u1161\u11ab"
@@ -29,8 +29,8 @@ quick = settings(
 
 def drafted(path: Path, tokenizer: Tokenizer, size: int) -> tuple:
     """All that a draft holds."""
-    with Draft(path.parent) as found:
-        found.add(path, tokenizer, size)
+    with Draft(path.parent, tokenizer) as found:
+        found.add(path, size)
         numbers = np.concatenate([np.zeros(0, int), *found.read(found.parts[0])])
         return found.types, found.counts.tolist(), numbers.tolist(), found.characters, found.dropped_share
 
@@ -94,28 +94,25 @@ def test_pieces_are_small_where_the_text_has_no_line_end(tmp_path: Path) -> None
 
 
 def test_white_space_is_what_python_says_it_is() -> None:
-    assert [chr(point) for point in range(sys.maxunicode + 1) if chr(point).isspace()] == sorted(
-        draft._ASCII_SPACES.decode() + draft._OTHER_SPACES
-    )
+    assert "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1)))) == SPACES
 
 
 def test_several_texts_share_their_types(tmp_path: Path) -> None:
     for name, text in (("a", "to be"), ("b", ""), ("c", "or to be or")):
         (tmp_path / name).write_text(text)
-    with Draft(tmp_path) as found:
+    with Draft(tmp_path, Tokenizer("word", "none")) as found:
         for name in "abc":
-            found.add(tmp_path / name, Tokenizer("word", "none"))
+            found.add(tmp_path / name)
         assert (found.types, found.counts.tolist()) == (["to", "be", "or"], [2, 2, 2])
         assert found.parts == [range(2), range(2, 2), range(2, 6)]
         assert np.concatenate(list(found.read(range(1, 5)))).tolist() == [1, 2, 0, 1]
 
 
-def test_a_draft_takes_the_smallest_type_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_draft_takes_the_smallest_type_so_far(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(" ".join(map(str, range(400))))
-    monkeypatch.setattr(draft, "BUNDLE", 1)
-    with Draft(tmp_path) as found:
-        found.add(path, Tokenizer("word", "none"), size=400)
+    with Draft(tmp_path, Tokenizer("word", "none")) as found:
+        found.add(path, size=400)
         kinds = [block.dtype for block in found.read(found.parts[0])]
         assert np.concatenate(list(found.read(found.parts[0]))).tolist() == list(range(400))
     assert (kinds[0], kinds[-1]) == (np.uint8, np.uint16)
@@ -126,8 +123,8 @@ def test_a_draft_leaves_nothing_behind(tmp_path: Path) -> None:
     path.write_bytes(b"half of it \xff")
 
     def add() -> None:
-        with Draft(tmp_path / "made") as found:
-            found.add(path, Tokenizer("word", "none"), size=4)
+        with Draft(tmp_path / "made", Tokenizer("word", "none")) as found:
+            found.add(path, size=4)
 
     with pytest.raises(ValueError, match="byte 0xff at offset 11 is not UTF-8"):
         add()

@@ -71,7 +71,7 @@ def _write(file: BinaryIO, draft: Draft, part: range, ids: np.ndarray, tokenizer
     digest, unknown = hashlib.sha256(header.getvalue()), 0
     file.write(header.getvalue())
     for types in draft.read(part):
-        block = ids[types]
+        block = ids.take(types)
         unknown += len(block) - int(np.count_nonzero(block))
         digest.update(block.data)
         file.write(block.data)
@@ -83,11 +83,12 @@ def _write(file: BinaryIO, draft: Draft, part: range, ids: np.ndarray, tokenizer
 def _characters(draft: Draft, part: range) -> int:
     """How long the text is that words stand for, as `Tokenizer.join` writes it."""
     widths = np.array([1 if word == LINE_END else len(" " + word) for word in draft.types])
-    ends_line = np.array([word == LINE_END for word in draft.types])
+    widths = widths.astype(np.min_scalar_type(widths.max()))
+    line_end = draft.types.index(LINE_END) if LINE_END in draft.types else len(draft.types)
     characters, begins = 0, True
     for block in draft.read(part):
-        ends = ends_line[block]
+        ends = block == line_end
         no_space = ~ends & np.concatenate(([begins], ends[:-1]))  # the first word of a line
-        characters += int(widths[block].sum()) - int(np.count_nonzero(no_space))
+        characters += int(widths.take(block).sum(dtype=np.int64)) - int(np.count_nonzero(no_space))
         begins = ends[-1]
     return characters

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -52,26 +52,40 @@ class Vocabulary:
     tokens: tuple[str, ...]
 
     @classmethod
-    def of(cls, tokens: Iterable[str] | Mapping[str, int], min_freq: int = 1) -> "Vocabulary":
-        """The vocabulary of a stream: `<unk>`, then falling frequency, ties in order of first appearance.
+    def of(cls, tokens: Iterable[str], min_freq: int = 1) -> "Vocabulary":
+        """The vocabulary of a stream, as `ranked` has it. Raises ValueError as `ranked` does."""
+        counts = Counter(tokens)
+        return cls.ranked(list(counts), np.fromiter(counts.values(), np.int64, len(counts)), min_freq)[0]
 
-        Rarer tokens than `min_freq` are left out. The stream may hold `<unk>` itself.
+    @classmethod
+    def ranked(cls, types: Sequence[str], counts: np.ndarray, min_freq: int = 1) -> tuple["Vocabulary", np.ndarray]:
+        """A vocabulary: `<unk>`, then falling frequency, ties in order of first appearance; and the id of each type.
+
+        Rarer types than `min_freq` are left out: their id is that of `<unk>`, which may be a type itself.
 
         Args:
-            tokens: the stream, or how often each of its types occurs, in order of first appearance.
+            types: the distinct tokens of a stream in order of first appearance.
+            counts: how often each occurs, (types,).
             min_freq: how often a token must occur.
+
+        Returns:
+            The vocabulary, and ids in the smallest unsigned type, (types,).
 
         Raises:
             ValueError: no token of the stream is frequent enough.
         """
-        counts = tokens if isinstance(tokens, Mapping) else Counter(tokens)
-        ranked = sorted((token for token in counts if token != UNKNOWN), key=counts.__getitem__, reverse=True)
-        if ranked and counts[ranked[0]] < min_freq:
+        order = np.argsort(-counts, kind="stable")
+        if UNKNOWN in types:
+            order = order[order != types.index(UNKNOWN)]
+        frequent = order[counts[order] >= min_freq]
+        if len(order) and not len(frequent):
             raise ValueError(
-                f"tokenize.min_freq is {min_freq:,}; the most frequent token of this text, {ranked[0]!r}, occurs "
-                f"{counts[ranked[0]]:,} times, so that every token would be {UNKNOWN}: lower it"
+                f"tokenize.min_freq is {min_freq:,}; the most frequent token of this text, {types[order[0]]!r}, occurs "
+                f"{counts[order[0]]:,} times, so that every token would be {UNKNOWN}: lower it"
             )
-        return cls((UNKNOWN, *takewhile(lambda token: counts[token] >= min_freq, ranked)))
+        ids = np.zeros(len(types), np.min_scalar_type(len(frequent)))
+        ids[frequent] = np.arange(1, len(frequent) + 1)
+        return cls((UNKNOWN, *map(types.__getitem__, frequent.tolist()))), ids
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
@@ -86,7 +100,8 @@ class Vocabulary:
 
     def save(self, path: Path) -> None:
         """Write the tokens as a readable JSON list, in the order of their ids. Raises OSError."""
-        write_text(path, json.dumps(self.tokens, ensure_ascii=False, indent=0) + "\n")
+        tokens = json.dumps(self.tokens, ensure_ascii=False, separators=(",\n", ":"))  # indent would take much memory
+        write_text(path, f"[\n{tokens[1:-1]}\n]\n")
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -105,7 +120,7 @@ def unigram_entropy(counts: Iterable[int]) -> float:
     """
     counts = [count for count in counts if count]
     tokens = sum(counts)
-    probabilities = [count / tokens for count in counts]
+    probabilities = (count / tokens for count in counts)
     # Not numpy's log2 and sum: they compute with what the processor offers, and the last bit differs.
     return -math.fsum(p * math.log2(p) for p in probabilities) + 0.0
 

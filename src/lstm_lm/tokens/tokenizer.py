@@ -6,11 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 LINE_END = "<eos>"
 """The token that stands for a line's end between words."""
+SPACES = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""All characters that `str.isspace` knows, in order."""
 
 _LETTERS = bytes(
-    ord(chr(byte).lower()) if chr(byte).isascii() and chr(byte).isalpha() else byte if byte == ord("\n") else ord(" ")
+    ord("\n")
+    if byte in b"\r\n"
+    else ord(chr(byte).lower())
+    if chr(byte).isascii() and chr(byte).isalpha()
+    else ord(" ")
     for byte in range(256)
 )
 """For each byte of ASCII its lower-case letter, the line end, or a space for everything else."""
@@ -41,14 +52,13 @@ class Tokenizer:
         line is stripped and lower-cased; characters are joined with nothing between lines, words with a space.
         none: all of it, in Unicode's composed form (NFC); every line end is \n.
         """
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if self.kept == "none":
-            return unicodedata.normalize("NFC", text)
-        letters = text.encode("ascii", "replace").translate(_LETTERS).strip(b" ")
-        while b"  " in letters:  # faster than a pattern
-            letters = letters.replace(b"  ", b" ")
-        letters = letters.replace(b" \n", b"\n").replace(b"\n ", b"\n")
-        return letters.replace(b"\n", b"" if self.level == "char" else b" ").decode("ascii")
+        if self.kept == "letters":
+            lines = text.encode("ascii", "replace").translate(_LETTERS).split(b"\n")
+            joined = (b"" if self.level == "char" else b" ").join(map(bytes.strip, lines))
+            return _single_spaced(joined).decode("ascii")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        return unicodedata.normalize("NFC", text)
 
     def tokens(self, normalized: str) -> Sequence[str]:
         """The tokens of a normalised text: its characters, or its words at white space and its line ends."""
@@ -81,6 +91,14 @@ class Tokenizer:
 def one_line(text: str) -> str:
     """The text on one line, with an arrow for each line end."""
     return text.replace("\n", "↵")
+
+
+def _single_spaced(text: bytes) -> bytes:
+    """The text without each space that follows a space or nothing."""
+    letters = np.frombuffer(text, np.uint8)
+    kept = letters != ord(" ")
+    kept[1:] |= kept[:-1]
+    return letters[kept].tobytes()
 
 
 def _combines(character: str) -> bool:
