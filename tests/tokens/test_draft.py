@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from lstm_lm.tokens import draft
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.encoding import decoded
-from lstm_lm.tokens.tokenizer import SPACES, Tokenizer
+from lstm_lm.tokens.tokenizer import LINE_END, SPACES, Tokenizer
+from lstm_lm.tokens.words import Words
 
 TOKENIZERS = [Tokenizer(level, kept) for level in ("char", "word") for kept in ("letters", "none")]
 ACUTE, JAMO = "\N{COMBINING ACUTE ACCENT}", "\u1112\u1161\u11ab"
 """What NFC joins with the character before; the three letters of one Korean syllable."""
-texts = st.text(
-    st.sampled_from([*"aB .\n\r\t\x01\x1f\x85", "é", "e", ACUTE, "\u0327", *JAMO, "\u2003", "中", "\U0001f4a9"])
-)
+SIGNS = [*"aB .\n\r\t\x01\x1f\x85", LINE_END, "é", "e", ACUTE, "\u0327", *JAMO, "\u2003", "中", "\U0001f4a9"]
+texts = st.lists(st.sampled_from(SIGNS)).map("".join)
 quick = settings(
     max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -108,9 +108,10 @@ def test_several_texts_share_their_types(tmp_path: Path) -> None:
         assert np.concatenate(list(found.read(range(1, 5)))).tolist() == [1, 2, 0, 1]
 
 
-def test_a_draft_takes_the_smallest_type_so_far(tmp_path: Path) -> None:
+def test_a_draft_takes_the_smallest_type_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "text.txt"
     path.write_text(" ".join(map(str, range(400))))
+    monkeypatch.setattr(Words, "bundle", 1)
     with Draft(tmp_path, Tokenizer("word", "none")) as found:
         found.add(path, size=400)
         kinds = [block.dtype for block in found.read(found.parts[0])]
@@ -151,3 +152,10 @@ def test_the_letters_of_all_of_unicode_are_those_of_ascii() -> None:
     everything = "".join(chain(map(chr, range(0xD800)), map(chr, range(0xE000, sys.maxunicode + 1))))
     kept = Tokenizer("char", "letters").normalize(everything)
     assert kept.replace(" ", "") == "abcdefghijklmnopqrstuvwxyz" * 2
+
+
+def test_words_may_hold_any_character() -> None:
+    words = Words()
+    assert words.numbers(["a\0 \0 \0\n", f" a{ACUTE} {ACUTE} a\0 {LINE_END}"]).tolist() == [0, 1, 1, 2, 3, 4, 0, 2]
+    assert words.types == ["a\0", "\0", LINE_END, f"a{ACUTE}", ACUTE]
+    assert words.numbers(["", " \u3000\t"]).tolist() == []

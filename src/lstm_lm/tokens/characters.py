@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from lstm_lm.tokens.encoding import BLOCK_BYTES
-
 
 class Characters:
     """Numbers the characters of consecutive texts through a table over code points."""
 
-    block_bytes = BLOCK_BYTES
+    bundle = 1
+    """Pieces of text to number together; a piece fits into a processor's cache."""
 
     def __init__(self) -> None:
         """Know no character yet."""
@@ -20,8 +19,9 @@ class Characters:
         """The distinct characters in order of first appearance."""
         return list(map(chr, self._points))
 
-    def numbers(self, text: str) -> np.ndarray:
-        """The number of each character, (characters,), in a small unsigned type."""
+    def numbers(self, texts: list[str]) -> np.ndarray:
+        """The number of each character of consecutive texts, (characters,), in a small unsigned type."""
+        text = "".join(texts)
         encoding, kind = ("ascii", "u1") if text.isascii() else ("utf-32-le", "<u4")
         points = np.frombuffer(text.encode(encoding), kind)
         numbers = self._table.take(points, mode="clip")

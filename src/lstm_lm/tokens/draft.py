@@ -6,6 +6,7 @@ frequencies are known, and the draft is read once more to give each token the id
 
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -14,14 +15,14 @@ import numpy as np
 
 from lstm_lm.atomic import NotWritten
 from lstm_lm.tokens.characters import Characters
-from lstm_lm.tokens.encoding import decoded
+from lstm_lm.tokens.encoding import BLOCK_BYTES, decoded
 from lstm_lm.tokens.tokenizer import SPACES, Tokenizer
 
 if TYPE_CHECKING:
     from lstm_lm.tokens.words import Words
 
 
-def pieces(path: Path, tokenizer: Tokenizer, size: int) -> Iterator[str]:
+def pieces(path: Path, tokenizer: Tokenizer, size: int = BLOCK_BYTES) -> Iterator[str]:
     """The text in a file, cut where `tokenizer` allows it, about `size` bytes at a time.
 
     Raises:
@@ -80,15 +81,16 @@ class Draft:
         )
         return (self._solid - kept) / self._solid
 
-    def add(self, path: Path, size: int | None = None) -> None:
+    def add(self, path: Path, size: int = BLOCK_BYTES) -> None:
         """Tokenise the text in a file, in pieces of about `size` bytes.
 
         Raises:
             ValueError: it is not UTF-8.
             OSError: the file cannot be read, or the draft cannot be written.
         """
-        texts = pieces(path, self.tokenizer, size or self._numbering.block_bytes)
-        tokens = sum(map(self._add, texts))
+        texts = pieces(path, self.tokenizer, size)
+        bundles = iter(lambda: list(islice(texts, self._numbering.bundle)), [])
+        tokens = sum(map(self._add, bundles))
         self.parts.append(range(len(self), len(self) + tokens))
         self.types = self._numbering.types
 
@@ -102,15 +104,15 @@ class Draft:
                 yield np.frombuffer(self._file.read((high - low) * kind.itemsize), kind)
             start, offset = start + tokens, offset + tokens * kind.itemsize
 
-    def _add(self, text: str) -> int:
-        """Take a piece in; the number of its tokens."""
-        numbers = self._numbering.numbers(self.tokenizer.normalize(text))
+    def _add(self, texts: list[str]) -> int:
+        """Take consecutive pieces in; the number of their tokens."""
+        numbers = self._numbering.numbers(list(map(self.tokenizer.normalize, texts)))
         counts = np.bincount(numbers, minlength=len(self.counts))
         counts[: len(self.counts)] += self.counts
         self.counts = counts
-        self.characters += len(text)
+        self.characters += sum(map(len, texts))
         if self.tokenizer.kept == "letters":
-            self._solid += _solid(text)
+            self._solid += sum(map(_solid, texts))
         self._write(numbers)
         self._blocks.append((len(numbers), numbers.dtype))
         return len(numbers)

@@ -9,7 +9,8 @@ from lstm_lm.tokens.tokenizer import LINE_END, SPACES
 class Words:
     """Numbers the words of consecutive texts, and their line ends, through a categorical type of Polars."""
 
-    block_bytes = 2**22
+    bundle = 64
+    """Pieces of text to number together: for fewer, the counts of all words would be added up too often."""
 
     def __init__(self) -> None:
         """Know no word yet."""
@@ -22,11 +23,19 @@ class Words:
         """The distinct words in order of first appearance."""
         return self._categories.to_series().to_list()
 
-    def numbers(self, text: str) -> np.ndarray:
-        """The number of each word that `Tokenizer.tokens` finds, (words,), in the smallest unsigned type."""
-        text = text.replace("\n", f" {LINE_END} ")
-        for space in SPACES:
-            text = text.replace(space, " ")
-        words = pl.Series([text]).str.split(" ").explode()
+    def numbers(self, texts: list[str]) -> np.ndarray:
+        """The number of each word of consecutive texts, (words,), in the smallest unsigned type.
+
+        Words are what `Tokenizer.tokens` finds.
+        """
+        words = pl.Series(map(_spaced, texts), dtype=pl.String).str.split(" ").explode()
         numbers = words.filter(words != "").cast(self._type).to_physical().to_numpy()
         return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
+
+
+def _spaced(text: str) -> str:
+    """The text with spaces alone between its words and around its line ends."""
+    text = text.replace("\n", f" {LINE_END} ")
+    for space in SPACES:
+        text = text.replace(space, " ")
+    return text

@@ -147,7 +147,7 @@ def write_results(kind: str, params: Params, root: Path, training: Training, env
             "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         },
     )
-    speed = curves.table(epochs)["tokens_per_second"]
+    speed = curves.speeds(epochs)
     q1, median, q3 = np.percentile(speed[WARM_UP:] if len(speed) > WARM_UP else speed, [25, 50, 75])
     write_json(
         root / f"metrics/throughput_{kind}.json",
