@@ -98,7 +98,7 @@ def test_the_corpus_speaks_for_itself(project):
     first, second, _ = excerpts(project)
     assert first["corpus"] == " for so it wi"
     assert [row["agreed"] for row in first["rows"]] == [len(" for so it ")] * 2
-    assert second["missing"] == "not shown: the corpus does not hold this prefix"
+    assert second["missing"] == "not shown: the corpus does not hold this prefix in its first 8 MiB"
     (project / "data/raw/corpus.txt").unlink()
     assert "dvc pull" in excerpts(project)[0]["missing"]
 
@@ -126,6 +126,15 @@ def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
         "the corpus itself       the|↵sea A↵",
         "from scratch, greedy    the|↵sea the",
     ]
+
+
+@pytest.mark.parametrize("tokens", [["a", "b"], ["ab", "cd"]], ids=["characters", "words"])
+def test_only_the_head_of_a_text_is_searched(tokens: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lstm_lm.review.excerpt.HEAD_MIB", 1)
+    text = "ab cd " * (2**20 // 6) + "cd dc ab"
+    assert excerpt_of(tmp_path / "head", "ab", "c", tokens, corpus=text)["corpus"] == " "
+    beyond = excerpt_of(tmp_path / "beyond", "cd dc", "a", tokens, corpus=text)
+    assert beyond["missing"] == "not shown: the corpus does not hold this prefix in its first 1 MiB"
 
 
 def test_a_mark_stays_with_its_letter(tmp_path: Path):

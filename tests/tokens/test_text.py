@@ -9,6 +9,7 @@ import pytest
 
 from lstm_lm.corpus.source import Sources, fetch
 from lstm_lm.tokens import text
+from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.streams import Stream
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -136,7 +137,7 @@ def test_the_time_machine_is_the_textbook_s(tmp_path: Path) -> None:
     if not mirror:
         pytest.skip("needs The Time Machine: set CORPUS_MIRROR to a folder or base URL that holds time_machine.txt")
     fetch("time_machine", tmp_path, Sources(ROOT / "data/corpora", mirror))
-    [raw] = text.read_corpus(tmp_path)
+    raw = "".join(decoded(tmp_path / "corpus.txt"))
     stream = LETTERS.normalize(raw)
     vocabulary = Vocabulary.of(stream)
     ids = vocabulary.encode(stream)

@@ -8,6 +8,7 @@ import pytest
 
 from lstm_lm.corpus.source import Sources, fetch
 from lstm_lm.tokens import text
+from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
 from repository import ROOT
@@ -24,7 +25,7 @@ def corpus(name: str, folder: Path) -> list[str]:
     if not mirror:
         pytest.skip(f"needs {name}: set CORPUS_MIRROR to a folder or base URL that holds its files")
     fetch(name, folder, Sources(ROOT / "data/corpora", mirror))
-    return text.read_corpus(folder)
+    return ["".join(decoded(path)) for path in text.corpus_files(folder)]
 
 
 @pytest.mark.parametrize(

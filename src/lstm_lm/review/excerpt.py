@@ -1,6 +1,6 @@
 """Excerpts: what the models wrote beside what the corpus itself says there."""
 
-from itertools import takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,13 @@ from markupsafe import Markup
 
 from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.review import page
-from lstm_lm.tokens.text import Vocabulary, read_corpus
+from lstm_lm.tokens.draft import pieces
+from lstm_lm.tokens.encoding import BLOCK_BYTES
+from lstm_lm.tokens.text import Vocabulary, corpus_files
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
+
+HEAD_MIB = 8
+"""So much of each of the corpus's texts is searched: a text may be larger than memory."""
 
 
 def excerpts(root: Path) -> list[dict[str, Any]]:
@@ -43,26 +48,30 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
 
 
 def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[str, str]]:
-    """For each prefix what follows its first occurrence in the corpus, or why there is nothing to show.
+    """For each prefix what follows its first occurrence in the head of a text, or why there is nothing to show.
 
     A character counts together with its combining marks.
     """
     try:
         tokenizer = Tokenizer.of(Vocabulary.load(root / "data/tokens/vocabulary.json").tokens)
-        raw = read_corpus(root / "data/raw")
+        texts = [_head(path, tokenizer) for path in corpus_files(root / "data/raw")]
     except FileNotFoundError as error:
         missing = f"not shown: {Path(error.filename).relative_to(root)} is not here (dvc pull or dvc repro brings it)"
         return dict.fromkeys(prefixes, ("", missing))
-    texts = [tokenizer.join(tokenizer.tokens(tokenizer.normalize(part))) for part in raw]
     whole = r"(?<!\S){}(?!\S)" if tokenizer.level == "word" else "{}"
     originals = {}
     for prefix in prefixes:
         after = regex.compile(rf"{whole.format(regex.escape(prefix))}(\X{{1,{length}}})")
         place = next(filter(None, map(after.search, texts)), None)
-        originals[prefix] = (
-            (one_line(place[1]), "") if place else ("", "not shown: the corpus does not hold this prefix")
-        )
+        missing = f"not shown: the corpus does not hold this prefix in its first {HEAD_MIB} MiB"
+        originals[prefix] = (one_line(place[1]), "") if place else ("", missing)
     return originals
+
+
+def _head(path: Path, tokenizer: Tokenizer) -> str:
+    """What the tokens at the beginning of a text stand for."""
+    texts = islice(pieces(path, tokenizer), HEAD_MIB * 2**20 // BLOCK_BYTES)
+    return tokenizer.join(chain.from_iterable(tokenizer.tokens(tokenizer.normalize(text)) for text in texts))
 
 
 def _agreement(text: str, original: str) -> int:

@@ -9,7 +9,6 @@ that `random.seed(n)` before the textbook's own loop gives the windows that `ran
 
 import mmap
 import random
-from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -102,10 +101,10 @@ def random_partition(tokens: int, batch_size: int, num_steps: int, generator: ra
     """
     offset = generator.randint(0, num_steps - 1)
     count = (tokens - offset - 1) // num_steps
-    order = array("I", range(count))
-    generator.shuffle(order)
+    order = np.arange(count, dtype=np.uint32)
+    generator.shuffle(order.data)
     windows = count // batch_size
-    chosen = np.frombuffer(order, np.uint32, windows * batch_size).reshape(windows, batch_size)
+    chosen = order[: windows * batch_size].reshape(windows, batch_size)
     return Partition(windows, batch_size, lambda number: offset + num_steps * chosen[number].astype(np.int64), False)
 
 

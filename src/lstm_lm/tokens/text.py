@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from lstm_lm.atomic import write_text
-from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.streams import Stream
 
 UNKNOWN = "<unk>"
@@ -33,16 +32,6 @@ def corpus_files(folder: Path) -> list[Path]:
     """What the fetch stage left in `folder`: one text that is yet to be split, or one for each split."""
     names = SPLITS if (folder / f"{SPLITS[0]}.txt").exists() else ("corpus",)
     return [folder / f"{name}.txt" for name in names]
-
-
-def read_corpus(folder: Path) -> list[str]:
-    """Read the whole texts that the fetch stage left in `folder`.
-
-    Raises:
-        ValueError: a text is not UTF-8.
-        OSError: a file cannot be read.
-    """
-    return ["".join(decoded(path)) for path in corpus_files(folder)]
 
 
 @dataclass(frozen=True)
