@@ -102,7 +102,7 @@ def random_partition(tokens: int, batch_size: int, num_steps: int, generator: ra
     offset = generator.randint(0, num_steps - 1)
     count = (tokens - offset - 1) // num_steps
     order = np.arange(count, dtype=np.uint32)
-    generator.shuffle(order.data)
+    generator.shuffle(order.data)  # pyright: ignore[reportArgumentType]: items can be set, which is all it needs
     windows = count // batch_size
     chosen = order[: windows * batch_size].reshape(windows, batch_size)
     return Partition(windows, batch_size, lambda number: offset + num_steps * chosen[number].astype(np.int64), False)

@@ -1,4 +1,4 @@
-"""Words as numbers, in order of first appearance. A module of its own: importing Polars takes a fifth of a second."""
+"""Words as numbers, in order of first appearance. Polars takes a while to import: so should only who needs it."""
 
 import numpy as np
 import polars as pl
