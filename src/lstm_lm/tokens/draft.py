@@ -47,14 +47,14 @@ class Draft:
         parts: for each text the positions of its tokens in the draft.
         characters: of all texts.
         types: the distinct tokens in order of first appearance.
-        counts: how often each of them occurs, int64, (types,).
     """
 
     def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
         """Keep the draft on the disk of `folder`, made if missing, until it is closed. Raises OSError."""
         self.folder, self.tokenizer, self.parts = folder, tokenizer, list[range]()
-        self.characters, self.types, self.counts = 0, list[str](), np.zeros(0, np.int64)
+        self.characters, self.types = 0, list[str]()
         self._numbering = _numbering(tokenizer)
+        self._counts = np.zeros(1, np.int64)  # with room for more types
         self._solid = 0
         self._blocks: list[tuple[int, np.dtype]] = []
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,9 +67,15 @@ class Draft:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        del self._numbering  # a large vocabulary is about to be written, and needs its memory
 
     def __len__(self) -> int:
         return self.parts[-1].stop if self.parts else 0
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often each type occurs, int64, (types,)."""
+        return self._counts[: len(self.types)]
 
     @property
     def dropped_share(self) -> float:
@@ -107,9 +113,9 @@ class Draft:
     def _add(self, texts: list[str]) -> int:
         """Take consecutive pieces in; the number of their tokens."""
         numbers = self._numbering.numbers(list(map(self.tokenizer.normalize, texts)))
-        counts = np.bincount(numbers, minlength=len(self.counts))
-        counts[: len(self.counts)] += self.counts
-        self.counts = counts
+        while numbers.max(initial=0) >= len(self._counts):
+            self._counts = np.concatenate((self._counts, np.zeros_like(self._counts)))
+        np.add.at(self._counts, numbers, 1)
         self.characters += sum(map(len, texts))
         if self.tokenizer.kept == "letters":
             self._solid += sum(map(_solid, texts))

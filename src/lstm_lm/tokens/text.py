@@ -74,7 +74,7 @@ class Vocabulary:
             )
         ids = np.zeros(len(types), np.min_scalar_type(len(frequent)))
         ids[frequent] = np.arange(1, len(frequent) + 1)
-        return cls((UNKNOWN, *map(types.__getitem__, frequent.tolist()))), ids
+        return cls((UNKNOWN, *(types[int(number)] for number in frequent))), ids
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":

@@ -1,4 +1,4 @@
-"""Words as numbers, in order of first appearance. Polars takes a while to import: so should only who needs it."""
+"""Words as numbers, in order of first appearance. Polars takes long to import, so import this for words only."""
 
 import numpy as np
 import polars as pl
@@ -9,8 +9,8 @@ from lstm_lm.tokens.tokenizer import LINE_END, SPACES
 class Words:
     """Numbers the words of consecutive texts, and their line ends, through a categorical type of Polars."""
 
-    bundle = 64
-    """Pieces of text to number together: for fewer, the counts of all words would be added up too often."""
+    bundle = 16
+    """Pieces of text to number together; each call of Polars has a cost of its own."""
 
     def __init__(self) -> None:
         """Know no word yet."""
