@@ -18,7 +18,9 @@ def draw(report: dict[str, Any], path: Path, shape: Shape) -> None:
         _speeds(left, report["default_shape"])
         sizes = f"hidden {shape.hidden}, batch {shape.batch_size}, {shape.num_steps} steps"
         left.set(xlabel=f"tokens per second, training ({sizes})")
-        _costs(right, pd.DataFrame(report["grid"]))
+        _costs(right, cells := pd.DataFrame(report["grid"]))
+        names = list(cells["contestant"].unique())
+        figure.legend(right.get_lines()[: len(names)], names, loc="outside lower right", ncols=len(names))
         figure.suptitle(f"{report['measured_on']}, fp32")
         save(figure, path)
 
@@ -51,8 +53,6 @@ def _costs(axes: Axes, cells: pd.DataFrame) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.margins(x=0.15)
-    names = list(cells["contestant"].unique())
-    axes.legend(axes.get_lines()[: len(names)], names)
     axes.set(yscale="log", xlabel="hidden units", ylabel="ms per step")
 
 
