@@ -122,8 +122,10 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     child.send(signal.SIGTERM)
     result = child.wait()
     assert result.status == 128 + signal.SIGTERM
-    last = result.err.splitlines()[-1]
-    assert last == "train_scratch: stopped by SIGTERM; the state is saved, the same command goes on"
+    # Python's tracker of semaphores may have something to say after it.
+    told = "train_scratch: stopped by SIGTERM; the state is saved, the same command goes on"
+    assert result.err.splitlines().count(told) == 1, result.err
+    assert "Traceback" not in result.err
     (checkpoint,) = small_project.checkpoints()
 
     child = small_project.start("train_scratch")
