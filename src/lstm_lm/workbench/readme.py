@@ -45,8 +45,6 @@ def performance(root: Path) -> str:
 def stacks(root: Path) -> str:
     """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies. Raises OSError, KeyError."""
     report = read(root, "benchmark_cpu")
-    if "stacks" not in report:
-        return "Not measured yet."
     cells: dict[tuple[int, int, int], dict[str, float]] = {}
     for row in report["stacks"]:
         cell = cells.setdefault((row["layers"], row["hidden"], row["vocab_size"]), {})
