@@ -1,9 +1,13 @@
 """How far a training is: a bar on a terminal, plain lines elsewhere."""
 
 import sys
+from threading import RLock
 from types import TracebackType
 
 from tqdm import tqdm
+
+# tqdm's own lock is for several processes: one that is killed would leave its semaphore behind, with a warning.
+tqdm.set_lock(RLock())
 
 LINES = 20
 """Plain lines that a whole training prints."""
