@@ -1,12 +1,13 @@
 """The picture of the passages: cells and lines of any script, nothing of them taken as markup."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import matplotlib
 import pytest
 
 from lstm_lm.comparison import passages
-from lstm_lm.comparison.passages import COLUMNS, LINES, Cell, cells, drawable, lines, surprisal
+from lstm_lm.comparison.passages import COLUMNS, LINES, Cell, cells, lines, surprisal
 
 MARK = "\N{COMBINING ACUTE ACCENT}"
 HEBREW = "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}"
@@ -27,9 +28,35 @@ def test_lines_are_full_and_no_more_than_there_is_room_for() -> None:
     assert all(COLUMNS - 4 < sum(cell.width for cell in line) <= COLUMNS for line in broken)
 
 
-def test_what_the_fonts_have() -> None:
-    assert drawable(f"a{HEBREW}↵")
-    assert not drawable("a中")
+class Font(NamedTuple):
+    """A font of the machine that has some signs."""
+
+    signs: str
+    path: Path = Path(matplotlib.get_data_path(), "fonts/ttf/LastResortHE-Regular.ttf")
+    name: str = "Song"
+
+    def has(self, text: str) -> bool:
+        return set(text) <= set(self.signs)
+
+
+@pytest.mark.parametrize(
+    ("text", "installed", "note"),
+    [
+        (f"a{HEBREW}\n", None, ""),
+        ("a中", None, "; signs that no font here has are missing"),
+        ("a中", Font("中"), "; with Song"),
+        ("a中文", Font("中"), "; with Song; signs that no font here has are missing"),
+    ],
+)
+def test_a_sign_is_drawn_in_a_font_that_has_it(
+    text: str, installed: Font | None, note: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(passages.fonts, "for_signs", lambda _: installed)
+    drawn = texts_drawn(monkeypatch, text, tmp_path)
+    assert f"bits and more{note}" in drawn
+    assert ("中" in drawn) == (installed is not None and "中" in text)
+    assert "文" not in drawn
+    assert "a" in drawn
 
 
 @pytest.mark.parametrize("text", ["$x_2$ <b>&amp; ", f"{HEBREW} ", "中文 ", f"e{MARK} "])
@@ -41,17 +68,25 @@ def test_any_text_becomes_the_same_picture_again(text: str, tmp_path: Path, recw
     assert [str(warning.message) for warning in recwarn if "Glyph" in str(warning.message)] == []
 
 
-def test_a_right_to_left_text_begins_at_the_right(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def texts_drawn(monkeypatch: pytest.MonkeyPatch, text: str, folder: Path) -> dict[str, list[float]]:
+    """Where each text of the picture was drawn, in columns from the left."""
     drawn: dict[str, list[float]] = {}
     real = passages.Axes.text
 
-    def text(axes: passages.Axes, x: float, y: float, s: str, **how: Any) -> Any:
+    def record(axes: passages.Axes, x: float, y: float, s: str, **how: Any) -> Any:
         drawn.setdefault(s, []).append(x)
         return real(axes, x, y, s, **how)
 
-    monkeypatch.setattr(passages.Axes, "text", text)
-    for first, second in (HEBREW, "ab"):
-        rows = [{"text": sign, "scratch": {"bits": 1.0}, "concise": {"bits": 1.0}} for sign in first + second]
-        surprisal({"train": rows, "valid": rows}, "a corpus", tmp_path / "picture.png")
-        assert set(drawn[first]) == ({COLUMNS - 0.5} if first in HEBREW else {0.5})
-        assert set(drawn[second]) == ({COLUMNS - 1.5} if first in HEBREW else {1.5})
+    monkeypatch.setattr(passages.Axes, "text", record)
+    rows = [{"text": sign, "scratch": {"bits": 1.0}, "concise": {"bits": 1.0}} for sign in text]
+    surprisal({"train": rows, "valid": rows}, "a corpus", folder / "picture.png")
+    return drawn
+
+
+@pytest.mark.parametrize(("first", "second"), [HEBREW, "ab"])
+def test_a_right_to_left_text_begins_at_the_right(
+    first: str, second: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drawn = texts_drawn(monkeypatch, first + second, tmp_path)
+    assert set(drawn[first]) == ({COLUMNS - 0.5} if first in HEBREW else {0.5})
+    assert set(drawn[second]) == ({COLUMNS - 1.5} if first in HEBREW else {1.5})

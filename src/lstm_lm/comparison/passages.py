@@ -1,6 +1,5 @@
 """The picture of the passages: their text, each token shaded by its surprisal."""
 
-import functools
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -11,9 +10,8 @@ import matplotlib.pyplot as plt
 import regex
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.font_manager import findfont
-from matplotlib.ft2font import FT2Font
 
+from lstm_lm.comparison import fonts
 from lstm_lm.comparison.figures import BITS_PER_SHADE, SHADES, SURPRISAL, shade
 from lstm_lm.comparison.measures import LABELS, SPLITS
 from lstm_lm.comparison.plots import STYLE, save
@@ -21,7 +19,6 @@ from lstm_lm.comparison.plots import STYLE, save
 COLUMNS = 78
 LINES = 3
 """Of each passage; the picture is for README, the report has all of it."""
-_FONTS = ["DejaVu Sans Mono", "DejaVu Sans"]  # they come with matplotlib: the same picture everywhere
 _COLOURS = LinearSegmentedColormap.from_list("surprisal", ["#ffffff", "#a07ae0"], SHADES + 1)
 
 
@@ -41,20 +38,24 @@ class Cell(NamedTuple):
 def surprisal(passages: Mapping[str, Any], corpus: str, path: Path) -> None:
     """The head of the train and the validation passage, from scratch above the library, in one scale.
 
+    Signs that matplotlib's own fonts lack are drawn in a font of this machine that has them. Where there is none they
+    are left out, and the picture says so.
+
     Args:
         passages: metrics/passages.json.
     """
-    lacking, blocks = 0, [(split, kind) for split in ("train", "valid") for kind in LABELS]
+    blocks = [(split, kind) for split in ("train", "valid") for kind in LABELS]
+    texts = [lines(cells((row["text"], row[kind]["bits"]) for row in passages[split])) for split, kind in blocks]
+    foreign = [cell.text for text in texts for line in text for cell in line if not fonts.own_have(cell.text)]
+    other = fonts.for_signs("".join(foreign))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(len(blocks) + 1, figsize=(10, 5.6), height_ratios=[*[LINES] * len(blocks), 1])
-        for axis, (split, kind) in zip(axes, blocks, strict=False):
+        for axis, (split, kind), text in zip(axes, blocks, texts, strict=False):
             rows = passages[split]
             mean = sum(row[kind]["bits"] for row in rows) / len(rows)
             axis.set_title(f"{SPLITS[split]}, {LABELS[kind]}: {mean:.2f} bits per token", fontsize=10, loc="left")
-            text = lines(cells((row["text"], row[kind]["bits"]) for row in rows))
-            _text(axis, text)
-            lacking += sum(not drawable(cell.text) for line in text for cell in line)
-        _scale(axes[-1], "; signs that the picture's fonts lack are left out" if lacking else "")
+            _text(axis, text, other)
+        _scale(axes[-1], _note(foreign, other))
         figure.suptitle(f"{SURPRISAL.title}, corpus: {corpus}")
         save(figure, path)
 
@@ -85,8 +86,8 @@ def lines(text: Sequence[Cell]) -> list[list[Cell]]:
     return found
 
 
-def _text(axes: Axes, text: Sequence[Sequence[Cell]]) -> None:
-    """Draw lines, those of a right-to-left script from the right; what the fonts lack is shaded without its sign."""
+def _text(axes: Axes, text: Sequence[Sequence[Cell]], other: fonts.Installed | None) -> None:
+    """Draw lines, those of a right-to-left script from the right; a sign that no font has leaves its shade."""
     strong = (unicodedata.bidirectional(sign) for line in text for cell in line for sign in cell.text)
     leftwards = next((direction for direction in strong if direction in ("L", "R", "AL")), "L") != "L"
     for row, line in enumerate(text):
@@ -96,18 +97,25 @@ def _text(axes: Axes, text: Sequence[Sequence[Cell]]) -> None:
         shades = [_COLOURS(shade(cell.bits)) for cell in line]
         axes.broken_barh(list(zip(lefts, widths, strict=True)), (row - 0.45, 0.9), facecolors=shades)
         for cell, left, width in zip(line, lefts, widths, strict=True):
-            if drawable(cell.text):
-                sign = axes.text(left + width / 2, row, cell.text, ha="center", va="center_baseline", family=_FONTS)
+            if font := _font(cell.text, other):
+                sign = axes.text(left + width / 2, row, cell.text, ha="center", va="center_baseline", **font)
                 sign.set(fontsize=11, parse_math=False, in_layout=False)
     axes.set(xlim=(0, COLUMNS), ylim=(LINES - 0.5, -0.5))
     axes.set_axis_off()
 
 
-@functools.cache
-def drawable(text: str) -> bool:
-    """Whether the fonts have all signs of a text."""
-    fonts = [FT2Font(findfont(name)) for name in _FONTS]
-    return all(any(font.get_char_index(ord(sign)) for font in fonts) for sign in text)
+def _font(text: str, other: fonts.Installed | None) -> dict[str, Any]:
+    """What draws a text: matplotlib's own fonts, else the other one; nothing where both lack a sign."""
+    if fonts.own_have(text):
+        return {"family": fonts.OWN}
+    return {"font": other.path} if other and other.has(text) else {}
+
+
+def _note(foreign: Sequence[str], other: fonts.Installed | None) -> str:
+    """Whose font drew the signs that matplotlib's own fonts lack, and whether some are left out."""
+    drawn = [text for text in foreign if other and other.has(text)]
+    font = f"; with {other.name}" if other and drawn else ""
+    return font + ("; signs that no font here has are missing" if len(drawn) < len(foreign) else "")
 
 
 def _scale(axes: Axes, note: str) -> None:
