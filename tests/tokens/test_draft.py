@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lstm_lm.tokens import draft
+from lstm_lm.tokens import draft, words
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.tokenizer import LINE_END, SPACES, Tokenizer
@@ -111,7 +111,7 @@ def test_several_texts_share_their_types(tmp_path: Path) -> None:
 def test_a_draft_takes_the_smallest_type_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "text.txt"
     path.write_text(" ".join(map(str, range(400))))
-    monkeypatch.setattr(Words, "bundle", 1)
+    monkeypatch.setattr(words, "BUNDLE", 1)
     with Draft(tmp_path, Tokenizer("word", "none")) as found:
         found.add(path, size=400)
         kinds = [block.dtype for block in found.read(found.parts[0])]
@@ -155,7 +155,8 @@ def test_the_letters_of_all_of_unicode_are_those_of_ascii() -> None:
 
 
 def test_words_may_hold_any_character() -> None:
-    words = Words()
-    assert words.numbers(["a\0 \0 \0\n", f" a{ACUTE} {ACUTE} a\0 {LINE_END}"]).tolist() == [0, 1, 1, 2, 3, 4, 0, 2]
-    assert words.types == ["a\0", "\0", LINE_END, f"a{ACUTE}", ACUTE]
-    assert words.numbers(["", " \u3000\t"]).tolist() == []
+    known = Words()
+    first = ["a\0 \0 \0\n", f" a{ACUTE} {ACUTE} a\0 {LINE_END}"]
+    assert [numbers.tolist() for numbers in known.numbers(iter(first))] == [[0, 1, 1, 2, 3, 4, 0, 2]]
+    assert known.types == ["a\0", "\0", LINE_END, f"a{ACUTE}", ACUTE]
+    assert [numbers.tolist() for numbers in known.numbers(iter(["", " \u3000\t"]))] == [[]]

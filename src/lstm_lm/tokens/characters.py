@@ -1,13 +1,12 @@
 """Characters as numbers, in order of first appearance."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 
 class Characters:
     """Numbers the characters of consecutive texts through a table over code points."""
-
-    bundle = 1
-    """Pieces of text to number together; a piece fits into a processor's cache."""
 
     def __init__(self) -> None:
         """Know no character yet."""
@@ -19,9 +18,11 @@ class Characters:
         """The distinct characters in order of first appearance."""
         return list(map(chr, self._points))
 
-    def numbers(self, texts: list[str]) -> np.ndarray:
-        """The number of each character of consecutive texts, (characters,), in a small unsigned type."""
-        text = "".join(texts)
+    def numbers(self, texts: Iterator[str]) -> Iterator[np.ndarray]:
+        """The number of each character of each of consecutive texts, (characters,), in a small unsigned type."""
+        return map(self._numbers, texts)
+
+    def _numbers(self, text: str) -> np.ndarray:
         encoding, kind = ("ascii", "u1") if text.isascii() else ("utf-32-le", "<u4")
         points = np.frombuffer(text.encode(encoding), kind)
         numbers = self._table.take(points, mode="clip")

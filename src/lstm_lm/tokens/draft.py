@@ -6,7 +6,6 @@ frequencies are known, and the draft is read once more to give each token the id
 
 import tempfile
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -94,10 +93,11 @@ class Draft:
             ValueError: it is not UTF-8.
             OSError: the file cannot be read, or the draft cannot be written.
         """
-        texts = pieces(path, self.tokenizer, size)
-        bundles = iter(lambda: list(islice(texts, self._numbering.bundle)), [])
-        tokens = sum(map(self._add, bundles))
-        self.parts.append(range(len(self), len(self) + tokens))
+        start = end = len(self)
+        for numbers in self._numbering.numbers(self._normalized(path, size)):
+            self._add(numbers)
+            end += len(numbers)
+        self.parts.append(range(start, end))
         self.types = self._numbering.types
 
     def read(self, part: range) -> Iterator[np.ndarray]:
@@ -110,18 +110,21 @@ class Draft:
                 yield np.frombuffer(self._file.read((high - low) * kind.itemsize), kind)
             start, offset = start + tokens, offset + tokens * kind.itemsize
 
-    def _add(self, texts: list[str]) -> int:
-        """Take consecutive pieces in; the number of their tokens."""
-        numbers = self._numbering.numbers(list(map(self.tokenizer.normalize, texts)))
+    def _normalized(self, path: Path, size: int) -> Iterator[str]:
+        """The pieces of a text, normalised; what the draft tells of all characters is counted on the way."""
+        for text in pieces(path, self.tokenizer, size):
+            self.characters += len(text)
+            if self.tokenizer.kept == "letters":
+                self._solid += _solid(text)
+            yield self.tokenizer.normalize(text)
+
+    def _add(self, numbers: np.ndarray) -> None:
+        """Count and write consecutive tokens."""
         while numbers.max(initial=0) >= len(self._counts):
             self._counts = np.concatenate((self._counts, np.zeros_like(self._counts)))
         np.add.at(self._counts, numbers, 1)
-        self.characters += sum(map(len, texts))
-        if self.tokenizer.kept == "letters":
-            self._solid += sum(map(_solid, texts))
         self._write(numbers)
         self._blocks.append((len(numbers), numbers.dtype))
-        return len(numbers)
 
     def _write(self, block: np.ndarray) -> None:
         try:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from charset_normalizer import from_bytes
-
 BLOCK_BYTES = 2**16
 """Small enough for a processor's cache, large enough that a block's own cost does not count."""
 HEAD_BYTES = 2**16
@@ -59,5 +57,7 @@ def _advice(where: str, encoding: str | None) -> str:
 
 
 def _guess(sample: bytes, candidates: list[str]) -> str | None:
+    from charset_normalizer import from_bytes  # it loads many codecs, for the sake of a message
+
     best = from_bytes(sample, cp_isolation=candidates).best()
     return best and _NAMES.get(best.encoding, best.encoding.upper().replace("_", "-"))

@@ -1,16 +1,20 @@
 """Words as numbers, in order of first appearance. Polars takes long to import, so import this for words only."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
 import numpy as np
 import polars as pl
 
 from lstm_lm.tokens.tokenizer import LINE_END, SPACES
 
+BUNDLE = 16
+"""Pieces of text to number together; each call of Polars has a cost of its own."""
+
 
 class Words:
     """Numbers the words of consecutive texts, and their line ends, through a categorical type of Polars."""
-
-    bundle = 16
-    """Pieces of text to number together; each call of Polars has a cost of its own."""
 
     def __init__(self) -> None:
         """Know no word yet."""
@@ -23,14 +27,29 @@ class Words:
         """The distinct words in order of first appearance."""
         return self._categories.to_series().to_list()
 
-    def numbers(self, texts: list[str]) -> np.ndarray:
-        """The number of each word of consecutive texts, (words,), in the smallest unsigned type.
+    def numbers(self, texts: Iterator[str]) -> Iterator[np.ndarray]:
+        """The number of each word of consecutive texts, (words,), in the smallest unsigned type; some texts at a time.
 
-        Words are what `Tokenizer.tokens` finds.
+        Words are what `Tokenizer.tokens` finds. The next texts are read and split while these are numbered.
         """
-        words = pl.Series(map(_spaced, texts), dtype=pl.String).str.split(" ").explode()
-        numbers = words.filter(words != "").cast(self._type).to_physical().to_numpy()
-        return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
+        bundles = iter(lambda: list(islice(texts, BUNDLE)), [])
+        for words in _ahead(map(_words, bundles)):
+            numbers = words.cast(self._type).to_physical().to_numpy()
+            yield numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
+
+
+def _ahead(items: Iterator[pl.Series]) -> Iterator[pl.Series]:
+    """The items; a thread makes the next one while the caller uses the one before it."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
+
+
+def _words(texts: list[str]) -> pl.Series:
+    words = pl.Series(map(_spaced, texts), dtype=pl.String).str.split(" ").explode()
+    return words.filter(words != "")
 
 
 def _spaced(text: str) -> str:
