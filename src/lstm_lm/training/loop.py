@@ -85,8 +85,9 @@ class Training:
         self.wall = 0.0  # seconds since the training began, without those in which it did not run
         self.device = self.step.carried.hidden.device
         longest = len(train) // (settings.batch_size * settings.num_steps)
-        self.losses = torch.zeros(longest, device=self.device)
-        self.norms = torch.zeros(longest, device=self.device)
+        # Of each window of the current epoch; what is not yet written takes no memory.
+        self.losses = torch.empty(longest, device=self.device)
+        self.norms = torch.empty(longest, device=self.device)
 
     def run(self) -> list[Epoch]:
         """Train to the end, from the checkpoint if there is one that fits.
@@ -194,7 +195,7 @@ class Training:
 
         A gradient that is not finite counts as well: the loss before it may be the last finite one.
         """
-        losses, norms = torch.stack((self.losses, self.norms))[:, : self.position].cpu().double()
+        losses, norms = torch.stack((self.losses[: self.position], self.norms[: self.position])).cpu().double()
         bad = (~torch.isfinite(losses + norms)).nonzero()
         if len(bad):
             self._diverged(int(bad[0]))
@@ -236,8 +237,8 @@ class Training:
             "order": self.order,
             "epochs": self.epochs,
             "position": self.position,
-            "losses": self.losses,
-            "norms": self.norms,
+            "losses": self.losses[: self.position],
+            "norms": self.norms[: self.position],
             "spent": self.spent,
             "wall": self.wall,
         }
@@ -259,8 +260,8 @@ class Training:
         self.generator.setstate((version, tuple(internal), gauss))
         self.epochs = [Epoch(*row) for row in saved["epochs"]]
         self.position = saved["position"]
-        self.losses.copy_(saved["losses"])
-        self.norms.copy_(saved["norms"])
+        self.losses[: self.position] = saved["losses"]
+        self.norms[: self.position] = saved["norms"]
         self.spent, self.wall = saved["spent"], saved["wall"]
         self.on_save()
         print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.position + 1}", flush=True)
