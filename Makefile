@@ -22,6 +22,9 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
+# Byte code for all packages, made on all cores; pip would use one. Some packages hold files that do not compile.
+COMPILE := $(VENV)/python -m compileall -qq -j 0 .venv/lib || :
+
 # An environment that was copied or moved starts the programs of its old place. It is made anew.
 ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
@@ -114,11 +117,13 @@ $(VENV)/pip:
 
 $(PACKAGES): requirements.txt constraints.txt pyproject.toml | $(VENV)/pip
 	@echo "Installing into .venv; the first time takes a few minutes."
-	@$(VENV)/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	@$(VENV)/python -m pip install --quiet -r requirements.txt -c constraints.txt --no-compile
 	@$(VENV)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(COMPILE)
 	@touch $@
 
 $(TOOLS): requirements-dev.txt $(PACKAGES)
 	@echo "Installing the tools for tests and checks."
-	@$(VENV)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	@$(VENV)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt --no-compile
+	@$(COMPILE)
 	@touch $@
