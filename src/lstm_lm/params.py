@@ -1,19 +1,12 @@
-"""params.yaml, read once into frozen, validated models; the only reader of YAML."""
+"""params.yaml as frozen, validated models."""
 
 import re
-import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lstm_lm.yaml_file import load_yaml, shown
 
 # Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
 _MANY = 10**9
@@ -22,9 +15,6 @@ Size = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
 
 Prefix = Annotated[str, Field(max_length=10_000)]
 
@@ -53,7 +43,7 @@ class Corpus(_Section):
         if str(name) == plain:  # a number for YAML
             plain = f"'{plain}', with the quotes (dvc exp run -S \"corpus.name='{plain}'\")"
         raise ValueError(
-            f"corpus.name is {_cut(reprlib.repr(name))}; allowed: letters, digits, and . _ - between them, "
+            f"corpus.name is {shown(name)}; allowed: letters, digits, and . _ - between them, "
             f"without .txt; write {plain}"
         )
 
@@ -169,7 +159,7 @@ class Params(_Section):
         pattern, needed = _PREFIX_NEEDS[self.tokenize.normalize]
         for number, prefix in enumerate(self.evaluate.prefixes):
             if not re.search(pattern, prefix):
-                raise ValueError(f"evaluate.prefixes.{number} is {_cut(reprlib.repr(prefix))}; a prefix needs {needed}")
+                raise ValueError(f"evaluate.prefixes.{number} is {shown(prefix)}; a prefix needs {needed}")
         return self
 
     @model_validator(mode="after")
@@ -189,101 +179,3 @@ def corpus_name(text: str) -> str:
 def load_params(path: Path) -> Params:
     """Read and validate params.yaml. Raises ValueError and OSError as `load_yaml`."""
     return load_yaml(path, Params)
-
-
-def load_yaml(path: Path, model: type[_Model]) -> _Model:
-    """Read and validate a YAML file. Raises ValueError and OSError as `read_yaml` and `validate`."""
-    return validate(read_yaml(path), model, path)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file.
-
-    Raises:
-        ValueError: the file is not YAML, has a key twice, or does not hold keys.
-        OSError: the file cannot be read.
-    """
-    try:
-        content = yaml.load(path.read_bytes(), Loader=_StrictLoader)
-    except yaml.YAMLError as error:
-        where = str(error).replace('in "<byte string>", ', "at ")
-        raise ValueError(f"{path} is not valid YAML: {' '.join(where.split())}") from error
-    except RecursionError as error:
-        raise ValueError(f"{path} is nested too deeply") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold keys and their values")
-    return content
-
-
-def validate(content: dict[str, Any], model: type[_Model], path: Path) -> _Model:
-    """Validate what was read from `path`.
-
-    Raises:
-        ValueError: a key is unknown, missing, of the wrong type or out of range; one line names the file, the key,
-            the value and what is allowed.
-    """
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise ValueError(f"{path}: {_first_complaint(error)}") from error
-
-
-def _first_complaint(error: ValidationError) -> str:
-    """One line for the first of pydantic's complaints: key, value, what is allowed."""
-    first = error.errors(include_url=False)[0]
-    key = _cut(repr(".".join(str(part) for part in first["loc"]))[1:-1])
-    if first["type"] == "value_error":
-        complaint = str(first.get("ctx", {}).get("error"))
-        return (
-            f"{key} is {_cut(reprlib.repr(first['input']))}; {complaint}"
-            if isinstance(first["input"], str)
-            else complaint
-        )
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {key}"
-    if first["type"] == "missing":
-        return f"missing key {key}"
-    return f"{key} is {_cut(reprlib.repr(first['input']))}; {first['msg'][0].lower()}{first['msg'][1:]}"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML as DVC reads it, that is, as version 1.2; a key given twice is an error.
-
-    What PyYAML's 1.1 would read as another number than DVC (010 as octal, 1:30 as sixtieths) stays a string, which
-    no number may be; 1e-3 is a number.
-    """
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # A tag that does not fit its value, such as !!int abc: PyYAML lets Python's own errors through.
-            kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(None, None, f"this is no {kind}", node.start_mark) from error
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen if isinstance(key, yaml.ScalarNode) else False:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands there twice", key.start_mark
-                )
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_StrictLoader.yaml_implicit_resolvers = {}
-for _kind, _pattern, _first in (
-    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", "[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+", list("-+.0123456789")),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
-    ("merge", "<<", ["<"]),
-):
-    _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^({_pattern})$"), _first)

@@ -14,7 +14,7 @@ import torch
 
 from gpu import make_plan
 from gpu_parts import NO_TIME, PARTS, Plan, attempt, time_limit
-from lstm_lm.workbench import readme
+from lstm_lm.workbench import gpu_figures
 
 ROOT = Path(__file__).parents[2]
 FLASHRNN = """
@@ -81,7 +81,7 @@ def test_every_part_measures(rehearsed: Path) -> None:
 
 
 def test_the_docs_show_what_was_measured(rehearsed: Path) -> None:
-    shown, found = readme.gpu(rehearsed), report(rehearsed)
+    shown, found = gpu_figures.gpu(rehearsed), report(rehearsed)
     assert "| fused in PyTorch, pipeline " in shown
     assert "](../plots/benchmark_gpu.png)" in shown
     assert f"both runs give the SHA-256 `{found['trainings']['scratch']['sha256']}`" in shown
@@ -91,14 +91,14 @@ def test_the_docs_show_what_was_measured(rehearsed: Path) -> None:
 
 
 def test_the_docs_say_what_is_missing_where_nothing_was_measured(tmp_path: Path) -> None:
-    assert readme.gpu(tmp_path).startswith("Not measured yet")
+    assert gpu_figures.gpu(tmp_path).startswith("Not measured yet")
 
 
 def test_without_time_all_parts_are_skipped_and_the_docs_say_so(tmp_path: Path) -> None:
     done = command("--device", "cpu", "--small", "--minutes", "0", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert {report(tmp_path)[name] for name in PARTS} == {"skipped: no time left"}
-    assert readme.gpu(tmp_path).count("skipped: no time left") == len(PARTS)
+    assert gpu_figures.gpu(tmp_path).count("skipped: no time left") == len(PARTS)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")

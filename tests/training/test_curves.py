@@ -15,7 +15,8 @@ from torch import Tensor
 from lstm_lm import stage
 from lstm_lm.params import Params
 from lstm_lm.training import curves, experiment, loop
-from lstm_lm.training.loop import Diverged, Epoch
+from lstm_lm.training.loop import Epoch
+from lstm_lm.training.losses import Diverged
 from lstm_lm.training.step import make_step
 from projects import PATIENCE_SECONDS, Project, changed
 

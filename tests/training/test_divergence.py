@@ -10,7 +10,8 @@ from safetensors import safe_open
 
 from lstm_lm.model.language_model import Architecture, LanguageModel, load_model, save_model, scratch_start
 from lstm_lm.training.checkpoint import Checkpoint
-from lstm_lm.training.loop import Diverged, Training
+from lstm_lm.training.loop import Training
+from lstm_lm.training.losses import Diverged
 from projects import Project, train_of
 
 WILD = {"train__lr": 1e6, "train__clip": 1e6, "train__checkpoint_seconds": 1e-9}

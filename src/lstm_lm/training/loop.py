@@ -19,13 +19,10 @@ from lstm_lm.tokens import batching
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.checkpoint import Checkpoint, Tree
 from lstm_lm.training.group import ALONE, Group
+from lstm_lm.training.losses import Diverged, Losses
 from lstm_lm.training.progress import Progress
 from lstm_lm.training.schedule import learning_rate
 from lstm_lm.training.step import make_step
-
-
-class Diverged(ValueError):
-    """The loss or its gradient is no longer finite, or exp of the loss is not."""
 
 
 class Epoch(NamedTuple):
@@ -80,14 +77,10 @@ class Training:
         self.step = make_step(model, settings, group)
         self.epochs: list[Epoch] = []
         self.kept: dict[str, Tensor] = {}  # with train.keep best, the weights with the best score
-        self.position = 0  # windows of the current epoch that are done
-        self.spent = 0.0  # seconds that they took
+        self.spent = 0.0  # seconds that the windows of the current epoch took
         self.wall = 0.0  # seconds since the training began, without those in which it did not run
         self.device = self.step.carried.hidden.device
-        longest = len(train) // (settings.batch_size * settings.num_steps)
-        # Of each window of the current epoch; what is not yet written takes no memory.
-        self.losses = torch.empty(longest, device=self.device)
-        self.norms = torch.empty(longest, device=self.device)
+        self.losses = Losses(len(train) // (settings.batch_size * settings.num_steps), settings, self.device)
 
     def run(self) -> list[Epoch]:
         """Train to the end, from the checkpoint if there is one that fits.
@@ -148,9 +141,9 @@ class Training:
         partition = cut(len(self.train), self.settings.batch_size, self.settings.num_steps, self.generator)
         own = partition.part(*self.group)
         clock = time.perf_counter() - self.spent
-        while self.position < partition.windows:
-            lr = learning_rate(self.settings, len(self.epochs), self.position / partition.windows)
-            self._train_on(own.window(self.train, self.position, self.settings.num_steps), lr)
+        while self.losses.done < partition.windows:
+            lr = learning_rate(self.settings, len(self.epochs), self.losses.done / partition.windows)
+            self._train_on(own.window(self.train, self.losses.done, self.settings.num_steps), lr)
             due = self.group.is_first and self.checkpoint is not None and self.checkpoint.due()
             signum, due = self.group.highest(signals.received or 0, due)
             if signum or due:
@@ -160,21 +153,21 @@ class Training:
                 raise Interrupted(signum)
         window = partition.batch_size * self.settings.num_steps
         tokens = partition.windows * window
-        nats = self._checked_losses().sum().item() * window
+        nats = self.losses.sum() * window
         return self._finish_epoch(nats, tokens, time.perf_counter() - clock, started)
 
     def _train_on(self, window: Window, lr: float) -> None:
-        """One step; its loss and gradient norm stay on the device."""
+        """One step."""
         window = Window(window.inputs.to(self.device), window.targets.to(self.device), window.continues)
-        self.losses[self.position], self.norms[self.position] = self.step(window, lr)
-        self.position += 1
+        self.losses.add(*self.step(window, lr))
 
     def _finish_epoch(self, nats: float, tokens: int, seconds: float, started: float) -> Epoch:
         number = len(self.epochs) + 1
-        perplexity = self._finite(Score(nats, tokens).perplexity)
+        perplexity = self.losses.finite(Score(nats, tokens).perplexity)
         scored = number % self.settings.valid_every == 0 or number == self.settings.epochs
         valid = self._score() if scored else None
-        self.position, self.spent, self.wall = 0, 0.0, time.monotonic() - started
+        self.losses.begin(number + 1)
+        self.spent, self.wall = 0.0, time.monotonic() - started
         return Epoch(perplexity, valid, tokens, seconds, self.wall)
 
     def _score(self) -> float:
@@ -183,42 +176,13 @@ class Training:
         if not math.isfinite(result.perplexity):
             raise Diverged(
                 f"the training diverged in epoch {len(self.epochs) + 1}: on the validation split the model needs "
-                f"{result.bits_per_token:,.0f} bits per token, a perplexity beyond all numbers; {self._advice()}"
+                f"{result.bits_per_token:,.0f} bits per token, a perplexity beyond all numbers; {self.losses.advice}"
             )
         return result.perplexity
 
-    def _advice(self) -> str:
-        return f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
-
-    def _checked_losses(self) -> Tensor:
-        """The losses of the epoch so far, on the CPU (this waits for the device). Raises Diverged.
-
-        A gradient that is not finite counts as well: the loss before it may be the last finite one.
-        """
-        losses, norms = torch.stack((self.losses[: self.position], self.norms[: self.position])).cpu().double()
-        bad = (~torch.isfinite(losses + norms)).nonzero()
-        if len(bad):
-            self._diverged(int(bad[0]))
-        return losses
-
-    def _finite(self, perplexity: float) -> float:
-        """`perplexity`, unless it overflowed. Raises Diverged."""
-        if not math.isfinite(perplexity):
-            self._diverged(self.position - 1)
-        return perplexity
-
-    def _diverged(self, batch: int) -> None:
-        norms = self.norms[: batch + 1].tolist()
-        raise Diverged(
-            f"the training diverged at epoch {len(self.epochs) + 1}, batch {batch + 1}: "
-            f"loss {self.losses[batch]:.3g}, gradient norm {norms[-1]:.3g} "
-            f"(the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); "
-            f"{self._advice()}"
-        )
-
     def _save(self) -> None:
         """Save everything that the next step needs, unless the training has diverged (then raise Diverged)."""
-        self._checked_losses()
+        self.losses.sum()  # it raises Diverged
         if self.checkpoint:
             state = self._state()
             if self.group.is_first:
@@ -236,9 +200,8 @@ class Training:
             "random": self.group.whole(_random_numbers(self.device).get_rng_state(), dim=0),
             "order": self.order,
             "epochs": self.epochs,
-            "position": self.position,
-            "losses": self.losses[: self.position],
-            "norms": self.norms[: self.position],
+            "position": self.losses.done,
+            "windows": self.losses.state(),
             "spent": self.spent,
             "wall": self.wall,
         }
@@ -259,12 +222,10 @@ class Training:
         version, internal, gauss = saved["order"]
         self.generator.setstate((version, tuple(internal), gauss))
         self.epochs = [Epoch(*row) for row in saved["epochs"]]
-        self.position = saved["position"]
-        self.losses[: self.position] = saved["losses"]
-        self.norms[: self.position] = saved["norms"]
+        self.losses.restore(len(self.epochs) + 1, saved["windows"])
         self.spent, self.wall = saved["spent"], saved["wall"]
         self.on_save()
-        print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.position + 1}", flush=True)
+        print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.losses.done + 1}", flush=True)
 
 
 def _random_numbers(device: torch.device) -> ModuleType:

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from tabulate import tabulate
 
 from lstm_lm import stage
 from lstm_lm.atomic import write_text
 from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, read
 from lstm_lm.params import Params
-from lstm_lm.workbench import scaling, standings
+from lstm_lm.workbench import gpu_figures, scaling, standings
 from lstm_lm.workbench.recipe import load_recipe, names
+from lstm_lm.workbench.tables import SPEED, markdown, ratios, speed
 
 
 def results(root: Path) -> str:
@@ -24,7 +22,7 @@ def results(root: Path) -> str:
     digests = "\n".join(f"- {model}: `{read(root, f'train_{model}')['sha256']}`" for model in LABELS)
     tokens, device = read(root, "tokenize"), read(root, "throughput_scratch")["device"]
     return (
-        f"{_table(['', *LABELS.values()], rows)}\n\n"
+        f"{markdown(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {tokens['corpus']}; {device}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
         "The book trained for 500 epochs on a GPU that it does not name.\n\n"
@@ -36,10 +34,10 @@ def performance(root: Path) -> str:
     """The benchmark at the default shape and its ratios. Raises OSError, KeyError."""
     report = read(root, "benchmark_cpu")
     rows = [
-        [*_speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
+        [*speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
     ]
     stamp = f"{report['measured_on']}. Ratios of medians:"
-    return "\n".join([_table([*SPEED, "peak memory, MiB"], rows), "", stamp, "", *_ratios(report["ratios"])])
+    return "\n".join([markdown([*SPEED, "peak memory, MiB"], rows), "", stamp, "", *ratios(report["ratios"])])
 
 
 def stacks(root: Path) -> str:
@@ -54,92 +52,16 @@ def stacks(root: Path) -> str:
         for sizes, ms in cells.items()
         if FUSED in ms
     ]
-    return _table(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
+    return markdown(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
 
 
 def ptb(root: Path) -> str:
     """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop. Raises OSError, KeyError."""
     report = read(root, "benchmark_ptb")
-    rows = [_speed(name, result) for name, result in report["speeds"].items()]
+    rows = [speed(name, result) for name, result in report["speeds"].items()]
     return "\n".join(
-        [_table(SPEED[:3], rows), "", f"{report['measured_on']}. Ratios of medians:", "", *_ratios(report["ratios"])]
+        [markdown(SPEED[:3], rows), "", f"{report['measured_on']}. Ratios of medians:", "", *ratios(report["ratios"])]
     )
-
-
-def gpu(root: Path) -> str:
-    """What `make gpu` measured, or that nothing was measured yet. Raises OSError, KeyError."""
-    if not (root / "metrics/benchmark_gpu.json").exists():
-        return (
-            "Not measured yet: `make gpu` has not run on a machine with a CUDA GPU. So there are no results of the "
-            "tests that need a GPU, no trainings, no epoch of the recipes, and no speeds: neither with and without the "
-            "CUDA graph, nor in other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
-        )
-    report = read(root, "benchmark_gpu")
-    rows = [_speed(name, result) for name, result in report["default_shape"].items()]
-    table = [_table(SPEED, rows), "", GPU_PICTURE, ""] if rows else []
-    lines = [line for name, lines in GPU_PARTS.items() for line in _gpu_part(name, report[name], lines)]
-    return "\n".join([*table, f"{report['measured_on']}.", "", *_ratios(report["ratios"]), *lines])
-
-
-def _gpu_part(name: str, result: Any, lines: Callable[[Any], list[str]]) -> list[str]:
-    """What a part measured, or why it did not."""
-    return [f"- {name}: {line}" for line in ([result] if isinstance(result, str) else lines(result))]
-
-
-def _trainings(kinds: dict[str, Any]) -> list[str]:
-    return [
-        f"`{kind}` reaches train perplexity {run['train_perplexity']:.2f} at {run['tokens_per_second']['median']:,.0f} "
-        f"tokens/s; both runs give the SHA-256 `{run['sha256']}`"
-        for kind, run in kinds.items()
-    ]
-
-
-def _graph(result: dict[str, Any]) -> list[str]:
-    return [f"`{name}`, {ratio:.2f} times as fast" for name, ratio in result["graph_over_eager"].items()]
-
-
-def _speeds_by_name(modes: dict[str, Any]) -> list[str]:
-    return [f"{mode}, {speeds if isinstance(speeds, str) else _medians(speeds)}" for mode, speeds in modes.items()]
-
-
-def _medians(speeds: dict[str, Any]) -> str:
-    return ", ".join(f"`{name}` {speed['median']:,.0f} tokens/s" for name, speed in speeds.items())
-
-
-def _recipes(results: dict[str, Any]) -> list[str]:
-    return [f"{name}, {run if isinstance(run, str) else _after_an_epoch(run)}" for name, run in results.items()]
-
-
-def _after_an_epoch(run: dict[str, Any]) -> str:
-    return ", ".join(
-        f"`{kind}` validation perplexity {model['valid_perplexity']:.1f} after an epoch of {model['seconds']:.0f} s "
-        f"at {model['tokens_per_second']:,} tokens/s"
-        for kind, model in run.items()
-    )
-
-
-def _missing(result: dict[str, Any]) -> list[str]:
-    return [f"{cell}, {why}" for cell, why in result["missing"].items()]
-
-
-def _flashrnn(result: dict[str, Any]) -> list[str]:
-    return [
-        f"hidden {row['hidden']}, batch {row['batch_size']}, {row['contestant']}, {row['step_ms']['median']:.2f} ms"
-        for row in result["rows"]
-    ] + _missing(result)
-
-
-GPU_PARTS: dict[str, Callable[[Any], list[str]]] = {
-    "tests": lambda line: [line],
-    "trainings": _trainings,
-    "graph": _graph,
-    "precisions": _speeds_by_name,
-    "recipes": _recipes,
-    "grid": _missing,
-    "words": _speeds_by_name,
-    "flashrnn": _flashrnn,
-}
-"""Part of metrics/benchmark_gpu.json -> what is written about it."""
 
 
 def whole(root: Path) -> str:
@@ -149,7 +71,7 @@ def whole(root: Path) -> str:
     rows = [["the textbook's two training loops", f"{sum(textbook.values()):.0f}", "1.00"]]
     for kernel, seconds in report["repro_seconds"].items():
         rows.append([f"`dvc repro`, all six stages, `{kernel}`", f"{seconds:.0f}", f"{shares[kernel]:.2f}"])
-    return _table(["", "seconds", "share"], rows)
+    return markdown(["", "seconds", "share"], rows)
 
 
 def curves(root: Path) -> str:
@@ -167,14 +89,14 @@ def curves(root: Path) -> str:
 
 def recipes(root: Path) -> str:
     """The recipes in one figure each, beside the published one. Raises OSError, KeyError, ValueError."""
-    return _table(["", "", "figure", "published", *LABELS.values()], standings.headlines(root), words=3)
+    return markdown(["", "", "figure", "published", *LABELS.values()], standings.headlines(root), words=3)
 
 
 def all_figures(root: Path) -> str:
     """Every figure of every recipe. Raises OSError, KeyError, ValueError."""
     header = ["", *(title for title, _ in standings.COLUMNS.values())]
     parts = [
-        f"### {name}\n\n{load_recipe(name, root).title}\n\n{_table(header, standings.rows(name, root))}"
+        f"### {name}\n\n{load_recipe(name, root).title}\n\n{markdown(header, standings.rows(name, root))}"
         for name in names(root)
     ]
     return "\n\n".join(parts)
@@ -183,12 +105,12 @@ def all_figures(root: Path) -> str:
 def large_texts(root: Path) -> str:
     """Speed and memory of the stages on the largest measured text. Raises OSError, KeyError."""
     header = ["", "MB/s", "seconds of computing, per GB", "peak memory, MiB"]
-    return "\n".join([_table(header, scaling.stages(root)), "", CORPUS_PICTURE, "", scaling.machine(root)])
+    return "\n".join([markdown(header, scaling.stages(root)), "", CORPUS_PICTURE, "", scaling.machine(root)])
 
 
 def larger_texts(root: Path) -> str:
     """Hours for texts that nobody has measured. Raises OSError, KeyError."""
-    return _table(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
+    return markdown(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
 
 
 def shared(root: Path) -> str:
@@ -206,7 +128,7 @@ def shared(root: Path) -> str:
     ]
     times = ["one, ms", "two, ideal, ms", "two, ms", "of it the average, ms", "a checkpoint, ms", "a checkpoint, MB"]
     return (
-        f"{_table(['hidden', 'parameters', *times], rows, words=0)}\n\n{report['measured_on']}. To agree takes "
+        f"{markdown(['hidden', 'parameters', *times], rows, words=0)}\n\n{report['measured_on']}. To agree takes "
         f"{report['two']['agree']:.2f} ms. The usual loop around `nn.LSTM` with 256 hidden units takes "
         f"{usual['alone']:.1f} ms without messages, {usual['average']:.1f} ms with our average, "
         f"{usual['DistributedDataParallel']:.1f} ms with DistributedDataParallel."
@@ -220,16 +142,10 @@ def far_windows(root: Path) -> str:
 
 FUSED = "fused in C++, pipeline, portable"
 MODES = ("portable", "native")
-GPU_PICTURE = (
-    "![Tokens per second of each way of training on a GPU, and the cost of a step over hidden units and batch size]"
-    "(../plots/benchmark_gpu.png)"
-)
 CORPUS_PICTURE = (
     "![Megabytes of text per second, and peak memory, of fetch and tokenize over the size of the text]"
     "(../plots/benchmark_corpus.png)"
 )
-SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
-
 TABLES = {
     "README.md": {"results": results, "recipes": recipes},
     "docs/recipes.md": {"recipes": all_figures},
@@ -239,7 +155,7 @@ TABLES = {
         "performance": performance,
         "stacks": stacks,
         "ptb": ptb,
-        "gpu": gpu,
+        "gpu": gpu_figures.gpu,
         "whole": whole,
         "curves": curves,
     },
@@ -283,24 +199,6 @@ def main(_params: Params, root: Path) -> None:
 def _cell(measure: Measure, value: float, model: str) -> str:
     book = f" (book: {measure.book[model]:,.1f})" if measure.book else ""
     return f"{value:{measure.form}}{book}"
-
-
-def _speed(name: str, result: dict[str, Any]) -> list[str]:
-    """The cells of `SPEED`, without the last one where it was not measured."""
-    speed = result["tokens_per_second"]
-    quartiles = f"{speed['q1']:,.0f} to {speed['q3']:,.0f}"
-    share = [f"{result['share_of_products']:.0%}"] if "share_of_products" in result else []
-    return [name, f"{speed['median']:,.0f}", quartiles, *share]
-
-
-def _ratios(ratios: dict[str, float]) -> list[str]:
-    return [f"- {label}: {ratio:.2f}" for label, ratio in ratios.items()]
-
-
-def _table(header: list[str], rows: list[list[str]], words: int = 1) -> str:
-    """A table of Markdown: so many columns of words, then numbers, to the right."""
-    columns = ("left",) * words + ("right",) * (len(header) - words)
-    return tabulate(rows, header, tablefmt="pipe", colalign=columns, disable_numparse=True)
 
 
 if __name__ == "__main__":

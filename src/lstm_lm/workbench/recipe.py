@@ -8,7 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from lstm_lm.atomic import write_text
-from lstm_lm.params import Params, load_yaml, read_yaml, validate
+from lstm_lm.params import Params
+from lstm_lm.yaml_file import load_yaml, read_yaml, validate
 
 RECIPES = Path("recipes")
 

@@ -1,0 +1,77 @@
+"""The loss and the gradient's norm of each window of an epoch: they stay on the device until somebody asks."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lstm_lm.params import Train
+
+
+class Diverged(ValueError):
+    """The loss or its gradient is no longer finite, or exp of the loss is not."""
+
+
+class Losses:
+    """What a step returns, of each window of the current epoch; of windows to come it takes no memory.
+
+    Args:
+        windows: the most that an epoch can have.
+        settings: the `train` block of params.yaml, for advice.
+        device: where the numbers are kept.
+    """
+
+    def __init__(self, windows: int, settings: Train, device: torch.device) -> None:
+        self.losses, self.norms = torch.empty(windows, device=device), torch.empty(windows, device=device)
+        self.settings, self.epoch, self.done = settings, 1, 0
+
+    def begin(self, epoch: int) -> None:
+        """An epoch of this number begins: no window is done."""
+        self.epoch, self.done = epoch, 0
+
+    def add(self, loss: Tensor, norm: Tensor) -> None:
+        """Those of the next window, scalars."""
+        self.losses[self.done], self.norms[self.done] = loss, norm
+        self.done += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """Those of the windows that are done, (windows,) each."""
+        return {"losses": self.losses[: self.done], "norms": self.norms[: self.done]}
+
+    def restore(self, epoch: int, state: dict[str, Tensor]) -> None:
+        """Go back to what `state` returned in the epoch of this number."""
+        self.epoch, self.done = epoch, len(state["losses"])
+        for own, saved in zip(self.state().values(), state.values(), strict=True):
+            own.copy_(saved)
+
+    def sum(self) -> float:
+        """The sum of the losses so far, float64; this waits for the device.
+
+        Raises:
+            Diverged: a loss or a norm is not finite. The loss before such a norm may be the last finite one.
+        """
+        losses, norms = torch.stack(tuple(self.state().values())).cpu().double()
+        bad = (~torch.isfinite(losses + norms)).nonzero()
+        if len(bad):
+            raise self.diverged(int(bad[0]))
+        return losses.sum().item()
+
+    def finite(self, perplexity: float) -> float:
+        """The perplexity of the epoch so far, unless it overflowed. Raises Diverged."""
+        if not math.isfinite(perplexity):
+            raise self.diverged(self.done - 1)
+        return perplexity
+
+    def diverged(self, window: int) -> Diverged:
+        """What to raise where the training diverged in a window."""
+        norms = self.norms[: window + 1].tolist()
+        return Diverged(
+            f"the training diverged at epoch {self.epoch}, batch {window + 1}: "
+            f"loss {self.losses[window]:.3g}, gradient norm {norms[-1]:.3g} "
+            f"(the largest in this epoch before it: {max(norms[:-1], default=0.0):.3g}); {self.advice}"
+        )
+
+    @property
+    def advice(self) -> str:
+        """What may help against divergence."""
+        return f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"
