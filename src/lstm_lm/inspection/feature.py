@@ -38,7 +38,8 @@ def features(pieces: Sequence[str], level: str) -> dict[str, list[float]]:
 
 
 def _matching(pieces: Sequence[str], pattern: str) -> list[float]:
-    return [float(bool(regex.fullmatch(pattern, piece))) for piece in pieces]
+    matches = regex.compile(pattern).fullmatch
+    return [float(bool(matches(piece))) for piece in pieces]
 
 
 def _inside(pieces: Sequence[str], pairs: dict[str, str]) -> Iterator[float]:

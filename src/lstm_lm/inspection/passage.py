@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import regex
 
+_LETTER = regex.compile(r"[\p{L}\p{M}\p{N}'\u2019]")
 LAST_POSITION = 10
 """Stands for itself and all later positions."""
 
@@ -38,7 +39,7 @@ def positions(pieces: Sequence[str], level: str) -> list[int]:
     if level == "word":
         inside = [not piece.isspace() for piece in pieces] if "\n" in pieces else [False] * len(pieces)
     else:
-        inside = [bool(regex.fullmatch(r"[\p{L}\p{M}\p{N}'\u2019]", piece)) for piece in pieces]
+        inside = [bool(_LETTER.fullmatch(piece)) for piece in pieces]
     counted, position = [], 0
     for is_inside in inside:
         position = min(position + 1, LAST_POSITION) if is_inside else 0
