@@ -22,6 +22,9 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
 
+# One more than there are cores, since some tests wait; at most four, for the sake of memory.
+WORKERS = $$($(VENV)/python -c 'import os; print(min(4, os.cpu_count() + 1))')
+
 # Byte code for all packages, made on all cores; pip would use one. Some packages hold files that do not compile.
 COMPILE := $(VENV)/python -m compileall -qq -j 0 .venv/lib || :
 
@@ -48,7 +51,7 @@ run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m lstm_lm.workbench.summary
 
 test: tools  ## Run the tests
-	@$(VENV)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(VENV)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m ruff check

@@ -5,6 +5,8 @@ import os
 # Before torch is imported, here and in every process that a test starts: two processes with two threads each on two
 # cores wait for each other most of the time, and one thread is enough for models this small.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Hundreds of processes import the same modules: one compiles them for all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import shutil
 from collections.abc import Iterator
@@ -24,6 +26,11 @@ SLOWEST = [
     "test_resume",
     "test_report",
     "test_sharing",
+    "test_processes",
+    "test_gpu",
+    "test_corpus_in_dvc",
+    "test_small",
+    "test_compiled",
 ]
 
 
