@@ -19,3 +19,12 @@ def test_a_gpu_without_enough_memory_is_one_line_that_says_what_to_lower(
     sizes = rf"model\.hidden \({params.model.hidden}\), the vocabulary \(\d+ tokens\), train\.batch_size \(\d+\)"
     with pytest.raises(ValueError, match=rf"^[^\n]* is out of memory: lower {sizes} or train\.num_steps \(\d+\)$"):
         experiment.train("scratch", params, small_project.root)
+
+
+def test_a_training_starts_without_the_slow_imports_of_other_stages(small_project: Project) -> None:
+    process = small_project.nursery.script("train_scratch", small_project.root, PYTHONPROFILEIMPORTTIME="1")
+    _, imports = process.communicate(timeout=120)
+    imported = {line.rpartition("|")[2].strip() for line in imports.splitlines()}
+    assert process.returncode == 0
+    assert "torch" in imported
+    assert imported & {"charset_normalizer", "matplotlib", "pandas", "polars", "sympy", "torch._dynamo"} == set()
