@@ -138,7 +138,8 @@ class Nursery:
         self.logs.mkdir()
         for name in ("src", "stages"):
             shutil.copytree(ROOT / name, self.code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        self.environment = {**os.environ, "PYTHONPATH": str(self.code / "src")}
+        # A child whose files may not grow would leave half of its byte code to the others.
+        self.environment = {**os.environ, "PYTHONPATH": str(self.code / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-u", str(NURSERY)]
         self.process = subprocess.Popen(
             command, cwd=folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
