@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from projects import ROOT, Nursery, Project
+from nursery import Nursery
+from projects import ROOT, Project
 from repository import SMALL, STAGES, Repository, ran
 
 SLOWEST = [
@@ -41,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """A process that runs stage scripts without importing anew."""
+    """A process that runs stage scripts and DVC without importing anew."""
     nursery = Nursery(tmp_path_factory.mktemp("nursery"))
     yield nursery
     nursery.close()
@@ -70,7 +71,7 @@ def small_project(tmp_path: Path, tokenized: Project) -> Project:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Repository:
+def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str, nursery: Nursery) -> Repository:
     """A git repository with a small run of the whole pipeline through DVC, its results committed; for copies only.
 
     Made once for all processes among which the tests are divided.
@@ -79,9 +80,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Reposit
     complete = common / "trained/project"
     with FileLock(common / "trained.lock"):
         if not complete.exists():
-            repository = Repository.of_project(common / "training/project")
+            repository = Repository.of_project(common / "training/project", nursery.commands)
             repository.set(*SMALL.items())
             assert ran(repository.dvc("repro")) == set(STAGES)
             repository.commit()
             (common / "training").rename(common / "trained")
-    return Repository(complete)
+    return Repository(complete, nursery.commands)

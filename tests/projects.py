@@ -1,23 +1,16 @@
-"""Small projects in folders of their own, and stage scripts run there as processes."""
+"""Small projects in folders of their own."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lstm_lm.params import Model, Train
+from nursery import Child, Nursery, Result
 
 ROOT = Path(__file__).parents[1]
-NURSERY = Path(__file__).with_name("nursery.py")
-PATIENCE_SECONDS = 60.0
 PARAMS: dict[str, Any] = {
     "seed": 0,
     "device": "cpu",
@@ -83,99 +76,6 @@ def model_of(**changes: object) -> Model:
 def train_of(**changes: object) -> Train:
     """The section `train` with some values replaced."""
     return Train.model_validate({**PARAMS["train"], **changes})
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a process ended; a negative `status` is the signal that killed it."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """Its only line on stderr besides the progress, of a run that failed as it should."""
-        assert self.status == 1, (self.status, self.err)
-        lines = [line for line in self.err.splitlines() if not line.startswith("epoch ")]
-        assert len(lines) == 1, self.err
-        return lines[0]
-
-
-class Child:
-    """A running stage script."""
-
-    def __init__(self, nursery: "Nursery", pid: int, log: str) -> None:
-        self.nursery, self.pid, self.log = nursery, pid, log
-
-    def read(self, ending: str) -> str:
-        """What it has written so far to "out" or "err"."""
-        return Path(f"{self.log}.{ending}").read_text(encoding="utf-8")
-
-    def wait_for(self, ending: str, text: str) -> None:
-        """Wait until `text` stands in its output."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (Path(f"{self.log}.{ending}").exists() and text in self.read(ending)):
-            assert time.monotonic() < deadline, f"{text!r} does not come"
-            time.sleep(0.002)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal; a child that has ended is still there until `wait`, so no other process can be hit."""
-        os.kill(self.pid, number)
-
-    def wait(self) -> Result:
-        """Wait for its end."""
-        status = int(self.nursery.ask({"wait": self.pid}))
-        return Result(status, self.read("out"), self.read("err"))
-
-
-class Nursery:
-    """The other side of nursery.py."""
-
-    def __init__(self, folder: Path) -> None:
-        # A training's checkpoint belongs to the very code: an edit while the tests run must not change it.
-        self.code, self.logs, self.children = folder / "code", folder / "logs", 0
-        self.logs.mkdir()
-        for name in ("src", "stages"):
-            shutil.copytree(ROOT / name, self.code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        # A child whose files may not grow would leave half of its byte code to the others.
-        self.environment = {**os.environ, "PYTHONPATH": str(self.code / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-u", str(NURSERY)]
-        self.process = subprocess.Popen(
-            command, cwd=folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ask(self, request: dict[str, object]) -> str:
-        """Send a request, return the answer."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline()
-
-    def start(self, stage: str, folder: Path, file_limit: int | None = None) -> Child:
-        """Start stages/<stage>.py in `folder`; no file of it may grow beyond `file_limit` bytes."""
-        self.children += 1
-        log = str(self.logs / f"{self.children}-{stage}")
-        script = str(self.code / f"stages/{stage}.py")
-        pid = self.ask({"script": script, "folder": str(folder), "log": log, "file_limit": file_limit})
-        return Child(self, int(pid), log)
-
-    def script(self, stage: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
-        """Start `python stages/<stage>.py`, imports and all, with these environment variables."""
-        command = [sys.executable, str(self.code / f"stages/{stage}.py")]
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env=self.environment | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.communicate()
 
 
 class Project:

@@ -11,7 +11,12 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-SMALL = {"time_machine ": "sample ", "hidden: 256": "hidden: 8", "epochs: 500": "epochs: 3"}
+SMALL = {
+    "time_machine ": "sample ",
+    "hidden: 256": "hidden: 8",
+    "epochs: 500": "epochs: 3",
+    "passage: 300": "passage: 40",
+}
 """What makes a run small: texts of params.yaml and what takes their place."""
 
 _GUARD = '''\
@@ -35,10 +40,15 @@ sys.addaudithook(guard)
 
 
 class Repository:
-    """A git repository with the project in `folder`; everything else that its commands write is in `folder.parent`."""
+    """A git repository with the project in `folder`; everything else that its commands write is in `folder.parent`.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `commands` is a folder whose `dvc` and `python` its commands find first, such as those of the nursery.
+    """
+
+    _PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def __init__(self, folder: Path, commands: Path | None = None) -> None:
+        self.folder, self.commands = folder, commands
         self.requests = folder.parent / "requests.log"
         guard = folder.parent / "guard"
         guard.mkdir(parents=True, exist_ok=True)
@@ -46,7 +56,7 @@ class Repository:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DVC_", "GIT_"))}
         self.environment = {
             **kept,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*([str(commands)] if commands else []), self._PATH]),
             # As if the package were installed from this very folder: editable.
             "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{guard}",
             "OMP_NUM_THREADS": "1",
@@ -56,8 +66,13 @@ class Repository:
             "DVC_SYSTEM_CONFIG_DIR": str(folder.parent / "no-config"),
         }
 
+    @property
+    def cold_environment(self) -> dict[str, str]:
+        """`environment` without `commands`, for what must end together with the process that started it."""
+        return self.environment | {"PATH": self._PATH}
+
     @classmethod
-    def of_project(cls, folder: Path) -> "Repository":
+    def of_project(cls, folder: Path, commands: Path | None = None) -> "Repository":
         """The project as it stands in the working tree, without results, in a first commit."""
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
@@ -65,7 +80,7 @@ class Repository:
             if (ROOT / name).is_file() and not name.startswith(("dvc.lock", "metrics/", "plots/")):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        repository = cls(folder)
+        repository = cls(folder, commands)
         repository.git("init", "--quiet")
         repository.commit()
         return repository
@@ -73,7 +88,7 @@ class Repository:
     def copy_to(self, folder: Path) -> "Repository":
         """The whole repository once more, with DVC's cache."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Repository(folder)
+        return Repository(folder, self.commands)
 
     def git(self, *arguments: str) -> str:
         identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
@@ -84,7 +99,7 @@ class Repository:
         self.git("commit", "--quiet", "--message", "state")
 
     def dvc(self, *arguments: str) -> str:
-        return self.run(sys.executable, "-m", "dvc", *arguments)
+        return self.run("dvc", *arguments)
 
     def run(self, *command: str) -> str:
         """The command's output; its failure fails the test with what it printed."""

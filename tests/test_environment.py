@@ -34,7 +34,7 @@ def make_environment(folder: Path) -> None:
 @pytest.mark.parametrize("command", [["repro"], ["exp", "run", "--temp"]], ids=" ".join)
 def test_dvc_works_in_an_environment_that_is_not_activated(repository: Repository, command: list[str]) -> None:
     make_environment(repository.folder)
-    repository.dvc(*command, "fetch", "tokenize")
+    repository.run(sys.executable, "-m", "dvc", *command, "fetch", "tokenize")
 
 
 def test_without_the_packages_a_stage_says_so_in_one_line(repository: Repository) -> None:

@@ -187,7 +187,7 @@ def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Reposit
         dvc = subprocess.Popen(
             command,
             cwd=project.folder,
-            env={**project.environment, "SHELL": path},
+            env={**project.cold_environment, "SHELL": path},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -84,7 +84,7 @@ def train_in_a_temporary_folder(repository: Repository, until: str) -> str:
     command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-S", "train.epochs=1000000", "train_scratch"]
     with log.open("wb") as output:
         dvc = subprocess.Popen(
-            command, cwd=repository.folder, env=repository.environment, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=repository.folder, env=repository.cold_environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -33,7 +33,7 @@ def team(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Itera
         author.dvc("push", "--run-cache")
         author.git("clone", "--quiet", "--bare", ".", str(folder / "hub.git"))
         author.git("remote", "add", "origin", str(folder / "hub.git"))
-        colleague = Repository(folder / "colleague/project")
+        colleague = Repository(folder / "colleague/project", author.commands)
         author.git("clone", "--quiet", str(folder / "hub.git"), str(colleague.folder))
         (colleague.folder / ".dvc/config.local").write_text((author.folder / ".dvc/config.local").read_text())
         yield Team(author, colleague)
@@ -62,7 +62,7 @@ def test_the_remote_and_its_credentials_stay_out_of_git(team: Team) -> None:
 
 
 def test_released_models_are_fetched_without_the_project(team: Team, tmp_path: Path) -> None:
-    elsewhere = Repository(tmp_path / "elsewhere")
+    elsewhere = Repository(tmp_path / "elsewhere", team.author.commands)
     elsewhere.folder.mkdir()
     (elsewhere.folder / "remote.config").write_text((team.author.folder / ".dvc/config.local").read_text())
     source = f"file://{team.author.folder}"  # a path would take the author's own cache

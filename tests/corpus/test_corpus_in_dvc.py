@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from corpora import write_record
+from nursery import Nursery
 from repository import Repository, ran
 
 STAGES = ("fetch", "tokenize")
@@ -16,9 +17,9 @@ TEXT = b"It was a dark, stormy night!\n" * 1000
 
 
 @pytest.fixture(scope="module")
-def tokenized(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def tokenized(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Repository:
     """The project with the sample fetched and tokenised, committed; for copies only."""
-    repository = Repository.of_project(tmp_path_factory.mktemp("corpora") / "project")
+    repository = Repository.of_project(tmp_path_factory.mktemp("corpora") / "project", nursery.commands)
     repository.set(("time_machine ", "sample "))
     assert repro(repository) == set(STAGES)
     repository.commit()
@@ -40,9 +41,13 @@ def repro(repository: Repository) -> set[str]:
 
 def fails(repository: Repository, *arguments: str) -> str:
     """The output of a dvc command that must fail."""
-    command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(
-        command, cwd=repository.folder, env=repository.environment, capture_output=True, text=True, check=False
+        ["dvc", *arguments],
+        cwd=repository.folder,
+        env=repository.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode != 0, done.stdout
     return done.stdout + done.stderr
@@ -60,7 +65,7 @@ def test_other_files_and_records_change_nothing(project: Repository) -> None:
     write_record(project.folder / "data/corpora", "another", {"corpus": b"text"})
     assert repro(project) == set()
     project.commit()
-    clone = Repository(project.folder.parent / "clone/project")
+    clone = Repository(project.folder.parent / "clone/project", project.commands)
     project.git("clone", "--quiet", str(project.folder), str(clone.folder))
     assert ran(clone.dvc("repro", "--allow-missing", "--dry", "--single-item", *STAGES)) == set()
 

@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -124,7 +123,7 @@ def with_environment(repository: Repository) -> Repository:
     (folder / "pyvenv.cfg").write_text(f"command = python3 -m venv {folder.resolve()}\n")
     path = repository.environment["PYTHONPATH"]
     (folder / "bin/python").write_text(
-        f'#!/bin/sh\nPYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{path}" exec "{sys.executable}" "$@"\n'
+        f'#!/bin/sh\nPYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{path}" exec "{repository.commands}/python" "$@"\n'
     )
     (folder / "bin/python").chmod(0o755)
     for role in ("AUTHOR", "COMMITTER"):

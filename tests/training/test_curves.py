@@ -18,7 +18,8 @@ from lstm_lm.training import curves, experiment, loop
 from lstm_lm.training.loop import Epoch
 from lstm_lm.training.losses import Diverged
 from lstm_lm.training.step import make_step
-from projects import PATIENCE_SECONDS, Project, changed
+from nursery import PATIENCE_SECONDS
+from projects import Project, changed
 
 ENDLESS = {"train__epochs": 10**5, "train__checkpoint_seconds": 0.02}
 

@@ -15,7 +15,8 @@ import torch
 
 import shared_training
 from lstm_lm.training import processes
-from projects import PATIENCE_SECONDS, Project
+from nursery import PATIENCE_SECONDS
+from projects import Project
 from shared_training import CASES, CLIP, FAILURE
 
 SCRIPT = Path(shared_training.__file__)

@@ -14,7 +14,8 @@ from safetensors import safe_open
 
 from lstm_lm import numerics
 from lstm_lm.interruption import Signals
-from projects import Child, Nursery, Project
+from nursery import Child, Nursery
+from projects import Project
 
 RESUMPTIONS = 7
 """Of each of the two models, after kills."""

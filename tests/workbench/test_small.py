@@ -8,14 +8,15 @@ import pytest
 
 from lstm_lm.workbench import small
 from lstm_lm.workbench.small import judge
+from nursery import Nursery
 from repository import Repository
 
 RUN = {"environment": {"environment_scratch": {"torch": "2"}}, "sha256": {"a": "1", "b": "2"}}
 ALTERED = RUN | {"sha256": {"a": "1", "b": "3", "c": "4"}}
 
 
-def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path) -> None:
-    repository = Repository.of_project(tmp_path / "repository/project")
+def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path, nursery: Nursery) -> None:
+    repository = Repository.of_project(tmp_path / "repository/project", nursery.commands)
     (repository.folder / ".git").rename(repository.folder.parent / ".git")
     repository.commit()
     summary = tmp_path / "summary.md"
