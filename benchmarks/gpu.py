@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 
+import gpu_runs
+import gpu_speeds
 import picture
 from contestants import PARAMS, Shape
-from gpu_parts import NO_TIME, PARTS, Plan, attempt, time_limit
+from gpu_plan import NO_TIME, Plan, attempt, time_limit
 from lstm_lm import device as devices
 from lstm_lm.atomic import write_json
 from lstm_lm.interruption import Interrupted
@@ -32,6 +34,18 @@ GRACE = 20
 
 WORDS = {"ptb_small": Shape(200, 20, 20, 10000, 2, 200), "ptb_medium": Shape(650, 20, 35, 10000, 2, 650)}
 """Penn Treebank's two usual models: hidden, batch, steps, vocabulary, layers, embedding."""
+
+PARTS = {
+    "tests": gpu_runs.tests,
+    "trainings": gpu_runs.trainings,
+    "graph": gpu_speeds.graph,
+    "precisions": gpu_speeds.precisions,
+    "recipes": gpu_runs.recipes,
+    "grid": gpu_speeds.grid,
+    "words": gpu_speeds.words,
+    "flashrnn": gpu_speeds.flashrnn,
+}
+"""What is measured, in this order: the most important first, what compiles for minutes last."""
 
 RATIOS = {
     "fused over nn.LSTM, both in the pipeline": ("fused in PyTorch, pipeline", "nn.LSTM, pipeline"),

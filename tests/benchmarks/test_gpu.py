@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpu import make_plan
-from gpu_parts import NO_TIME, PARTS, Plan, attempt, time_limit
+from gpu import PARTS, make_plan
+from gpu_plan import NO_TIME, Plan, attempt, time_limit
 from lstm_lm.workbench import gpu_figures
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ def test_a_part_that_fails_says_why_and_the_others_go_on(monkeypatch: pytest.Mon
 
     assert attempt(failing, small()) == "failed: CUDA out of memory."
     cells = iter([True, False, False, False])
-    monkeypatch.setattr("gpu_parts._cell", lambda *of: failing(of[-1]) if next(cells) else [1])
+    monkeypatch.setattr("gpu_speeds._cell", lambda *of: failing(of[-1]) if next(cells) else [1])
     found = PARTS["grid"](small())
     assert found["missing"] == {"hidden 8, batch 4": "failed: CUDA out of memory."}
     assert len(found["rows"]) == 3
@@ -123,7 +123,7 @@ def test_a_part_that_fails_says_why_and_the_others_go_on(monkeypatch: pytest.Mon
 
 def test_two_trainings_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     digests = iter("abcd")
-    monkeypatch.setattr("gpu_parts._trained", lambda *_of: {"sha256": next(digests)})
+    monkeypatch.setattr("gpu_runs._trained", lambda *_of: {"sha256": next(digests)})
     assert attempt(PARTS["trainings"], small()) == "failed: two trainings of scratch gave a and b"
 
 

@@ -1,0 +1,102 @@
+"""The parts of `make gpu` that run something whole: the tests, the trainings, the stages of recipes."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from gpu_plan import Plan, attempt
+from lstm_lm.model.language_model import MODELS, build, save_model
+from lstm_lm.params import Params
+from lstm_lm.tokens import text
+from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.training.loop import Training
+from measure import quartiles
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def tests(plan: Plan) -> str:
+    """The tests marked gpu, in a process of their own; pytest's last line. Raises RuntimeError where one fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--basetemp", folder]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=plan.left)
+    last = (done.stdout.splitlines() or done.stderr.splitlines())[-1]
+    if done.returncode:
+        raise RuntimeError(last)
+    return last
+
+
+def trainings(plan: Plan) -> dict[str, Any]:
+    """Both models trained to the end, twice. Raises RuntimeError where the two runs differ."""
+    runs = {kind: [_trained(kind, plan) for _ in range(2)] for kind in MODELS}
+    for kind, (first, second) in runs.items():
+        if first["sha256"] != second["sha256"]:
+            raise RuntimeError(f"two trainings of {kind} gave {first['sha256']} and {second['sha256']}")
+    return {kind: second for kind, (_, second) in runs.items()}
+
+
+def _trained(kind: str, plan: Plan) -> dict[str, Any]:
+    """SHA-256 of the model's file, perplexities, tokens per second."""
+    params, (vocabulary, splits) = plan.params, _corpus(plan.params)
+    model = build(kind, len(vocabulary), params.model, params.seed).to(plan.device)
+    epochs = Training(model, splits["train"], splits["valid"], params.train, params.seed).run()
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(model, Path(folder) / "model.safetensors")
+        digest = hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()
+    return {
+        "sha256": digest,
+        "train_perplexity": epochs[-1].train_perplexity,
+        "valid_perplexity": epochs[-1].valid_perplexity,
+        "tokens_per_second": quartiles(np.array([epoch.tokens / epoch.seconds for epoch in epochs])),
+        "seconds": round(epochs[-1].wall, 2),
+    }
+
+
+def _corpus(params: Params) -> tuple[text.Vocabulary, dict[str, np.ndarray]]:
+    """Vocabulary and splits of the committed sample: the trainings need no network."""
+    tokenizer = Tokenizer("char", "letters")
+    tokens = tokenizer.tokens(tokenizer.normalize((ROOT / "data/corpora/sample.txt").read_text(encoding="utf-8")))
+    vocabulary, settings = text.Vocabulary.of(tokens), params.tokenize
+    counts = (settings.train_tokens, settings.valid_tokens, settings.test_tokens)
+    return vocabulary, text.split([vocabulary.encode(tokens)], counts)
+
+
+def recipes(plan: Plan) -> dict[str, Any]:
+    """The stages of recipes, one epoch each, on their own corpus: all that `dvc repro` runs, without DVC."""
+    return {name: attempt(partial(_recipe, parameters), plan) for name, parameters in plan.recipes.items()}
+
+
+def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Perplexities and speed after the epoch. Raises RuntimeError where a stage fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        shutil.copytree(ROOT / "data/corpora", project / "data/corpora")
+        text = yaml.safe_dump(parameters, sort_keys=False, allow_unicode=True)
+        (project / "params.yaml").write_text(text, encoding="utf-8")
+        for stage in ("fetch", "tokenize_corpus", "train_scratch", "train_concise", "evaluate"):
+            script = [sys.executable, str(ROOT / f"stages/{stage}.py")]
+            done = subprocess.run(script, cwd=project, capture_output=True, text=True, check=False, timeout=plan.left)
+            if done.returncode:
+                raise RuntimeError((done.stderr.splitlines() or [f"{stage} failed"])[-1])
+        scores = _read(project, "evaluate")
+        return {
+            kind: {
+                "valid_perplexity": scores[kind]["valid"]["perplexity"],
+                "tokens_per_second": _read(project, f"throughput_{kind}")["tokens_per_second"],
+                "seconds": _read(project, f"throughput_{kind}")["seconds"],
+            }
+            for kind in MODELS
+        }
+
+
+def _read(project: Path, metrics: str) -> dict[str, Any]:
+    return json.loads((project / f"metrics/{metrics}.json").read_bytes())
