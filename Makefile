@@ -17,7 +17,7 @@ export BASE FILE VALIDATION TEST NAME
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PIP_USER PIP_TARGET PIP_PREFIX
 
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
@@ -25,8 +25,9 @@ TOOLS := .venv/.tools
 # One more than there are cores, since some tests wait; at most four, for the sake of memory.
 WORKERS = $$($(VENV)/python -c 'import os; print(min(4, os.cpu_count() + 1))')
 
-# Byte code for all packages, made on all cores; pip would use one. Some packages hold files that do not compile.
-COMPILE := $(VENV)/python -m compileall -qq -j 0 .venv/lib || :
+# Makes the byte code of what the pipeline imports, for shells too that let Python keep none. pip would make that of all
+# modules, which takes a minute, and most of them are never imported.
+COMPILE := $(VENV)/python -c 'import glob, runpy, dvc.cli.parser; [runpy.run_path(path) for path in glob.glob("stages/*.py")]'
 
 # An environment that was copied or moved starts the programs of its old place. It is made anew.
 ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
@@ -128,5 +129,4 @@ $(PACKAGES): requirements.txt constraints.txt pyproject.toml | $(VENV)/pip
 $(TOOLS): requirements-dev.txt $(PACKAGES)
 	@echo "Installing the tools for tests and checks."
 	@$(VENV)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt --no-compile
-	@$(COMPILE)
 	@touch $@

@@ -75,8 +75,7 @@ class Nursery:
         self.logs.mkdir()
         for name in ("src", "stages"):
             shutil.copytree(ROOT / name, self.code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        # A child whose files may not grow would leave half of its byte code to the others.
-        self.environment = {**os.environ, "PYTHONPATH": str(self.code / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = {**os.environ, "PYTHONPATH": str(self.code / "src")}
         self.socket = Path(tempfile.mkdtemp(prefix="nursery-")) / "socket"  # the name of one must be short
         command = [sys.executable, "-u", str(ROOT / "tests/nursery_process.py"), str(self.socket)]
         self.process = subprocess.Popen(

@@ -56,6 +56,7 @@ def become(command: list[str], folder: str, environment: dict[str, str], file_li
         search_anew(environment.get("PYTHONPATH", ""))
     signal.alarm(PATIENCE_SECONDS)  # ends a child that hangs, which fails its test
     if file_limit is not None:
+        sys.dont_write_bytecode = True  # half of a file would be left to the others
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
