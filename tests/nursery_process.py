@@ -29,7 +29,9 @@ import dvc.repo.reproduce  # noqa: F401
 from lstm_lm import numerics
 from lstm_lm.model.compiled import library
 
-PATIENCE_SECONDS = 300
+STAGE_SECONDS, DVC_SECONDS = 120, 300
+"""After so long a child hangs: it is ended, which fails its test."""
+
 STAGES = Path("code/stages")
 
 
@@ -54,7 +56,7 @@ def become(command: list[str], folder: str, environment: dict[str, str], file_li
         numerics.pin()  # as the import of the package does
     else:
         search_anew(environment.get("PYTHONPATH", ""))
-    signal.alarm(PATIENCE_SECONDS)  # ends a child that hangs, which fails its test
+    signal.alarm(DVC_SECONDS if command[0] == "dvc" else STAGE_SECONDS)
     if file_limit is not None:
         sys.dont_write_bytecode = True  # half of a file would be left to the others
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
