@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -9,12 +10,18 @@ from lstm_lm.comparison import plots
 from lstm_lm.comparison.measures import LABELS
 
 
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were drawn, none of them written."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(plots, "save", lambda figure, _path: figures.append(figure))
+    return figures
+
+
 @pytest.mark.parametrize(("corpus", "bars"), [("time_machine", 4), ("ptb", 2)])
 def test_the_book_s_speed_stands_beside_runs_on_the_book_s_corpus_only(
-    corpus: str, bars: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    corpus: str, bars: int, saved: list[Figure], tmp_path: Path
 ) -> None:
-    saved: list[Figure] = []
-    monkeypatch.setattr(plots, "save", lambda figure, _path: saved.append(figure))
     speed = {"tokens_per_second": 20, "tokens_per_second_q1": 10, "tokens_per_second_q3": 30, "device": "any"}
     plots.throughput(dict.fromkeys(LABELS, speed), corpus, tmp_path / "throughput.png")
     (figure,) = saved
@@ -22,3 +29,30 @@ def test_the_book_s_speed_stands_beside_runs_on_the_book_s_corpus_only(
     assert len(labels) == len(figure.axes[0].patches) == bars
     assert any("the book" in label for label in labels) == (bars == 4)
     assert ("another machine's" in figure.get_suptitle()) == (bars == 4)
+
+
+@pytest.mark.parametrize(
+    "perplexities", [[25, 1.04], [6.6, 3.8], [700, 43], [6.3, 6.1], [1.0, 1.0]], ids=lambda ends: f"{ends[0]}-{ends[1]}"
+)
+def test_perplexity_s_axis_has_numbers_wherever_the_curves_lie(
+    perplexities: list[float], saved: list[Figure], tmp_path: Path
+) -> None:
+    columns = {"train_perplexity": perplexities, "valid_perplexity": perplexities, "seconds": [1.0, 2.0]}
+    curves = dict.fromkeys(LABELS, pd.DataFrame(columns, index=[1, 2]))
+    plots.learning_curves(curves, "any", tmp_path / "learning_curves.png")
+    axes = saved[0].axes[0]
+    lowest, highest = axes.get_ylim()
+    ticks = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+    minor = zip(axes.get_yticks(minor=True), axes.get_yticklabels(minor=True), strict=True)
+    numbers = [tick for tick, label in [*ticks, *minor] if lowest <= tick <= highest and label.get_text()]
+    assert 1 <= lowest <= min(perplexities)
+    assert max(perplexities) <= highest
+    assert len(numbers) >= 2
+
+
+def test_a_training_of_one_epoch_is_drawn_as_dots_and_rings(saved: list[Figure], tmp_path: Path) -> None:
+    columns = {"train_perplexity": [6.3], "valid_perplexity": [6.1], "seconds": [20.5]}
+    curves = dict.fromkeys(LABELS, pd.DataFrame(columns, index=[1]))
+    plots.learning_curves(curves, "any", tmp_path / "learning_curves.png")
+    for axes in saved[0].axes:
+        assert [(line.get_marker(), line.get_fillstyle()) for line in axes.lines] == [("o", "full"), ("o", "none")] * 2

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatter
 
 from lstm_lm.atomic import write_bytes
 from lstm_lm.comparison.figures import GENERALISATION, LEARNING_CURVES, THROUGHPUT
@@ -23,6 +23,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.grid.which": "both",
     "grid.color": "#e4e4e4",
     "axes.axisbelow": True,
     "legend.frameon": False,
@@ -42,21 +43,30 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], corpus: str, path: Path)
         for kind, curve in curves.items():
             _curve(left, kind, curve, pd.Series(curve.index, curve.index))
             _curve(right, kind, curve, curve.loc[:, "seconds"])
-        left.set(xlabel=LEARNING_CURVES.x, ylabel=LEARNING_CURVES.y, yscale="log")
+        left.set(xlabel=LEARNING_CURVES.x)
+        left.locator_params("x", integer=True, min_n_ticks=1)
         right.set(xlabel="seconds of training")
-        left.yaxis.set_major_formatter("{x:g}")
-        left.yaxis.set_minor_formatter(NullFormatter())
-        left.set_ylim(bottom=1)
+        _scale(left, LEARNING_CURVES.y)
+        left.set_ylim(bottom=max(1, left.get_ylim()[0]))
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         figure.suptitle(f"{LEARNING_CURVES.title}, corpus: {corpus}")
         save(figure, path)
 
 
 def _curve(axes: Axes, kind: str, curve: pd.DataFrame, x: pd.Series) -> None:
-    """One model's two lines: train solid, validation dashed."""
+    """One model's two lines: train solid, validation dashed. A single value is a dot or a ring."""
     for (column, split), style in zip(LEARNING_CURVES.columns.items(), ("-", "--"), strict=True):
         line = curve.loc[:, column].dropna()
         axes.plot(x[line.index], line, style, color=COLOURS[kind], label=f"{LABELS[kind]}, {split}")
+        if len(line) == 1:
+            axes.lines[-1].set(marker="o", fillstyle="full" if style == "-" else "none")
+
+
+def _scale(axes: Axes, label: str) -> None:
+    """Make perplexity's axis logarithmic, with numbers between the powers of ten where there is room for them."""
+    axes.set(yscale="log", ylabel=label)
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(3, 0.5)))
 
 
 def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus: str, path: Path) -> None:
@@ -70,10 +80,9 @@ def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus:
             axes.bar_label(bars, [f"{height:.4g}" for height in heights], padding=2)
         axes.axhline(unigram_perplexity, color="#555555", linestyle=":", label="token frequencies alone")
         highest = max(scores[kind][split]["perplexity"] for kind in COLOURS for split in SPLITS)
-        axes.set(yscale="log", ylabel=GENERALISATION.y, ylim=(1, 1.5 * max(highest, unigram_perplexity)))
+        _scale(axes, GENERALISATION.y)
+        axes.set_ylim(1, 1.5 * max(highest, unigram_perplexity))
         axes.set_xticks(range(len(SPLITS)), list(SPLITS.values()))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=False, axis="x")
         figure.legend(loc="outside lower center", ncols=3)
         figure.suptitle(f"{GENERALISATION.title}, corpus: {corpus}")
