@@ -76,6 +76,14 @@ inline void store(const Vector<T>& vector, T* to) {
   std::memcpy(to, &vector, sizeof vector);
 }
 
+// The same, but once and into a register, however often the vector is used. Where the compiler sees at most four uses, it
+// would load the vector anew for each, and a product would wait for the loads.
+template <typename T>
+inline Vector<T> load_once(const T* from) {
+  using Unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias)) = T;
+  return *reinterpret_cast<const volatile Unaligned*>(from);
+}
+
 // A tile of a product: 6 rows by 2 vectors of sums fill 12 of AVX2's 16 registers, enough to hide an addition's latency.
 constexpr Index kTileRows = 6;
 constexpr Index kTileVectors = 2;
@@ -179,7 +187,7 @@ void multiply_tile(Matrix<T> left, const T* panel, Index depth, T* total, Index 
       sums[row][v] = add ? load(total + row * total_stride + v * kLanes<T>) : Vector<T>{};
   for (Index k = 0; k < depth; k++) {
     Vector<T> right[kTileVectors];
-    for (Index v = 0; v < kTileVectors; v++) right[v] = load(panel + k * kTileColumns<T> + v * kLanes<T>);
+    for (Index v = 0; v < kTileVectors; v++) right[v] = load_once(panel + k * kTileColumns<T> + v * kLanes<T>);
     for (Index row = 0; row < kRows; row++) {
       const Vector<T> factor = *left.at(row, k) - Vector<T>{};  // the number in every lane
       for (Index v = 0; v < kTileVectors; v++) sums[row][v] = fma(factor, right[v], sums[row][v]);
