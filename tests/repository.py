@@ -5,11 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import yaml
 
 ROOT = Path(__file__).parents[1]
+PATIENCE_SECONDS = 300
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 SMALL = {
     "time_machine ": "sample ",
@@ -104,10 +107,43 @@ class Repository:
     def run(self, *command: str) -> str:
         """The command's output; its failure fails the test with what it printed."""
         result = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
         return result.stdout
+
+    def end_dvc(self, *arguments: str, until: str, shell: str = "/bin/sh") -> str:
+        """The output of a DVC that is ended once its output has the text `until`; what it started must end with it."""
+        log = self.folder.parent / "ended.log"
+        with log.open("wb") as output:
+            dvc = subprocess.Popen(
+                [sys.executable, "-m", "dvc", *arguments],
+                cwd=self.folder,
+                env={**self.cold_environment, "SHELL": shell},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while until not in log.read_text():
+                assert dvc.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+            started = psutil.Process(dvc.pid).children(recursive=True)
+        finally:
+            dvc.terminate()
+            dvc.wait()
+        _, left = psutil.wait_procs(started, timeout=60)
+        for process in left:
+            process.kill()
+        assert not left
+        return log.read_text()
 
     def set(self, *changes: tuple[str, str]) -> None:
         """Replace texts in params.yaml, each of which must be there."""

@@ -5,10 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from repository import ROOT, STAGES, Repository, ran
@@ -181,29 +179,8 @@ def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Reposit
     if path is None:
         pytest.skip(f"there is no {shell} here")
     project.set(("epochs: 3", "epochs: 1000000"))
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", "train_scratch"]
-    log = project.folder.parent / "repro.log"
-    with log.open("wb") as output:
-        dvc = subprocess.Popen(
-            command,
-            cwd=project.folder,
-            env={**project.cold_environment, "SHELL": path},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        while "epoch 1/" not in log.read_text():
-            assert dvc.poll() is None, log.read_text()
-            time.sleep(0.1)
-        started = psutil.Process(dvc.pid).children(recursive=True)
-    finally:
-        dvc.terminate()
-        dvc.wait()
-    _, left = psutil.wait_procs(started, timeout=60)
-    for process in left:
-        process.kill()
-    assert not left
-    assert log.read_text().endswith("stopped by SIGTERM; the state is saved, the same command goes on\n")
+    output = project.end_dvc("repro", "--single-item", "train_scratch", until="epoch 1/", shell=path)
+    assert output.endswith("stopped by SIGTERM; the state is saved, the same command goes on\n")
     assert list(project.folder.glob(".checkpoints/scratch-*.safetensors"))
     shutil.rmtree(project.folder / ".checkpoints")
     project.git("checkout", "--quiet", ".")

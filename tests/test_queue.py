@@ -11,11 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from repository import Repository
+from repository import PATIENCE_SECONDS, Repository
 
 HIDDEN = (4, 6)
 NAMES = ("sweep-1", "sweep-2")
-PATIENCE_SECONDS = 300
 MODELS = ["data/models/scratch.safetensors", "data/models/concise.safetensors"]
 
 
@@ -78,35 +77,13 @@ def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repo
     return repository
 
 
-def train_in_a_temporary_folder(repository: Repository, until: str) -> str:
-    """Start an experiment with --temp, end its DVC once its output has the text `until`; the whole output."""
-    log = repository.folder.parent / "temp.log"
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-S", "train.epochs=1000000", "train_scratch"]
-    with log.open("wb") as output:
-        dvc = subprocess.Popen(
-            command, cwd=repository.folder, env=repository.cold_environment, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while until not in log.read_text():
-            assert dvc.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        started = psutil.Process(dvc.pid).children(recursive=True)
-    finally:
-        dvc.terminate()
-        dvc.wait()
-    _, left = psutil.wait_procs(started, timeout=60)
-    assert not left
-    return log.read_text()
-
-
 def test_a_killed_experiment_goes_on_when_it_is_started_again(trained: Repository, tmp_path: Path) -> None:
     repository = trained.copy_to(tmp_path / "project")
-    assert "the state is saved" in train_in_a_temporary_folder(repository, until="epoch 1/")
+    command = ("exp", "run", "--temp", "-S", "train.epochs=1000000", "train_scratch")
+    assert "the state is saved" in repository.end_dvc(*command, until="epoch 1/")
     for folder in (repository.folder / ".dvc/tmp/exps/standalone").iterdir():
         shutil.rmtree(folder)  # what DVC itself does where it is not killed
-    train_in_a_temporary_folder(repository, until="resumed at epoch ")
+    repository.end_dvc(*command, until="resumed at epoch ")
 
 
 def test_all_results_are_shown_and_the_workspace_is_untouched(swept: Repository) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from documents import DOCUMENTS, Document
-from repository import Repository
+from repository import PATIENCE_SECONDS, Repository
 from storage import CREDENTIALS, s3
 
-PATIENCE_SECONDS = 300
 SMALLER = {
     "model.hidden=512": "model.hidden=6",
     "-S 'model.hidden=64,128,256' -S 'seed=0,1,2'": "-S 'model.hidden=6,8'",
