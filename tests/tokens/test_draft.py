@@ -1,5 +1,6 @@
 """A text in blocks gives what the whole text gives: its types, their order and counts, and all tokens."""
 
+import re
 import sys
 import unicodedata
 from collections import Counter
@@ -152,6 +153,28 @@ def test_the_letters_of_all_of_unicode_are_those_of_ascii() -> None:
     everything = "".join(chain(map(chr, range(0xD800)), map(chr, range(0xE000, sys.maxunicode + 1))))
     kept = Tokenizer("char", "letters").normalize(everything)
     assert kept.replace(" ", "") == "abcdefghijklmnopqrstuvwxyz" * 2
+
+
+@quick
+@given(texts)
+def test_letters_are_kept_as_the_textbook_keeps_them(text: str) -> None:
+    lines = [re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in re.split("[\r\n]", text)]
+    assert Tokenizer("char", "letters").normalize(text) == "".join(lines)
+    words_only = Tokenizer("word", "letters")
+    assert words_only.tokens(words_only.normalize(text)) == " ".join(lines).split()
+
+
+@pytest.mark.parametrize("slots", [1, 3, 2**20])
+def test_words_are_numbered_in_order_whether_or_not_their_slots_differ(
+    slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "SLOTS", np.uint64(slots))
+    monkeypatch.setattr(words, "BUNDLE", 2)
+    text = ["the", "more", "it", "is", "the", "more", "and", "more", "it", "is", "and", "is", "not", "the", "other"]
+    known = Words()
+    numbers = np.concatenate(list(known.numbers(iter([" ".join(text[i : i + 3]) for i in range(0, len(text), 3)]))))
+    assert known.types == list(dict.fromkeys(text))
+    assert [known.types[number] for number in numbers] == text
 
 
 def test_words_may_hold_any_character() -> None:

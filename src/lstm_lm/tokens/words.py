@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,10 @@ from lstm_lm.tokens.tokenizer import LINE_END, SPACES
 
 BUNDLE = 16
 """Pieces of text to number together; each call of Polars has a cost of its own."""
+SLOTS = np.uint64(2**20)
+"""Many more than a bundle has types."""
+
+_Item = TypeVar("_Item")
 
 
 class Words:
@@ -33,12 +38,12 @@ class Words:
         Words are what `Tokenizer.tokens` finds. The next texts are read and split while these are numbered.
         """
         bundles = iter(lambda: list(islice(texts, BUNDLE)), [])
-        for words in _ahead(map(_words, bundles)):
+        for words, places in _ahead(map(_fewer, map(_words, bundles))):
             numbers = words.cast(self._type).to_physical().to_numpy()
-            yield numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
+            yield numbers.astype(np.min_scalar_type(numbers.max(initial=0))).take(places)
 
 
-def _ahead(items: Iterator[pl.Series]) -> Iterator[pl.Series]:
+def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
     """The items; a thread makes the next one while the caller uses the one before it."""
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, items, None)
@@ -50,6 +55,21 @@ def _ahead(items: Iterator[pl.Series]) -> Iterator[pl.Series]:
 def _words(texts: list[str]) -> pl.Series:
     words = pl.Series(map(_spaced, texts), dtype=pl.String).str.split(" ").explode()
     return words.filter(words != "")
+
+
+def _fewer(words: pl.Series) -> tuple[pl.Series, np.ndarray]:
+    """Far fewer words, in order of first appearance, and the place among them of each of `words`, (words,).
+
+    Polars takes long to look a word up among all types of a large text. So a word refers to the first one of the bundle
+    with the same slot, if that is the same word. A word whose slot another word took stays as often as it occurs.
+    """
+    slots, places = words.hash().to_numpy() % SLOTS, np.arange(len(words))
+    first = np.empty(SLOTS, np.intp)
+    first[slots[::-1]] = places[::-1]  # the last assignment to a slot stays
+    first = first[slots]
+    first = np.where(words.gather(first) == words, first, places)
+    kept = first == places
+    return words.filter(kept), (np.cumsum(kept) - 1)[first]
 
 
 def _spaced(text: str) -> str:
