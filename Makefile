@@ -60,7 +60,7 @@ lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m pyright
 	@$(VENV)/python scripts/lint_workflows.py
 
-recipe: setup  ## Run the recipe NAME=<a folder of recipes/> and keep its results there
+recipe: setup  ## Run the recipe NAME=<a folder of recipes/> and keep its results there; without NAME, list them
 	@$(VENV)/python -m lstm_lm.workbench.recipe_run "$$NAME"
 
 verify: setup  ## Run the pipeline, or the recipe NAME, again in a copy and compare with the committed results
@@ -75,7 +75,7 @@ gpu: tools  ## Test, train and measure on a CUDA GPU (at most eight minutes)
 curves: setup  ## Train with each kernel and compare the curves
 	@$(VENV)/python benchmarks/curves.py
 
-whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (a quarter of an hour)
+whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (less than half an hour)
 	@$(VENV)/python benchmarks/whole.py
 
 bench-corpus: setup  ## Measure the stages on texts from 1 MB to 1 GB (a quarter of an hour, 5 GB of disk)

@@ -25,12 +25,19 @@ HEBREW = "בראשית"
 PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder` with this checkout's package and a git identity."""
+def run(folder: Path, *command: str, own_group: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` with this checkout's package and a git identity; `own_group`: of processes."""
     who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
     environment = {**os.environ, **who, "PYTHONPATH": str(ROOT / "src"), "GIT_CONFIG_GLOBAL": os.devnull}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False, timeout=300
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=300,
+        start_new_session=own_group,
     )
 
 

@@ -8,6 +8,7 @@ import ptb
 from contestants import CONTESTANTS, Shape, contestants
 from lstm_lm import device as devices
 from lstm_lm import numerics
+from lstm_lm.comparison.measures import read
 from measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
 from run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
 
@@ -58,6 +59,8 @@ def test_words_are_measured_in_the_shape_of_their_recipe() -> None:
         model[key] for key in ("hidden", "layers", "embedding")
     )
     assert (ptb.SHAPE.batch_size, ptb.SHAPE.num_steps) == (train["batch_size"], train["num_steps"])
+    assert ptb.SHAPE.vocab_size == read(ROOT / "recipes/ptb_small", "tokenize")["vocabulary_size"]
     report = ptb.measure(rounds=1, steps=1, shape=Shape(hidden=4, batch_size=2, num_steps=3, layers=2, embedding=4))
-    assert report["ratios"].keys() <= ptb.RATIOS.keys()
+    assert {"nn.LSTM, usual loop, portable", "nn.LSTM, usual loop, native"} <= report["speeds"].keys()
+    assert report["ratios"].keys() == {name for name, pair in ptb.RATIOS.items() if {*pair} <= report["speeds"].keys()}
     assert {name for pair in ptb.RATIOS.values() for name in pair} <= {str(entry) for entry in ptb.ENTRIES}

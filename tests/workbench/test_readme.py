@@ -48,6 +48,7 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     published = "published:\n- who: others\n  source: https://example.com\n  figures:\n    valid_nats: 1.47\n"
     recipes = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
     recipes["not_yet"] = recipes["mine"]
+    recipes["too_short"] = recipes["mine"].replace("valid_nats", "test_perplexity")
     for name, text in recipes.items():
         (tmp_path / "recipes" / name).mkdir(parents=True)
         (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
@@ -57,9 +58,10 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     for model in ("scratch", "concise"):
         metrics[f"train_{model}"] = {"perplexity": 3.0}
         metrics[f"throughput_{model}"] = {"tokens_per_second": 12345, "seconds": 90.0}
-    for name, content in metrics.items():
-        write_json(tmp_path / f"recipes/mine/metrics/{name}.json", content)
-    (tmp_path / "recipes/mine/dvc.lock").touch()
+    for recipe in ("mine", "too_short"):
+        for name, content in metrics.items():
+            write_json(tmp_path / f"recipes/{recipe}/metrics/{name}.json", content)
+        (tmp_path / f"recipes/{recipe}/dvc.lock").touch()
 
     def cells(table: str) -> list[list[str]]:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
@@ -67,9 +69,10 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     rows = cells(readme.all_figures(tmp_path))
     assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.000", "12,345", "1.5"]
     assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
-    assert rows[-3] == ["from scratch, not run", *[""] * 7]
-    ours = ["mine", "validation nats per token", "1.47", "1.3863", "1.3863"]
+    assert rows[7] == ["from scratch, not run", *[""] * 7]
+    ours = ["mine", "validation nats per token", "1.47 (others)", "1.3863", "1.3863"]
     assert cells(readme.recipes(tmp_path))[2:] == [
         ["[mine](recipes/mine/recipe.yaml)", *ours],
         ["[not_yet](recipes/not_yet/recipe.yaml)", *ours[:3], "not run", "not run"],
+        ["[too_short](recipes/too_short/recipe.yaml)", "mine", "test perplexity", "1.47 (others)", "", ""],
     ]

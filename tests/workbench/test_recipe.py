@@ -1,5 +1,6 @@
-"""Recipes run in a copy, continue after an interruption, are verified, and are valid parameters."""
+"""Recipes run in a copy, go on after a failure, can be stopped and verified; their results are of their parameters."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import yaml
 
 from lstm_lm.params import Params
 from lstm_lm.workbench.recipe import load_recipe, names, parameters, results_folder
+from lstm_lm.yaml_file import read_yaml
 from projects import ROOT
 from reported import git, run
 
@@ -46,6 +48,19 @@ for path in ("data/models/scratch.safetensors", "plots/curve_scratch.tsv"):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text("made")
 """
+SAVING = """\
+import os, signal, sys, time
+from pathlib import Path
+def save(*_):
+    time.sleep(1)
+    Path("curve.tsv").write_text("saved\\n")
+    Path("curve.tsv").replace(Path(os.environ["DVC_ROOT"]) / "runs.log")
+    sys.exit(1)
+signal.signal(signal.SIGINT, save)
+os.killpg(0, signal.SIGINT)
+time.sleep(60)
+"""
+"""A first stage at which Ctrl-C is pressed: the signal reaches all processes of the terminal's group."""
 TINY = "title: a tiny one\nheadline: valid_nats\nparams:\n  model:\n    hidden: 7\n"
 
 
@@ -131,15 +146,39 @@ def test_a_mistake_is_one_line_before_any_work(project: Path, text: str | None, 
     assert not (project / "runs.log").exists()
 
 
-def test_without_a_name_the_recipes_are_named(project: Path) -> None:
-    assert call(project, "recipe_run", "").stderr == "recipe: name a recipe: NAME=... (tiny)\n"
+def test_ctrl_c_lets_the_stage_save_what_it_has(project: Path) -> None:
+    (project / "first.py").write_text(SAVING)
+    git(project, "commit", "-qam", "a stage that is interrupted")
+    stopped = run(project, sys.executable, "-m", "lstm_lm.workbench.recipe_run", "tiny", own_group=True)
+    assert stopped.returncode == 1
+    assert stopped.stderr.splitlines()[-1] == "recipe: stopped; the same command goes on"
+    assert (project / "runs.log").read_text() == "saved\n"
+
+
+def test_without_a_name_the_recipes_are_listed(project: Path) -> None:
+    listed = call(project, "recipe_run", "")
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "tiny  a tiny one\n", "")
+    assert call(project, "recipe_run", "tin").stderr == "recipe: there is no recipe 'tin': NAME=... (tiny)\n"
     assert call(project, "verify", "tin").stderr == "verify: there is no recipe 'tin': NAME=... (tiny)\n"
     assert "there are no committed results of recipe tiny" in call(project, "verify", "tiny").stderr
 
 
-def test_every_recipe_is_valid_and_book_is_the_default_run() -> None:
-    for name in names(ROOT):
-        recipe = load_recipe(name, ROOT)
-        assert Params.model_validate(parameters(name, recipe, ROOT))
-        assert all(recipe.headline in other.figures for other in recipe.published[:1])
+@pytest.mark.parametrize("name", names(ROOT))
+def test_every_recipe_is_valid_and_compared_with_a_published_figure(name: str) -> None:
+    recipe = load_recipe(name, ROOT)
+    assert parameters(name, recipe, ROOT).keys() == Params.model_fields.keys()
+    assert recipe.headline in recipe.published[0].figures
+
+
+@pytest.mark.parametrize("lock", sorted((ROOT / "recipes").glob("*/dvc.lock")), ids=lambda lock: lock.parent.name)
+def test_committed_results_are_those_of_the_recipe(lock: Path) -> None:
+    name = lock.parent.name
+    wanted = parameters(name, load_recipe(name, ROOT), ROOT)
+    used = [stage.get("params", {}).get("params.yaml", {}) for stage in read_yaml(lock)["stages"].values()]
+    assert sum(len(keys) for keys in used) > 0
+    for key, value in (item for keys in used for item in keys.items()):
+        assert functools.reduce(lambda block, part: block[part], key.split("."), wanted) == value, key
+
+
+def test_the_default_run_is_the_recipe_book() -> None:
     assert results_folder("book", load_recipe("book", ROOT), ROOT) == ROOT

@@ -33,14 +33,23 @@ def copy_project(source: Path, target: Path) -> Path:
 
 
 def dvc(project: Path, *arguments: str, **variables: str) -> int:
-    """Run DVC in a copy, with this Python also in the stages and these environment variables; its exit status."""
+    """Run DVC in a copy, with this Python also in the stages and these environment variables; its exit status.
+
+    Raises:
+        KeyboardInterrupt: after a stage has saved what it had, which Ctrl-C reaches too.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "PATH": path, **variables}
     mirror = environment.get("CORPUS_MIRROR", "")
     if mirror and "://" not in mirror:
         environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())
     command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, cwd=project, env=environment, check=False).returncode
+    with subprocess.Popen(command, cwd=project, env=environment) as running:
+        try:
+            return running.wait()
+        except KeyboardInterrupt:
+            running.wait()
+            raise
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -89,7 +89,7 @@ def curves(root: Path) -> str:
 
 def recipes(root: Path) -> str:
     """The recipes in one figure each, beside the published one. Raises OSError, KeyError, ValueError."""
-    return markdown(["", "", "figure", "published", *LABELS.values()], standings.headlines(root), words=3)
+    return markdown(["", "", "figure", "published", *LABELS.values()], standings.headlines(root), words=4)
 
 
 def all_figures(root: Path) -> str:

@@ -34,7 +34,7 @@ class Published(_Section):
 
     who: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(pattern=r"^https?://\S+$")]
-    figures: dict[Figure, float]
+    figures: dict[Figure, int | float]
 
 
 class Recipe(_Section):
@@ -72,7 +72,7 @@ def load_recipe(name: str, root: Path) -> Recipe:
     """
     if name not in names(root):
         known = ", ".join(names(root)) or "none"
-        raise ValueError(f"{'name a recipe' if not name else f'there is no recipe {name!r}'}: NAME=... ({known})")
+        raise ValueError(f"there is no recipe {name!r}: NAME=... ({known})")
     return load_yaml(root / place(name), Recipe)
 
 

@@ -31,7 +31,8 @@ def run(name: str, root: Path) -> Path:
         if name not in names(project) or load_recipe(name, project) != recipe:
             raise ValueError(f"{place(name)} is not committed as it is: commit it first")
         apply(name, recipe, project)
-        dvc(project, "cache", "dir", "--quiet", "--local", _cache(root))
+        if dvc(project, "cache", "dir", "--quiet", "--local", _cache(root)) != 0:
+            raise ValueError("the copy cannot share DVC's cache; DVC's own message stands above")
         # `stage.project`: the folder of what outlives the copy.
         if dvc(project, "repro", DVC_ROOT=str(root.resolve())) != 0:
             raise ValueError("the pipeline did not finish; its own message stands above, the same command goes on")
@@ -42,16 +43,29 @@ def run(name: str, root: Path) -> Path:
     return destination
 
 
+def titles(root: Path) -> str:
+    """A line for each recipe: its name and its title. Raises ValueError and OSError as `load_recipe`."""
+    width = max((len(name) for name in names(root)), default=0)
+    return "\n".join(f"{name:<{width}}  {load_recipe(name, root).title}" for name in names(root))
+
+
 def _cache(root: Path) -> str:
-    """The folder of DVC's cache."""
+    """The folder of DVC's cache. Raises ValueError."""
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ValueError(f"dvc failed: {done.stderr.strip().removeprefix('ERROR: ')}")
+    return done.stdout.strip()
 
 
 def main() -> None:
-    """Run the recipe that the command line names."""
+    """Run the recipe that the command line names; without a name, list the recipes."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        destination = run(sys.argv[1] if len(sys.argv) > 1 else "", Path())
+        if not name:
+            print(titles(Path()))
+            return
+        destination = run(name, Path())
     except KeyboardInterrupt:
         sys.exit("recipe: stopped; the same command goes on")
     except (ValueError, OSError) as error:

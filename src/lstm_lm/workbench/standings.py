@@ -58,7 +58,7 @@ def rows(name: str, root: Path) -> list[list[str]]:
 
 
 def headlines(root: Path) -> list[list[str]]:
-    """Each recipe in the figure that it is judged by: its name and title, the figure, published, and ours.
+    """Each recipe in the figure that it is judged by: name and title, the figure, what others published, ours.
 
     Raises:
         OSError, KeyError, ValueError: as `rows`.
@@ -67,9 +67,11 @@ def headlines(root: Path) -> list[list[str]]:
     for name in names(root):
         recipe = load_recipe(name, root)
         judged = recipe.headline
-        published = _theirs(recipe.published[0].figures, judged) if recipe.published else ""
-        ours = [_ours(figures, judged) or "not run" for figures in reached(name, root).values()]
-        found.append([f"[{name}]({place(name)})", recipe.title, COLUMNS[judged][0], published, *ours])
+        published = [
+            f"{_theirs(other.figures, judged)} ({other.who})" for other in recipe.published if judged in other.figures
+        ]
+        ours = [_ours(got, judged) if got else "not run" for got in reached(name, root).values()]
+        found.append([f"[{name}]({place(name)})", recipe.title, COLUMNS[judged][0], "; ".join(published), *ours])
     return found
 
 

@@ -9,20 +9,20 @@ from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
-import yaml
-
 from lstm_lm.workbench.clone import copy_project, dvc
 from lstm_lm.workbench.recipe import apply, load_recipe, results_folder
 from lstm_lm.workbench.verdict import ENVIRONMENT, Status, compare, is_deterministic
+from lstm_lm.yaml_file import read_yaml
 
 
 def results(root: Path) -> dict[str, bytes]:
     """Path -> what to compare, for every output in dvc.lock: of metrics and plots the content, else DVC's digest.
 
     Raises:
+        ValueError: dvc.lock is damaged.
         OSError: there is no dvc.lock, so no results to compare with, or a result is missing.
     """
-    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    lock = read_yaml(root / "dvc.lock")
     outputs = {out["path"]: out["md5"] for step in lock["stages"].values() for out in step.get("outs", [])}
     return {
         path: (root / path).read_bytes() if path.startswith(("metrics/", "plots/")) else md5.encode()
@@ -75,6 +75,9 @@ def main() -> int:
                 print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
                 return 1
             reproduced = report(committed, results(project))
+        except KeyboardInterrupt:
+            print("verify: stopped", file=sys.stderr)
+            return 1
         except (ValueError, OSError) as error:
             print(f"verify: {error}", file=sys.stderr)
             return 1
