@@ -2,8 +2,8 @@
 
 The textbook's loops train on the pipeline's own windows, with the processor's own fastest code, one half of the epochs
 before and one half after the pipeline, which runs all of its stages anew in a copy of the current commit, once with
-each fused kernel. Writes metrics/benchmark_whole.json. Needs data/tokens/, so run `dvc repro tokenize` first. Takes a
-quarter of an hour.
+each fused kernel. Writes metrics/benchmark_whole.json. Needs data/tokens/, so run `dvc repro tokenize` first. Takes
+less than half an hour.
 """
 
 import random
