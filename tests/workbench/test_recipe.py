@@ -61,6 +61,12 @@ os.killpg(0, signal.SIGINT)
 time.sleep(60)
 """
 """A first stage at which Ctrl-C is pressed: the signal reaches all processes of the terminal's group."""
+AT_A_TERMINAL = """\
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("lstm_lm.workbench.recipe_run", run_name="__main__")
+"""
+"""`make recipe` as it runs at a terminal: background jobs, such as a test run may be, ignore Ctrl-C."""
 TINY = "title: a tiny one\nheadline: valid_nats\nparams:\n  model:\n    hidden: 7\n"
 
 
@@ -149,7 +155,7 @@ def test_a_mistake_is_one_line_before_any_work(project: Path, text: str | None, 
 def test_ctrl_c_lets_the_stage_save_what_it_has(project: Path) -> None:
     (project / "first.py").write_text(SAVING)
     git(project, "commit", "-qam", "a stage that is interrupted")
-    stopped = run(project, sys.executable, "-m", "lstm_lm.workbench.recipe_run", "tiny", own_group=True)
+    stopped = run(project, sys.executable, "-c", AT_A_TERMINAL, "tiny", own_group=True)
     assert stopped.returncode == 1
     assert stopped.stderr.splitlines()[-1] == "recipe: stopped; the same command goes on"
     assert (project / "runs.log").read_text() == "saved\n"
