@@ -11,6 +11,7 @@ import yaml
 
 from lstm_lm.params import Params
 from lstm_lm.workbench.recipe import load_recipe, names, parameters, results_folder
+from lstm_lm.workbench.verdict import CHANCE
 from lstm_lm.yaml_file import read_yaml
 from projects import ROOT
 from reported import git, run
@@ -27,6 +28,8 @@ stages:
     cmd: "{python} second.py"
     deps: [second.py, metrics/train_scratch.json]
     outs: [data/models/scratch.safetensors]
+    metrics:
+      - metrics/environment_scratch.json: {{cache: false}}
     plots:
       - plots/curve_scratch.tsv: {{cache: false}}
 """
@@ -44,9 +47,13 @@ import os, sys
 from pathlib import Path
 if (Path(os.environ["DVC_ROOT"]) / "obstacle").exists():
     sys.exit("stopped on purpose")
-for path in ("data/models/scratch.safetensors", "plots/curve_scratch.tsv"):
+for path, content in {
+    "data/models/scratch.safetensors": "made",
+    "metrics/environment_scratch.json": '{"device": "this one"}',
+    "plots/curve_scratch.tsv": "epoch\\ttrain_perplexity\\n1\\t8.0\\n",
+}.items():
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text("made")
+    Path(path).write_text(content)
 """
 SAVING = """\
 import os, signal, sys, time
@@ -119,6 +126,21 @@ def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project
     (results / "metrics/train_scratch.json").write_text('{"hidden": 8}')
     git(project, "commit", "-qam", "a result that the recipe does not give")
     assert "hidden: 8 -> 7" in call(project, "verify", "tiny").stdout
+
+
+@pytest.mark.parametrize(("committed", "status"), [(8.0 / (1 + 0.9 * CHANCE), 0), (8.0 / (1 + 1.1 * CHANCE), 1)])
+def test_on_another_kind_of_machine_the_whole_curves_of_a_recipe_count(
+    project: Path, committed: float, status: int
+) -> None:
+    assert call(project, "recipe_run", "tiny").returncode == 0
+    results = project / "recipes/tiny"
+    (results / "metrics/environment_scratch.json").write_text('{"device": "another"}')
+    (results / "plots/curve_scratch.tsv").write_text(f"epoch\ttrain_perplexity\n1\t{committed}\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "results of another machine")
+    verified = call(project, "verify", "tiny")
+    assert verified.returncode == status
+    assert "all epochs" in verified.stdout
 
 
 def test_the_default_run_keeps_its_results_in_the_project(project: Path) -> None:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lstm_lm.workbench.verdict import FIRST_EPOCHS, ROUNDING, Status, Verdict, compare
+from lstm_lm.workbench.verdict import ALL_ALONG, CHANCE, FIRST_EPOCHS, ROUNDING, Status, Verdict, compare
 
 EPOCHS = 60
 
@@ -36,6 +36,23 @@ def test_on_another_kind_the_first_epochs_count(name: str, every: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "every"), CURVES)
+def test_of_a_recipe_every_epoch_counts_on_another_kind(name: str, every: int) -> None:
+    def verdict(early: float, late: float) -> Verdict:
+        return compare(name, curve(every=every), curve(early, late, every), same_kind=False, bound=ALL_ALONG)
+
+    near = verdict(0.3 * CHANCE, -0.9 * CHANCE)
+    assert near.status is Status.OTHER_KIND
+    assert near.detail.startswith("all epochs ")
+    assert verdict(0.0, 1.1 * CHANCE).status is Status.DIFFERENT
+    assert verdict(1.1 * CHANCE, 0.0).status is Status.DIFFERENT
+
+
+def test_a_curve_with_a_gap_is_different() -> None:
+    name, with_a_gap = "plots/curve_scratch.tsv", curve().replace(b"19.9\n", b"nan\n")
+    assert compare(name, curve(), with_a_gap, same_kind=False).status is Status.DIFFERENT
+
+
+@pytest.mark.parametrize(("name", "every"), CURVES)
 def test_on_the_same_kind_nothing_is_allowed(name: str, every: int) -> None:
     assert compare(name, curve(every=every), curve(1e-15, 0, every), same_kind=True).status is Status.DIFFERENT
 
@@ -46,12 +63,13 @@ def test_curves_of_other_epochs_are_different() -> None:
 
 
 def test_where_a_training_ends_is_told_on_another_kind() -> None:
-    before, after = {"perplexity": 1.5, "seed": 0, "sha256": "a"}, {"perplexity": 4.5, "seed": 0, "sha256": "b"}
+    before = {"perplexity": 1.5, "kept_epoch": 7, "seed": 0, "sha256": "a"}
+    after = {"perplexity": 4.5, "kept_epoch": 8, "seed": 0, "sha256": "b"}
     contents = json.dumps(before).encode(), json.dumps(after).encode()
     verdict = compare("metrics/train_scratch.json", *contents, same_kind=False)
-    assert verdict == Verdict(Status.OTHER_KIND, "perplexity 1.5000 -> 4.5000")
+    assert verdict == Verdict(Status.OTHER_KIND, "perplexity 1.5000 -> 4.5000, kept_epoch 7 -> 8")
     verdict = compare("metrics/train_scratch.json", *contents, same_kind=True)
-    assert verdict == Verdict(Status.DIFFERENT, "perplexity: 1.5 -> 4.5, sha256: a -> b")
+    assert verdict == Verdict(Status.DIFFERENT, "kept_epoch: 7 -> 8, perplexity: 1.5 -> 4.5, sha256: a -> b")
 
 
 @pytest.mark.parametrize(

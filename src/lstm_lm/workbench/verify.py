@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lstm_lm.workbench.clone import copy_project, dvc
 from lstm_lm.workbench.recipe import apply, load_recipe, results_folder
-from lstm_lm.workbench.verdict import ENVIRONMENT, Status, compare, is_deterministic
+from lstm_lm.workbench.verdict import ALL_ALONG, AT_FIRST, ENVIRONMENT, Bound, Status, compare, is_deterministic
 from lstm_lm.yaml_file import read_yaml
 
 
@@ -30,28 +30,31 @@ def results(root: Path) -> dict[str, bytes]:
     }
 
 
-def prepare(name: str, project: Path) -> Path:
-    """Give `project`, a copy, the parameters of a recipe, if `name` is one; the folder of the committed results.
+def prepare(name: str, project: Path) -> tuple[Path, Bound]:
+    """Give `project`, a copy, the parameters of a recipe, if `name` is one.
+
+    Returns:
+        The folder of the committed results, and what is allowed to curves of another kind of machine.
 
     Raises:
         ValueError: there is no such recipe, it is not valid, or it has no results yet.
         OSError: a file cannot be read or written.
     """
     if not name:
-        return project
+        return project, AT_FIRST
     recipe = load_recipe(name, project)
     folder = results_folder(name, recipe, project)
     if not (folder / "dvc.lock").exists():
         raise ValueError(f"there are no committed results of recipe {name} to compare with")
     apply(name, recipe, project)
-    return folder
+    return folder, ALL_ALONG if recipe.params else AT_FIRST
 
 
-def report(committed: Mapping[str, bytes], now: Mapping[str, bytes]) -> bool:
+def report(committed: Mapping[str, bytes], now: Mapping[str, bytes], bound: Bound = AT_FIRST) -> bool:
     """Print one line for each result and a last one; whether nothing is different."""
     names = sorted(committed.keys() | now.keys())
     same_kind = all(committed.get(name) == now.get(name) for name in names if fnmatch(name, ENVIRONMENT))
-    verdicts = {name: compare(name, committed.get(name), now.get(name), same_kind) for name in names}
+    verdicts = {name: compare(name, committed.get(name), now.get(name), same_kind, bound) for name in names}
     width = max(len(name) for name in names)
     for name, (status, detail) in verdicts.items():
         print(f"{name:<{width}}  {status:<14}  {detail}".rstrip())
@@ -70,11 +73,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lstm-lm-verify-") as folder:
         try:
             project = copy_project(Path(), Path(folder) / "project")
-            committed = results(prepare(sys.argv[1] if len(sys.argv) > 1 else "", project))
+            source, bound = prepare(sys.argv[1] if len(sys.argv) > 1 else "", project)
+            committed = results(source)
             if dvc(project, "repro", "--force") != 0:
                 print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
                 return 1
-            reproduced = report(committed, results(project))
+            reproduced = report(committed, results(project), bound)
         except KeyboardInterrupt:
             print("verify: stopped", file=sys.stderr)
             return 1
