@@ -6,7 +6,7 @@ for byte, except what holds or shows times.
 On another kind floating-point sums round differently, and training is chaotic: two runs that begin a last bit apart
 stay together for some hundred updates and go their own ways later. `AT_FIRST` judges the epochs of the default run in
 which they are together: a wrong seed, weight or gradient shows at once. A recipe has too many updates in its first
-epoch for that, so `ALL_ALONG` judges whether its whole curves are reproduced, as far as the next training would.
+epoch for that, so `ALL_ALONG` judges whether all of its curves are reproduced to within what chance moves them.
 """
 
 import io
