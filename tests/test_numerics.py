@@ -15,10 +15,14 @@ SUPPORTED = pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="
 
 def computed(code: str, **variables: str) -> tuple[Any, str]:
     """What a fresh process prints as JSON after importing the package, and its stderr."""
-    inherited = {name: value for name, value in os.environ.items() if name not in (*numerics.PINS, numerics.MARK)}
     command = [sys.executable, "-c", f"import json, os, lstm_lm\nfrom lstm_lm import numerics\n{code}"]
-    done = subprocess.run(command, env=inherited | variables, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=clean() | variables, capture_output=True, text=True, check=True)
     return json.loads(done.stdout), done.stderr
+
+
+def clean() -> dict[str, str]:
+    """This process's environment without the pins."""
+    return {name: value for name, value in os.environ.items() if name not in (*numerics.PINS, numerics.MARK)}
 
 
 def test_importing_the_package_pins() -> None:
@@ -29,23 +33,35 @@ def test_importing_the_package_pins() -> None:
 
 @SUPPORTED
 def test_torch_onednn_and_mkl_heed_the_pins() -> None:
-    code = """
-import torch
-numerics.choose("portable")
-torch.nn.LSTM(2, 3)(torch.zeros(1, 1, 2))
-torch.ones(40, 40) @ torch.ones(40, 40)
-print(json.dumps(torch.backends.cpu.get_cpu_capability()))
-"""
-    verbose = {"ONEDNN_VERBOSE": "1", "MKL_VERBOSE": "1"}
-    script = f"import json, os, lstm_lm\nfrom lstm_lm import numerics\n{code}"
-    environment = {name: value for name, value in os.environ.items() if name not in (*numerics.PINS, numerics.MARK)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment | verbose, capture_output=True, text=True, check=True
-    )
-    said = done.stdout
-    assert said.splitlines()[-1] == '"AVX2"'
+    said = told("portable")
+    assert said.splitlines()[-1] == "AVX2"
     assert "cpu,isa:Intel AVX2\n" in said
     assert "CNR:COMPATIBLE" in said
+    assert ",BLAS:1" in said, "products have one thread"
+
+
+@SUPPORTED
+def test_native_gives_mkl_its_threads_back_but_where_the_user_has_set_them() -> None:
+    said = told("native")
+    assert "SGEMM" in said
+    assert "CNR:COMPATIBLE" not in said
+    assert ",BLAS:1" not in said
+    assert ",BLAS:1" in told("native", MKL_DOMAIN_NUM_THREADS="MKL_DOMAIN_BLAS=1")
+
+
+def told(numerics: str, **variables: str) -> str:
+    """What the libraries say of a small computation in a fresh process, and torch's instructions in the last line."""
+    code = f"""
+import lstm_lm.device, torch
+lstm_lm.device.configure(torch.device("cpu"), "fp32", "{numerics}")
+torch.nn.LSTM(2, 3)(torch.zeros(1, 1, 2))
+torch.ones(40, 40) @ torch.ones(40, 40)
+print(torch.backends.cpu.get_cpu_capability())
+"""
+    verbose = {"ONEDNN_VERBOSE": "1", "MKL_VERBOSE": "1", "OMP_NUM_THREADS": "2", "MKL_DYNAMIC": "FALSE"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=clean() | verbose | variables, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def test_native_takes_back_what_this_package_set_here_or_in_the_process_that_started_this_one() -> None:

@@ -47,6 +47,8 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
     """
     if device.type == "cpu":
         choose_code(numerics)
+        if numerics == "native" and "MKL_DOMAIN_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(torch.get_num_threads())  # MKL has read the pin when it was loaded
     if precision == "tf32" and device.type != "cuda":
         raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
     if precision == "bf16" and not _has_bf16(device):

@@ -27,10 +27,10 @@ def test_many_steps_are_the_library_s(name: str) -> None:
         lr = 0.3 / (step + 1)
         gradients = [torch.randn(parameter.shape, generator=generator) for parameter in ours]
         for parameter, gradient in zip(theirs, gradients, strict=True):
-            parameter.grad = gradient.clone()
+            parameter.grad = 0.5 * gradient
         reference.param_groups[0]["lr"] = lr
         reference.step()
-        optimizer.update(gradients, torch.tensor(lr))
+        optimizer.update(gradients, torch.tensor(0.5), torch.tensor(lr))
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
 
@@ -41,14 +41,14 @@ def test_its_state_is_all_that_the_next_step_needs(name: str) -> None:
     optimizer, restored = OPTIMIZERS[name](ours), OPTIMIZERS[name](copy)
     for step in range(6):
         gradients = [torch.full_like(parameter, 0.1 + step) for parameter in ours]
-        optimizer.update([gradient.clone() for gradient in gradients], torch.tensor(0.1))
+        optimizer.update([gradient.clone() for gradient in gradients], torch.tensor(0.5), torch.tensor(0.1))
         if step == 3:
             for name_, tensor in restored.state().items():
                 tensor.copy_(optimizer.state()[name_])
             for mine, other in zip(ours, copy, strict=True):
                 other.data.copy_(mine.data)
         if step > 3:
-            restored.update(gradients, torch.tensor(0.1))
+            restored.update(gradients, torch.tensor(0.5), torch.tensor(0.1))
     for mine, other in zip(ours, copy, strict=True):
         assert torch.equal(mine, other)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Optimizer:
-    """Changes weights by their gradients, which it overwrites; nothing is read on the host.
+    """Changes weights by their gradients; nothing is read on the host.
 
     Args:
         parameters: the weights, on one device.
@@ -19,8 +19,11 @@ class Optimizer:
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = list(parameters)
 
-    def update(self, gradients: list[Tensor], lr: Tensor) -> None:
-        """One step with the learning rate `lr`, a scalar tensor, along `gradients`, one for each parameter."""
+    def update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
+        """One step along `gradients`, one for each parameter, which are overwritten.
+
+        `scale` is what to multiply them by, `lr` the learning rate, scalar tensors.
+        """
         raise NotImplementedError
 
     def state(self) -> dict[str, Tensor]:
@@ -32,9 +35,9 @@ class SGD(Optimizer):
     """Stochastic gradient descent: w <- w - lr g."""
 
     @torch.no_grad()
-    def update(self, gradients: list[Tensor], lr: Tensor) -> None:
+    def update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
         """See `Optimizer.update`."""
-        torch._foreach_mul_(gradients, lr)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_mul_(gradients, lr * scale)  # pyright: ignore[reportPrivateImportUsage]
         torch._foreach_sub_(list[Tensor](self.parameters), gradients)  # pyright: ignore[reportPrivateImportUsage]
 
 
@@ -56,8 +59,9 @@ class Adam(Optimizer):
         self.betas = torch.tensor([self.BETA_1, self.BETA_2], dtype=torch.float64, device=self.powers.device)
 
     @torch.no_grad()
-    def update(self, gradients: list[Tensor], lr: Tensor) -> None:
+    def update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
         """See `Optimizer.update`."""
+        torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
         self.powers.mul_(self.betas)
         mean_bias, square_bias = (1 - self.powers).unbind()
         torch._foreach_lerp_(self.means, gradients, 1 - self.BETA_1)  # pyright: ignore[reportPrivateImportUsage]

@@ -16,18 +16,17 @@ from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
 
 
-def clip_gradients(gradients: list[Tensor], bound: float) -> Tensor:
-    """Scale all gradients, in place, by min(1, bound / norm), norm being the global one: g <- min(1, theta / |g|) g.
+def clipping(gradients: list[Tensor], bound: float) -> tuple[Tensor, Tensor]:
+    """How to clip gradients by their global norm: g <- min(1, theta / |g|) g.
 
     This is the textbook's formula without its branch, so that nothing waits for the device
     (`torch.nn.utils.clip_grad_norm_` divides by norm + 1e-6).
 
     Returns:
-        The norm before clipping, a scalar tensor on the device.
+        What to multiply the gradients by, min(1, bound / norm), and their norm, scalar tensors on the device.
     """
     norm = nn.utils.get_total_norm(gradients, foreach=True)
-    torch._foreach_mul_(gradients, torch.clamp(bound / norm, max=1.0))  # pyright: ignore[reportPrivateImportUsage]
-    return norm
+    return torch.clamp(bound / norm, max=1.0), norm
 
 
 class Step(Protocol):
@@ -75,8 +74,8 @@ class EagerStep:
         loss = backpropagate(self._logits, cross_entropy, vocab_size, hidden_states, targets)
         gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
         self.group.average([*gradients, loss])
-        norm = clip_gradients(gradients, self.clip)
-        self.optimizer.update(gradients, self.lr)
+        scale, norm = clipping(gradients, self.clip)
+        self.optimizer.update(gradients, scale, self.lr)
         for carried, new in zip(self.carried, state.detach(), strict=True):
             carried.copy_(new)
         return loss, norm
