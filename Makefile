@@ -44,12 +44,12 @@ setup: $(PACKAGES)  ## Make .venv and install what the pipeline needs
 	@:
 
 corpus: setup  ## Make FILE=<a text>, or FILE, VALIDATION and TEST, a corpus: its texts and its record in data/corpora/
-	@$(VENV)/python -m lstm_lm.workbench.corpus "$$FILE" "$$VALIDATION" "$$TEST"
+	@$(VENV)/python -m tools.corpus "$$FILE" "$$VALIDATION" "$$TEST"
 
 run: setup  ## Run the whole pipeline, then show the results
-	@$(VENV)/python -m lstm_lm.workbench.quickstart
+	@$(VENV)/python -m tools.quickstart
 	@$(VENV)/python -m dvc repro
-	@$(VENV)/python -m lstm_lm.workbench.summary
+	@$(VENV)/python -m tools.summary
 
 test: tools  ## Run the tests
 	@$(VENV)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -58,52 +58,52 @@ lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m ruff check
 	@$(VENV)/python -m ruff format --check
 	@$(VENV)/python -m pyright
-	@$(VENV)/python scripts/lint_workflows.py
+	@$(VENV)/python -m tools.checks.lint_workflows
 
 recipe: setup  ## Run the recipe NAME=<a folder of recipes/> and keep its results there; without NAME, list them
-	@$(VENV)/python -m lstm_lm.workbench.recipe_run "$$NAME"
+	@$(VENV)/python -m tools.recipes.run "$$NAME"
 
 verify: setup  ## Run the pipeline, or the recipe NAME, again in a copy and compare with the committed results
-	@$(VENV)/python -m lstm_lm.workbench.verify "$$NAME"
+	@$(VENV)/python -m tools.checks.verify "$$NAME"
 
 bench: setup  ## Measure the speed of the kernels side by side
-	@$(VENV)/python benchmarks/run.py
+	@$(VENV)/python -m benchmarks.run
 
 gpu: tools  ## Test, train and measure on a CUDA GPU (at most eight minutes)
-	@$(VENV)/python benchmarks/gpu.py
+	@$(VENV)/python -m benchmarks.gpu
 
 curves: setup  ## Train with each kernel and compare the curves
-	@$(VENV)/python benchmarks/curves.py
+	@$(VENV)/python -m benchmarks.curves
 
 whole: setup  ## Measure `dvc repro` beside the textbook's two trainings (less than half an hour)
-	@$(VENV)/python benchmarks/whole.py
+	@$(VENV)/python -m benchmarks.whole
 
 bench-corpus: setup  ## Measure the stages on texts from 1 MB to 1 GB (a quarter of an hour, 5 GB of disk)
-	@$(VENV)/python benchmarks/corpus.py
+	@$(VENV)/python -m benchmarks.corpus
 
 report: setup  ## Write report/: the results against BASE=<revision> (HEAD)
-	@$(VENV)/python -m lstm_lm.review.report "$$BASE"
+	@$(VENV)/python -m tools.report "$$BASE"
 
 experiments: setup  ## Show the experiments that started from BASE=<revision> (HEAD)
-	@$(VENV)/python -m lstm_lm.review.experiments "$$BASE"
+	@$(VENV)/python -m tools.report.experiments "$$BASE"
 
 sweep-report: setup  ## Write report/: a sweep's experiments, which started from BASE=<revision> (HEAD)
-	@$(VENV)/python -m lstm_lm.review.sweep "$$BASE"
+	@$(VENV)/python -m tools.report.sweep "$$BASE"
 
 current: setup  ## Tell whether the committed results belong to the committed code
-	@$(VENV)/python -m lstm_lm.workbench.current
+	@$(VENV)/python -m tools.checks.current
 
 small: setup  ## Run the pipeline on small parameters, in a copy; compare its numbers with the record (UPDATE=1: renew it)
-	@$(VENV)/python -m lstm_lm.workbench.small $(if $(UPDATE),--update)
+	@$(VENV)/python -m tools.checks.small $(if $(UPDATE),--update)
 
 job-summary: setup
-	@$(VENV)/python scripts/job_summary.py
+	@$(VENV)/python -m tools.report.job_summary
 
 readme: setup  ## Put the committed numbers into README and docs
-	@$(VENV)/python -m lstm_lm.workbench.readme
+	@$(VENV)/python -m tools.docs.readme
 
 audit: tools  ## Look for known vulnerabilities in the pinned packages
-	@$(VENV)/python scripts/audit.py
+	@$(VENV)/python -m tools.checks.audit
 
 tools: $(TOOLS)  ## Install what tests and checks need as well
 	@:

@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-import corpus_picture
-from lstm_lm import device as devices
-from lstm_lm.atomic import write_json
+from benchmarks import corpus_picture
+from benchmarks.measure import CPU, interleaved, quartiles, timed
+from lstm_lm.core import device as devices
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params, Train, load_params
 from lstm_lm.model.language_model import MODELS, build, save_model
-from lstm_lm.params import Params, Train, load_params
 from lstm_lm.tokens.batching import PARTITIONS, Partition, load_tokens
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.step import Step, make_step
-from measure import CPU, interleaved, quartiles, timed
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = (1, 10, 100, 1000)

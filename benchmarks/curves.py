@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lstm_lm import device as devices
-from lstm_lm import stage
-from lstm_lm.atomic import write_json
+from lstm_lm.core import device as devices
+from lstm_lm.core import stage
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params
 from lstm_lm.model.language_model import build
-from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.training.loop import Training

@@ -16,17 +16,15 @@ from typing import Any
 
 import torch
 
-import gpu_runs
-import gpu_speeds
-import picture
-from contestants import PARAMS, Shape
-from gpu_plan import NO_TIME, Plan, attempt, time_limit
-from lstm_lm import device as devices
-from lstm_lm.atomic import write_json
-from lstm_lm.interruption import Interrupted
-from lstm_lm.params import load_params
-from lstm_lm.workbench.recipe import load_recipe, parameters
-from measure import ratios
+from benchmarks import gpu_runs, gpu_speeds, picture
+from benchmarks.contestants import PARAMS, Shape
+from benchmarks.gpu_plan import NO_TIME, Plan, attempt, time_limit
+from benchmarks.measure import ratios
+from lstm_lm.core import device as devices
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.interruption import Interrupted
+from lstm_lm.core.params import load_params
+from tools.recipes.recipe import load_recipe, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 GRACE = 20

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from contestants import Shape
-from lstm_lm.params import Params
+from benchmarks.contestants import Shape
+from lstm_lm.core.params import Params
 
 NO_TIME = "skipped: no time left"
 

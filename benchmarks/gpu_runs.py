@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from gpu_plan import Plan, attempt
+from benchmarks.gpu_plan import Plan, attempt
+from benchmarks.measure import quartiles
+from lstm_lm.core.params import Params
 from lstm_lm.model.language_model import MODELS, build, save_model
-from lstm_lm.params import Params
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.training.loop import Training
-from measure import quartiles
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from contestants import CONTESTANTS, FLASHRNN, PRODUCTS, Shape, TrainingStep, contestants, pipeline_step
-from gpu_plan import Plan, attempt
-from lstm_lm import device as devices
-from measure import epoch, interleaved, quartiles
+from benchmarks.contestants import CONTESTANTS, FLASHRNN, PRODUCTS, Shape, TrainingStep, contestants, pipeline_step
+from benchmarks.gpu_plan import Plan, attempt
+from benchmarks.measure import epoch, interleaved, quartiles
+from lstm_lm.core import device as devices
 
 STEPS = 8
 """Training steps in a round."""

@@ -18,17 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstm_lm import device as devices
-from lstm_lm.atomic import write_json
+from benchmarks.measure import CPU
+from benchmarks.run import ROOT
+from lstm_lm.core import device as devices
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params, load_params
 from lstm_lm.model.language_model import architecture, build, fix_threads
-from lstm_lm.params import Params, load_params
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training import processes
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.group import Group
 from lstm_lm.training.step import EagerStep
-from measure import CPU
-from run import ROOT
 
 HIDDEN = (64, 128, 256, 512, 1024)
 VOCAB_SIZE = 28

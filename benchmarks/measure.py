@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from contestants import CONTESTANTS, Shape, TrainingStep
-from lstm_lm import device as devices
+from benchmarks.contestants import CONTESTANTS, Shape, TrainingStep
+from lstm_lm.core import device as devices
 from lstm_lm.tokens.batching import Window
 
 MODES = ("portable", "native")

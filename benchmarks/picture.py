@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from contestants import Shape
+from benchmarks.contestants import Shape
 from lstm_lm.comparison.plots import COLOURS, STYLE, save
 
 

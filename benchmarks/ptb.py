@@ -8,11 +8,11 @@ import argparse
 import json
 from typing import Any
 
-from contestants import Shape, contestants
-from lstm_lm import device as devices
-from lstm_lm.atomic import write_json
-from measure import CPU, Entry, processes, quartiles, ratios, taking_turns
-from run import ROOT
+from benchmarks.contestants import Shape, contestants
+from benchmarks.measure import CPU, Entry, processes, quartiles, ratios, taking_turns
+from benchmarks.run import ROOT
+from lstm_lm.core import device as devices
+from lstm_lm.core.atomic import write_json
 
 SHAPE = Shape(hidden=200, batch_size=20, num_steps=20, vocab_size=10_000, layers=2, embedding=200)
 ENTRIES = (

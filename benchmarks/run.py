@@ -17,14 +17,25 @@ from typing import Any
 
 import numpy as np
 
-import picture
-from contestants import PRODUCTS, Shape, contestants
-from lstm_lm import device as devices
-from lstm_lm.atomic import write_json
+from benchmarks import picture
+from benchmarks.contestants import PRODUCTS, Shape, contestants
+from benchmarks.measure import (
+    CPU,
+    MODES,
+    Entry,
+    interleaved,
+    peak_memory,
+    processes,
+    quartiles,
+    ratios,
+    taking_turns,
+    timed,
+)
+from lstm_lm.core import device as devices
+from lstm_lm.core.atomic import write_json
 from lstm_lm.model.lstm_native import loops
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
-from measure import CPU, MODES, Entry, interleaved, peak_memory, processes, quartiles, ratios, taking_turns, timed
 
 HIDDEN = (64, 128, 256, 512, 1024)
 BATCH_SIZES = (1, 32, 1024)

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 import yaml
 
-from contestants import Shape, TrainingStep, textbook_concise_loop, textbook_scratch_loop
-from lstm_lm import device as devices
-from lstm_lm import stage
-from lstm_lm.atomic import write_json
-from lstm_lm.params import Params
+from benchmarks.contestants import Shape, TrainingStep, textbook_concise_loop, textbook_scratch_loop
+from lstm_lm.core import device as devices
+from lstm_lm.core import stage
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params
 from lstm_lm.tokens.batching import PARTITIONS, Window, load_tokens
-from lstm_lm.workbench.clone import copy_project, dvc
+from tools.project import copy_project, dvc
 
 LOOPS = {"scratch": textbook_scratch_loop, "concise": textbook_concise_loop}
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstm_lm import stage
-from lstm_lm.atomic import write_json
 from lstm_lm.comparison import passages, plots
 from lstm_lm.comparison import summary as comparison
 from lstm_lm.comparison.measures import LABELS, read
-from lstm_lm.params import Params
+from lstm_lm.core import stage
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params
 
 
 def main(params: Params, root: Path) -> None:

@@ -5,13 +5,13 @@ The weights from scratch are also loaded into nn.LSTM, which must give the same 
 
 from pathlib import Path
 
-from lstm_lm import device, stage
-from lstm_lm.atomic import write_json, write_text
-from lstm_lm.generate import continuation as generation
-from lstm_lm.inspection import inspection
+from lstm_lm.core import device, stage
+from lstm_lm.core.atomic import write_json, write_text
+from lstm_lm.core.params import Params
+from lstm_lm.evaluation import continuation as generation
+from lstm_lm.evaluation import inspection
 from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import MODELS, load_model
-from lstm_lm.params import Params
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import SPLITS, Vocabulary, tokens_per_character
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lstm_lm import stage
+from lstm_lm.core import stage
+from lstm_lm.core.params import Params
 from lstm_lm.corpus.source import Sources, fetch
-from lstm_lm.params import Params
 
 
 def main(params: Params, root: Path) -> None:

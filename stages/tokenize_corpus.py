@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lstm_lm import stage
-from lstm_lm.atomic import write_json
-from lstm_lm.params import Params
+from lstm_lm.core import stage
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params
 from lstm_lm.tokens import text
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.streams import write_digests, write_streams

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lstm_lm import stage
-from lstm_lm.params import Params
+from lstm_lm.core import stage
+from lstm_lm.core.params import Params
 from lstm_lm.training import experiment
 
 

@@ -26,7 +26,7 @@ import dvc.cli.parser
 import dvc.repo.experiments.run
 import dvc.repo.reproduce  # noqa: F401
 
-from lstm_lm import numerics
+from lstm_lm.core import numerics
 from lstm_lm.model.compiled import library
 
 STAGE_SECONDS, DVC_SECONDS = 120, 300

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lstm_lm.params import Model, Train
+from lstm_lm.core.params import Model, Train
 from nursery import Child, Nursery, Result
 
 ROOT = Path(__file__).parents[1]

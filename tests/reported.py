@@ -13,9 +13,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from lstm_lm.inspection.unit import units
-from lstm_lm.review.difference import Change, Difference
+from lstm_lm.evaluation.unit import units
 from lstm_lm.tokens.text import Vocabulary
+from tools.report.difference import Change, Difference
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
@@ -28,7 +28,12 @@ PNG = (ROOT / "plots/generalisation.png").read_bytes()
 def run(folder: Path, *command: str, own_group: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder` with this checkout's package and a git identity; `own_group`: of processes."""
     who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
-    environment = {**os.environ, **who, "PYTHONPATH": str(ROOT / "src"), "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = {
+        **os.environ,
+        **who,
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
     return subprocess.run(
         command,
         cwd=folder,
@@ -42,8 +47,8 @@ def run(folder: Path, *command: str, own_group: bool = False) -> subprocess.Comp
 
 
 def module(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m lstm_lm.review.<name>` in `folder`."""
-    return run(folder, sys.executable, "-m", f"lstm_lm.review.{name}", *arguments)
+    """Run `python -m tools.report.<name>` in `folder`."""
+    return run(folder, sys.executable, "-m", f"tools.report.{name}".removesuffix(".report"), *arguments)
 
 
 def git(folder: Path, *arguments: str) -> None:

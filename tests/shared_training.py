@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from lstm_lm import device as devices
+from lstm_lm.core import device as devices
+from lstm_lm.core.params import load_params
 from lstm_lm.model.language_model import build
-from lstm_lm.params import load_params
 from lstm_lm.training import experiment, processes
 from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training

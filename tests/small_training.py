@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import torch
 
-from lstm_lm import device
+from lstm_lm.core import device
 from lstm_lm.model.language_model import build
 from lstm_lm.model.score import surprisal
 from lstm_lm.training.loop import Training

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lstm_lm.review.experiments import Experiments, experiments
+from tools.report.experiments import Experiments, experiments
 
 NAMES = ["seed", "corpus.name", "model.hidden", "train.lr", "train.sampling"]
 BASE = {"seed": 0.0, "corpus.name": "sample", "model.hidden": 256.0, "train.lr": 1.0, "train.sampling": "sequential"}

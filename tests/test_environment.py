@@ -57,6 +57,6 @@ def test_a_copied_project_does_not_run_the_original_s_package(repository: Reposi
     )
     assert done.returncode == 1
     assert done.stderr == (
-        f"This folder has its own src/lstm_lm, but Python runs {repository.folder}/src/lstm_lm. "
-        "Run `make setup`, then activate .venv.\n"
+        f"generate: this folder has its own src/lstm_lm, but Python runs {repository.folder}/src/lstm_lm: "
+        "run `make setup`, then activate .venv\n"
     )

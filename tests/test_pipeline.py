@@ -96,18 +96,18 @@ def test_what_programs_leave_behind_is_no_change(project: Repository) -> None:
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("model/lstm_fused.py", {"train_scratch", "train_concise"}),
-        ("review/page.py", set()),
-        ("workbench/verify.py", set()),
-        ("comparison/plots.py", {"compare"}),
+        ("src/lstm_lm/model/lstm_fused.py", {"train_scratch", "train_concise"}),
+        ("tools/report/page.py", set()),
+        ("tools/checks/verify.py", set()),
+        ("src/lstm_lm/comparison/plots.py", {"compare"}),
     ],
 )
 def test_a_change_in_a_folder_runs_the_stages_that_use_it(project: Repository, file: str, stages: set[str]) -> None:
-    path = project.folder / "src/lstm_lm" / file
+    path = project.folder / file
     path.write_text(path.read_text() + "\n# changed\n")
     planned = ran(project.dvc("repro", "--dry"))
     assert stages <= planned
-    assert bool(planned & {"train_scratch", "train_concise"}) == file.startswith("model/")
+    assert bool(planned & {"train_scratch", "train_concise"}) == file.startswith("src/lstm_lm/model/")
     assert bool(planned) == bool(stages)
     project.git("checkout", "--quiet", ".")
 

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from lstm_lm import numerics
+from lstm_lm.core import numerics
 from projects import ROOT
 
 FROM_SCRATCH = ("book", "fused", "fused_pytorch")

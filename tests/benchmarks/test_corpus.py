@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import corpus
-import corpus_picture
+from benchmarks import corpus, corpus_picture
 
 
 def test_every_stage_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from gpu import PARTS, make_plan
-from gpu_plan import NO_TIME, Plan, attempt, time_limit
-from lstm_lm.workbench import gpu_figures
+from benchmarks.gpu import PARTS, make_plan
+from benchmarks.gpu_plan import NO_TIME, Plan, attempt, time_limit
+from tools.docs import gpu_figures
 
 ROOT = Path(__file__).parents[2]
 FLASHRNN = """
@@ -37,8 +37,8 @@ def flashrnn(Wx, R, b, states, function, backend):
 
 
 def command(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    script = [sys.executable, ROOT / "benchmarks/gpu.py", *options]
-    return subprocess.run(script, env=os.environ | variables, capture_output=True, text=True, check=False)
+    script = [sys.executable, "-m", "benchmarks.gpu", *options]
+    return subprocess.run(script, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
 
 
 def small() -> Plan:

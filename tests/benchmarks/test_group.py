@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from group import measure
+from benchmarks.group import measure
+from benchmarks.measure import CPU
 from lstm_lm.training.group import ALONE
-from measure import CPU
 
 
 def test_a_process_alone_sends_nothing(tmp_path: Path) -> None:

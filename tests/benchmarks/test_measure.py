@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import yaml
 
-import ptb
-from contestants import CONTESTANTS, Shape, contestants
-from lstm_lm import device as devices
-from lstm_lm import numerics
+from benchmarks import ptb
+from benchmarks.contestants import CONTESTANTS, Shape, contestants
+from benchmarks.measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
+from benchmarks.run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
 from lstm_lm.comparison.measures import read
-from measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
-from run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
+from lstm_lm.core import device as devices
+from lstm_lm.core import numerics
 
 SMALL = Shape(hidden=4, batch_size=2, num_steps=3)
 

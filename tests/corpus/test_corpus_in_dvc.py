@@ -92,7 +92,7 @@ def test_a_change_of_code_without_a_network_keeps_the_corpus(project: Repository
     text.unlink()
     with (project.folder / "src/lstm_lm/corpus/download.py").open("a") as file:
         file.write("# changed\n")
-    assert project.run(sys.executable, "-m", "lstm_lm.workbench.quickstart") == ""  # corpus.name stays
+    assert project.run(sys.executable, "-m", "tools.quickstart") == ""  # corpus.name stays
     output = project.dvc("repro", "--single-item", *STAGES)
     assert ran(output) == {"fetch"}
     assert "own: DVC's cache" in output
@@ -126,7 +126,7 @@ def test_make_run_says_what_to_type_instead_of_a_wrong_name(project: Repository)
     right = params.read_text()
     for name, advice in ADVICE.items():
         params.write_text(right.replace("name: sample ", f"name: {name} "))
-        command = [sys.executable, "-m", "lstm_lm.workbench.quickstart"]
+        command = [sys.executable, "-m", "tools.quickstart"]
         done = subprocess.run(
             command, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
         )

@@ -27,9 +27,9 @@ INSTEAD = {
     "make test lint audit": ("make --dry-run test lint audit", "audit needs a network; CI runs all three"),
     "make report": ("make --dry-run report", "the page on reviewing runs it"),
     "make small": ("make --dry-run small", "CI runs it"),
-    "make small UPDATE=1": ("make --dry-run small UPDATE=1", "tests/workbench/test_small.py runs it"),
-    "make verify": ("make --dry-run verify", "tests/workbench/test_verify.py runs it"),
-    "make recipe": ("make --dry-run recipe", "it needs an environment; tests/workbench/test_recipe.py runs it"),
+    "make small UPDATE=1": ("make --dry-run small UPDATE=1", "tests/tools/checks/test_small.py runs it"),
+    "make verify": ("make --dry-run verify", "tests/tools/checks/test_verify.py runs it"),
+    "make recipe": ("make --dry-run recipe", "it needs an environment; tests/tools/recipes/test_recipe.py runs it"),
     "make recipe NAME=shakespeare": ("make --dry-run recipe NAME=shakespeare", "it takes minutes"),
     "make verify NAME=shakespeare": ("make --dry-run verify NAME=shakespeare", "it takes minutes"),
     "CORPUS_MIRROR=/mnt/texts make recipe NAME=ptb_small": (
@@ -38,15 +38,15 @@ INSTEAD = {
     ),
     "make bench": ("make --dry-run bench", "it takes minutes"),
     "make gpu": ("make --dry-run gpu", "it needs a GPU; tests/benchmarks/test_gpu.py rehearses it"),
-    "python benchmarks/gpu.py --device cpu --small": (
-        "python benchmarks/gpu.py --help",
+    "python -m benchmarks.gpu --device cpu --small": (
+        "python -m benchmarks.gpu --help",
         "tests/benchmarks/test_gpu.py runs it",
     ),
-    "python benchmarks/ptb.py": (
-        "python benchmarks/ptb.py --help",
+    "python -m benchmarks.ptb": (
+        "python -m benchmarks.ptb --help",
         "tests/benchmarks/test_measure.py runs a small one",
     ),
-    "python benchmarks/group.py": ("python benchmarks/group.py --help", "tests/benchmarks/test_group.py runs it"),
+    "python -m benchmarks.group": ("python -m benchmarks.group --help", "tests/benchmarks/test_group.py runs it"),
     "torchrun --standalone --nproc-per-node 2 stages/train_scratch.py": (
         "python -m torch.distributed.run --standalone --nproc-per-node 2 stages/train_scratch.py",
         "the environment of the test has no torchrun",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lstm_lm import numerics
+from lstm_lm.core import numerics
 from lstm_lm.model import compiled
 from lstm_lm.model.compiled import COMPILE, library
 from lstm_lm.model.lstm_fused import FusedLayer

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lstm_lm.atomic import replacing
+from lstm_lm.core.atomic import replacing
 from lstm_lm.training import checkpoint
 from lstm_lm.training.checkpoint import Checkpoint, Tree, digest
 

@@ -12,8 +12,8 @@ import pytest
 from test_loop import Watched
 from torch import Tensor
 
-from lstm_lm import stage
-from lstm_lm.params import Params
+from lstm_lm.core import stage
+from lstm_lm.core.params import Params
 from lstm_lm.training import curves, experiment, loop
 from lstm_lm.training.loop import Epoch
 from lstm_lm.training.losses import Diverged

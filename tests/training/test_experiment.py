@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lstm_lm.params import load_params
+from lstm_lm.core.params import load_params
 from lstm_lm.training import experiment
 from projects import Project
 

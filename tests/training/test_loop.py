@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lstm_lm import device
-from lstm_lm.interruption import Interrupted
+from lstm_lm.core import device
+from lstm_lm.core.interruption import Interrupted
+from lstm_lm.core.params import Train
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.score import score
-from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Epoch, Training

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from lstm_lm import numerics
-from lstm_lm.interruption import Signals
+from lstm_lm.core import numerics
+from lstm_lm.core.interruption import Signals
 from nursery import Child, Nursery
 from projects import Project
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from lstm_lm.core.params import Train
 from lstm_lm.model.language_model import LanguageModel, build
-from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, clipping, make_step
 from projects import model_of, train_of

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from lstm_lm.atomic import write_bytes
 from lstm_lm.comparison.figures import GENERALISATION, LEARNING_CURVES, THROUGHPUT
 from lstm_lm.comparison.measures import BOOK_CORPUS, BOOK_TOKENS_PER_SECOND, COLOURS, LABELS, SPLITS
+from lstm_lm.core.atomic import write_bytes
 
 STYLE: dict[Any, Any] = {
     "font.size": 11,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lstm_lm.yaml_file import load_yaml
+from lstm_lm.core.yaml_file import load_yaml
 
 Part = Literal["corpus", "train", "valid", "test"]
 

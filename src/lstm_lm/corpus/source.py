@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from lstm_lm.atomic import replacing
+from lstm_lm.core.atomic import replacing
 from lstm_lm.corpus.download import Limits, download
 from lstm_lm.corpus.incoming import Incoming, SourceFailed
 from lstm_lm.corpus.record import File, file_name, load_record, workspace

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from lstm_lm.atomic import write_bytes
+from lstm_lm.core.atomic import write_bytes
 
 SOURCE = Path(__file__).with_name("lstm_native.cpp")
 CACHE = SOURCE.parent / "__pycache__"

@@ -10,14 +10,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from lstm_lm.atomic import write_bytes
+from lstm_lm.core.atomic import write_bytes
+from lstm_lm.core.numerics import is_portable
+from lstm_lm.core.params import Model
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, FusedOutput
 from lstm_lm.model.lstm_native import NATIVE, loops
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookLayer, BookOutput
-from lstm_lm.numerics import is_portable
-from lstm_lm.params import Model
 
 MODELS = ("scratch", "concise")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lstm_lm.atomic import NotWritten
+from lstm_lm.core.atomic import NotWritten
 from lstm_lm.tokens.characters import Characters
 from lstm_lm.tokens.encoding import BLOCK_BYTES, decoded
 from lstm_lm.tokens.tokenizer import SPACES, Tokenizer

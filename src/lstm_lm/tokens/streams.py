@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from lstm_lm.atomic import replacing, write_json
+from lstm_lm.core.atomic import replacing, write_json
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.tokenizer import LINE_END, Tokenizer
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from lstm_lm.atomic import write_text
+from lstm_lm.core.atomic import write_text
 from lstm_lm.tokens.streams import Stream
 
 UNKNOWN = "<unk>"

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from lstm_lm.atomic import write_bytes
+from lstm_lm.core.atomic import write_bytes
 
 Tree = dict[str, Any]
 """A training's state: nested dictionaries with tensors and JSON values as leaves."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from lstm_lm.atomic import write_text
+from lstm_lm.core.atomic import write_text
 from lstm_lm.training.loop import Epoch
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lstm_lm import device as devices
-from lstm_lm.atomic import write_json
+from lstm_lm.core import device as devices
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params
+from lstm_lm.core.stage import project
 from lstm_lm.model import compiled
 from lstm_lm.model.language_model import LanguageModel, architecture, build, computed_by, fix_threads, save_model
 from lstm_lm.model.loss import rows_at_once
-from lstm_lm.params import Params
-from lstm_lm.stage import project
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.streams import read_digests
 from lstm_lm.tokens.text import Vocabulary

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstm_lm.interruption import Interrupted, Signals
+from lstm_lm.core.interruption import Interrupted, Signals
+from lstm_lm.core.params import Train
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.score import Score, score
-from lstm_lm.params import Train
 from lstm_lm.tokens import batching
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.checkpoint import Checkpoint, Tree

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lstm_lm.params import Train
+from lstm_lm.core.params import Train
 
 
 class Diverged(ValueError):

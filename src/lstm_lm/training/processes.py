@@ -18,7 +18,7 @@ import torch
 from torch import distributed
 from torch.distributed.rendezvous import rendezvous
 
-from lstm_lm.interruption import Interrupted, end_with_dvc
+from lstm_lm.core.interruption import Interrupted, end_with_dvc
 from lstm_lm.training.group import ALONE, Group
 
 RESTARTS = 3

@@ -2,7 +2,7 @@
 
 import math
 
-from lstm_lm.params import Train
+from lstm_lm.core.params import Train
 
 
 def learning_rate(settings: Train, epoch: int, done: float) -> float:

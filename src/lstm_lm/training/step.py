@@ -6,11 +6,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lstm_lm import device as devices
+from lstm_lm.core import device as devices
+from lstm_lm.core.params import Train
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.layer import State
 from lstm_lm.model.loss import backpropagate
-from lstm_lm.params import Train
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer

@@ -1,0 +1,151 @@
+"""The device that computes: choice, numerics, clocks, memory, and a record of the environment."""
+
+import contextlib
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.collect_env import get_nvidia_driver_version
+from torch.utils.collect_env import run as run_command
+
+from lstm_lm.core.numerics import choose as choose_code
+from lstm_lm.core.numerics import is_portable
+
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux tells a container how many bytes it may use."""
+
+
+def choose(name: str) -> torch.device:
+    """The device for `device:` in params.yaml; "auto" takes CUDA, else MPS, else the CPU.
+
+    Raises:
+        ValueError: the device asked for is not on this machine.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        allowed = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
+        raise ValueError(f"device is {name}, which this machine does not have; allowed here: {allowed}")
+    return torch.device(name)
+
+
+def configure(device: torch.device, precision: str, numerics: str) -> None:
+    """Make results repeatable on `device` and set what float32 products may round to; before anything is computed.
+
+    On the CPU the code of every x86-64 processor or, where `numerics` is "native", this one's own. Deterministic
+    algorithms everywhere; on CUDA also cuBLAS's fixed workspace, and TF32 only where
+    `precision` is "tf32" (cuDNN's LSTM would use it by default, matrix products would not).
+
+    Raises:
+        ValueError: `precision` is not to be had on `device`.
+    """
+    if device.type == "cpu":
+        choose_code(numerics)
+        if numerics == "native" and "MKL_DOMAIN_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(torch.get_num_threads())  # MKL has read the pin when it was loaded
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
+    if precision == "bf16" and not _has_bf16(device):
+        raise ValueError(f"train.precision is 'bf16', which {device_name(device)} cannot train an LSTM in; use fp32")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but for importing torch's compiler
+    # A debugging aid that writes every new tensor twice. The type stubs do not know it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
+    rounding = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = rounding
+    setattr(torch.backends.cudnn.rnn, "fp32_precision", rounding)  # noqa: B010, missing in the type stubs
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """The context of a forward pass: bfloat16 products where `precision` is "bf16", else nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether the library's LSTM runs in bfloat16 on `device`: processors without AVX-512 refuse only when asked."""
+    lstm = nn.LSTM(1, 1).to(device)
+    try:
+        with autocast(device, "bf16"):
+            lstm(torch.zeros(1, 1, 1, device=device))
+    except RuntimeError:
+        return False
+    return True
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for everything that was asked of `device`; read a clock only after this."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory used so far, in bytes: allocated on the GPU, resident in the process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def total_memory(device: torch.device) -> int:
+    """The memory that `device` has, in bytes; on the CPU no more than what the container may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # no container, or one with the limit "max"
+        return min(installed, int(CONTAINER_LIMIT.read_text(encoding="ascii")))
+    return installed
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the GPU or of the processor, as the machine gives it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+def measured_on(device: torch.device) -> str:
+    """What a measured time belongs to, in words."""
+    return f"{device_name(device)}, torch {torch.__version__}"
+
+
+def environment(device: torch.device, kernel: str, precision: str) -> dict[str, object]:
+    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes."""
+    return {
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": device.type,
+        "instructions": _instructions(device),
+        "kernel": kernel,
+        "precision": precision,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def _instructions(device: torch.device) -> str:
+    """What the machine code was made for, as far as bytes depend on it."""
+    if device.type == "cuda":
+        driver = get_nvidia_driver_version(run_command) or "unknown"
+        versions = f"CUDA {torch.version.cuda}, driver {driver}, cuDNN {torch.backends.cudnn.version()}"
+        return f"{device_name(device)}, {versions}"
+    if device.type == "cpu" and is_portable():
+        return "portable x86-64 (AVX2, FMA)"
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {device_name(device)}"
+
+
+def _processor() -> str:
+    """The CPU's model name where Linux tells it, else what Python knows."""
+    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,94 @@
+"""Continue a prefix with a trained model, greedily or sampled."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lstm_lm.core.params import Evaluate
+from lstm_lm.model.language_model import LanguageModel
+from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer, one_line
+
+
+@torch.no_grad()
+def continuation(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    prefix: Sequence[str],
+    length: int,
+    temperature: float | None = None,
+    seed: int = 0,
+) -> Iterator[str]:
+    """Yield `length` tokens that continue `prefix`, one by one.
+
+    Tokens of the prefix that the vocabulary does not know count as `<unk>`. `<unk>` itself is never written.
+
+    Args:
+        temperature: sample from softmax(logits / temperature); None takes the likeliest token each time.
+        seed: of the sampling.
+
+    Raises:
+        ValueError: the prefix is empty.
+    """
+    if not prefix:
+        raise ValueError("the prefix is empty; give at least one token")
+    device = next(model.parameters()).device
+    generator = np.random.default_rng(seed)
+    tokens = torch.from_numpy(vocabulary.encode(prefix).astype(np.int64)).to(device)[:, None]
+    state = model.initial_state(1)
+    model.eval()
+    for _ in range(length):
+        logits, state = model(tokens, state)
+        token = choose(logits[-1, 0].double().cpu(), temperature, generator)
+        yield vocabulary.tokens[token]
+        tokens = torch.tensor([[token]], device=device)
+
+
+def as_fed(prefix: str, tokenizer: Tokenizer) -> Sequence[str]:
+    """The tokens that a model reads of a prefix.
+
+    The prefix is normalised as the corpus was, but where only letters are kept, white space at its end stays, as one
+    space.
+    """
+    normalized = tokenizer.normalize(prefix)
+    if tokenizer.kept == "letters" and normalized and prefix.rstrip("\r\n")[-1:].isspace():
+        normalized += " "
+    return tokenizer.tokens(normalized)
+
+
+def choose(logits: Tensor, temperature: float | None, generator: np.random.Generator) -> int:
+    """A token id from logits, float64 (vocab_size,), greedy or sampled; never id 0, which is `<unk>`."""
+    known = logits[1:]
+    if temperature is None:
+        return int(known.argmax()) + 1
+    # torch's softmax, not numpy's exp: numpy chooses its code by the processor, and the last bit differs.
+    probabilities = torch.softmax((known - known.max()) / temperature, 0)
+    return int(generator.choice(len(known), p=probabilities.numpy())) + 1
+
+
+def texts(
+    models: Mapping[str, LanguageModel], vocabulary: Vocabulary, settings: Evaluate, seed: int
+) -> list[dict[str, str]]:
+    """Every prefix continued by every model, greedily and sampled: rows of model, prefix, mode, text.
+
+    The prefixes in the rows are what the models read (`as_fed`).
+    """
+    tokenizer = Tokenizer.of(vocabulary.tokens)
+    modes = {"greedy": None, "sampled": settings.temperature}
+    rows = []
+    for prefix in (as_fed(prefix, tokenizer) for prefix in settings.prefixes):
+        read = tokenizer.join(prefix)
+        for kind, model in models.items():
+            for mode, temperature in modes.items():
+                written = continuation(model, vocabulary, prefix, settings.length, temperature, seed)
+                text = tokenizer.join([*prefix, *written]).removeprefix(read)
+                rows.append({"model": kind, "prefix": read, "mode": mode, "text": text})
+    return rows
+
+
+def readable(corpus: str, rows: list[dict[str, str]]) -> str:
+    """The rows of `texts` for a person: one line each, the prefix in brackets."""
+    lines = [one_line(f"{row['model']:8} {row['mode']:8} [{row['prefix']}]{row['text']}") for row in rows]
+    return "\n".join([f"Trained on {corpus}; the prefix in brackets, then what the model writes.", "", *lines, ""])

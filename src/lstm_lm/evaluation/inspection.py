@@ -1,0 +1,178 @@
+"""All that the evaluate stage finds out about passages, and the files in which it writes it down."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lstm_lm.core.atomic import write_text
+from lstm_lm.evaluation.feature import features
+from lstm_lm.evaluation.passage import choose, positions
+from lstm_lm.evaluation.reading import Reading, read, series
+from lstm_lm.evaluation.unit import units
+from lstm_lm.model.language_model import LanguageModel
+from lstm_lm.model.score import surprisal
+from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer, one_line
+
+HEAD = 10_000
+"""Tokens at the head of a split that the models read at most; the passage lies in their middle."""
+LIKELIEST = 5
+SHOWN = ("train", "valid")
+"""The splits along whose passages the units of the cells are followed."""
+
+
+class Text(NamedTuple):
+    """The head of a split: its token ids, (tokens,), the piece of text of each, and the passage in it."""
+
+    stream: np.ndarray
+    pieces: Sequence[str]
+    passage: range
+
+
+class Inspection(NamedTuple):
+    """For each split `passages`, the tokens as rows for JSON, and two tables over `surprisal` in bits per token.
+
+    `along` has a row for each token of the passage, `by_position` one for each position of a letter in its word, or
+    of a word in its line, with the mean over the head of the split. `units` are those of the cells, for each model.
+    `level` is that of the tokens, char or word.
+    """
+
+    level: str
+    passages: dict[str, list[dict[str, Any]]]
+    along: dict[str, pd.DataFrame]
+    by_position: dict[str, pd.DataFrame]
+    units: dict[str, Any]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Reading a single row is too little work for more: they would wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
+def inspect(
+    models: Mapping[str, LanguageModel], streams: Mapping[str, np.ndarray], vocabulary: Vocabulary, length: int
+) -> Inspection:
+    """Let the models read the head of each split, and look closely at a passage of at most `length` tokens in it.
+
+    The models begin with the zero state at the head of the split, so the passage finds them warmed up.
+    """
+    tokenizer = Tokenizer.of(vocabulary.tokens)
+    texts = {split: _text(stream[:HEAD], tokenizer, vocabulary, length) for split, stream in streams.items()}
+    bits = {split: {kind: _bits(model, text) for kind, model in models.items()} for split, text in texts.items()}
+    readings = {
+        split: {kind: read(model, text.stream, text.passage) for kind, model in models.items()}
+        for split, text in texts.items()
+    }
+    return Inspection(
+        tokenizer.level,
+        {split: _rows(text, bits[split], readings[split], vocabulary) for split, text in texts.items()},
+        {split: _along(text, bits[split]) for split, text in texts.items()},
+        {split: _by_position(text, bits[split], tokenizer.level) for split, text in texts.items()},
+        _units(models, {split: texts[split] for split in SHOWN}, readings, tokenizer.level),
+    )
+
+
+def write(found: Inspection, corpus: str, root: Path) -> None:
+    """Write metrics/passages.json, plots/surprisal{,_by_position}_<split>.tsv and data/units.json. Raises OSError."""
+    write_text(root / "metrics/passages.json", as_json(corpus, found.level, found.passages))
+    write_text(root / "data/units.json", json.dumps(found.units, allow_nan=False) + "\n")
+    for name, tables in (("surprisal", found.along), ("surprisal_by_position", found.by_position)):
+        for split, table in tables.items():
+            content = table.to_csv(sep="\t", lineterminator="\n", float_format="%.4f")
+            write_text(root / f"plots/{name}_{split}.tsv", content)
+
+
+def as_json(corpus: str, level: str, passages: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The passages as JSON, a line for each token."""
+    parts = [f'"corpus": {json.dumps(corpus)}', f'"level": {json.dumps(level)}']
+    for split, rows in passages.items():
+        lines = ",\n    ".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+        parts.append(f"{json.dumps(split)}: [\n    {lines}\n  ]")
+    return "{\n  " + ",\n  ".join(parts) + "\n}\n"
+
+
+def _text(stream: np.ndarray, tokenizer: Tokenizer, vocabulary: Vocabulary, length: int) -> Text:
+    pieces = list(tokenizer.spelled(vocabulary.tokens[token] for token in stream.tolist()))
+    return Text(stream, pieces, choose(pieces, length))
+
+
+def _bits(model: LanguageModel, text: Text) -> list[float]:
+    """Surprisal of all tokens but the first."""
+    return [nats / math.log(2) for nats in surprisal(model, text.stream).tolist()]
+
+
+def _rows(
+    text: Text, bits: Mapping[str, Sequence[float]], readings: Mapping[str, Reading], vocabulary: Vocabulary
+) -> list[dict[str, Any]]:
+    """For each token of the passage its text, and for each model its surprisal and the likeliest tokens there."""
+    rows = []
+    best = {kind: reading.predicted.exp().topk(min(LIKELIEST, len(vocabulary))) for kind, reading in readings.items()}
+    for place, number in enumerate(text.passage):
+        row: dict[str, Any] = {"text": text.pieces[number]}
+        for kind, (values, tokens) in best.items():
+            likeliest = zip(tokens[place].tolist(), values[place].tolist(), strict=True)
+            row[kind] = {
+                "bits": round(bits[kind][number - 1], 4),
+                "likeliest": {vocabulary.tokens[token]: round(value, 4) for token, value in likeliest},
+            }
+        rows.append(row)
+    return rows
+
+
+def _along(text: Text, bits: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Surprisal of each token of the passage, numbered from 1."""
+    columns = {kind: [values[number - 1] for number in text.passage] for kind, values in bits.items()}
+    token = [one_line(text.pieces[number]) for number in text.passage]
+    return pd.DataFrame({"token": token, **columns}, pd.RangeIndex(1, len(token) + 1, name="place"))
+
+
+def _by_position(text: Text, bits: Mapping[str, Sequence[float]], level: str) -> pd.DataFrame:
+    """Mean surprisal of the tokens at each position, and how many there are; no rows without positions."""
+    numbers: defaultdict[int, list[int]] = defaultdict(list)
+    for number, position in enumerate(positions(text.pieces, level)[1:]):
+        numbers[position].append(number)
+    rows = {
+        position: {"tokens": len(those)}
+        | {kind: math.fsum(values[number] for number in those) / len(those) for kind, values in bits.items()}
+        for position, those in sorted(numbers.items())
+        if len(numbers) > 1
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["tokens", *bits])
+    return table.rename_axis("position")
+
+
+def _units(
+    models: Mapping[str, LanguageModel],
+    texts: Mapping[str, Text],
+    readings: Mapping[str, Mapping[str, Reading]],
+    level: str,
+) -> dict[str, Any]:
+    """For each model the units that follow a feature of the texts most strongly; see `unit.units`."""
+    named: defaultdict[str, list[float]] = defaultdict(list)
+    for text in texts.values():
+        for name, numbers in features(text.pieces, level).items():
+            named[name] += [numbers[number] for number in text.passage]
+    varying = {name: numbers for name, numbers in named.items() if len(set(numbers)) > 1}
+    return {
+        kind: units(
+            {split: series(model, readings[split][kind]) for split in texts},
+            varying or {"nothing that has a name": [0.0] * sum(len(text.passage) for text in texts.values())},
+            model.architecture.hidden,
+        )
+        for kind, model in models.items()
+    }

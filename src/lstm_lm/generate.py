@@ -1,0 +1,125 @@
+"""Let a trained model continue a text in the terminal: `python -m lstm_lm.generate --help`."""
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NoReturn
+
+from lstm_lm.core.stage import check_package
+from lstm_lm.evaluation.continuation import as_fed, continuation
+from lstm_lm.model.language_model import MODELS, LanguageModel, load_model
+from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
+
+
+class _Parser(argparse.ArgumentParser):
+    """Arguments of which a wrong one is a ValueError, one line like every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message.removeprefix('argument ')} (--help shows all)")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line. Raises ValueError: an argument is unknown, out of range or of the wrong type."""
+    parser = _Parser(prog="python -m lstm_lm.generate", description="Continue a text with a trained model.")
+    parser.add_argument("--model", choices=MODELS, default="scratch", help="which model writes (%(default)s)")
+    parser.add_argument("--prefix", metavar="TEXT", help="what to continue; without it, all of the standard input")
+    parser.add_argument(
+        "--length",
+        type=_number(int, 1, 10**9),
+        default=200,
+        metavar="N",
+        help="characters or words to write (%(default)s)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=_number(float, 0.001, 1000.0),
+        metavar="T",
+        help="sample, from careful (0.5) to wild (1.5); without it, always the likeliest one",
+    )
+    parser.add_argument(
+        "--seed", type=_number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the sampling (%(default)s)"
+    )
+    return parser.parse_args()
+
+
+def load(kind: str, root: Path) -> tuple[LanguageModel, Vocabulary]:
+    """The trained model and the vocabulary of the project in `root`.
+
+    Raises:
+        ValueError: one of the two files is missing or damaged, or they do not belong together.
+        OSError: one of them cannot be read.
+    """
+    weights, tokens = root / f"data/models/{kind}.safetensors", root / "data/tokens/vocabulary.json"
+    for path in (weights, tokens):
+        if not path.exists():
+            raise ValueError(f"{path} is not there: make it with `dvc repro`, or get it with `dvc pull`")
+    model, vocabulary = load_model(weights), Vocabulary.load(tokens)
+    known = model.architecture.vocab_size
+    if known != len(vocabulary):
+        raise ValueError(
+            f"{weights} knows {known} tokens, {tokens} has {len(vocabulary)}: bring both to one state with `dvc repro`"
+        )
+    return model, vocabulary
+
+
+def prefix_of(text: str | None, tokenizer: Tokenizer) -> Sequence[str]:
+    """The tokens to continue, from the command line or the standard input, whose last line end does not count.
+
+    Raises:
+        ValueError: there are none.
+    """
+    source = "--prefix"
+    if text is None:
+        source = "the standard input"
+        if sys.stdin.isatty():
+            print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
+    given = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n") if text is None else text
+    prefix = as_fed(given, tokenizer)
+    if not prefix:
+        needed = "no letter from a to z" if tokenizer.kept == "letters" else "no text"
+        raise ValueError(f"{source} has {needed}: give a text to continue")
+    return prefix
+
+
+def written(chosen: argparse.Namespace, root: Path) -> Iterator[str]:
+    """The prefix, then the continuation, a token at a time. Raises what `load` and `prefix_of` raise."""
+    model, vocabulary = load(chosen.model, root)
+    tokenizer = Tokenizer.of(vocabulary.tokens)
+    prefix = prefix_of(chosen.prefix, tokenizer)
+    tokens = continuation(model, vocabulary, prefix, chosen.length, chosen.temperature, chosen.seed)
+    yield from tokenizer.spelled(chain(prefix, tokens))
+    yield "\n"
+
+
+def main() -> None:
+    """Write to the terminal as the model does; a mistake is one line on stderr and exit status 1."""
+    for number in (signal.SIGINT, signal.SIGPIPE):  # Ctrl-C, and `| head`: end quietly, as other filters do
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        check_package()
+        for text in written(arguments(), Path()):
+            print(text, end="", flush=True)
+    except (ValueError, OSError) as error:
+        sys.exit(f"generate: {error}")
+
+
+def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """A reader of one argument: a number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if low <= kind(text) <= high:
+                return kind(text)
+        what = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {what} from {low} to {high}")
+
+    return read
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""A trained model continues a text: `python -m lstm_lm.generate --help`."""

@@ -1,0 +1,111 @@
+"""Choice of the device, its numerics, and the record of the environment."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lstm_lm.core import device, numerics
+from lstm_lm.model.language_model import build
+from lstm_lm.tokens.batching import Window
+from lstm_lm.training.step import EagerStep
+from projects import model_of, train_of
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_the_best_there_is() -> None:
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert device.choose("auto").type == best
+    assert device.choose("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if there[name]:
+        assert device.choose(name).type == name
+        return
+    with pytest.raises(ValueError, match=rf"^device is {name}, which this machine does not have; allowed here: auto, "):
+        device.choose(name)
+
+
+def test_what_cannot_be_repeated_is_an_error_from_now_on() -> None:
+    device.configure(CPU, "fp32", "portable")
+    assert torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(RuntimeError, match="deterministic"):
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+
+
+def test_the_cpu_has_no_tf32() -> None:
+    with pytest.raises(ValueError, match=r"^train\.precision is 'tf32', which only a CUDA GPU has; on cpu use"):
+        device.configure(CPU, "tf32", "portable")
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernel"), [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
+)
+def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
+    try:
+        device.configure(CPU, "bf16", "portable")
+    except ValueError as error:
+        assert str(error).startswith("train.precision is 'bf16', which ")  # noqa: PT017
+        assert str(error).endswith("use fp32")  # noqa: PT017
+        return
+    settings = train_of(batch_size=2, num_steps=6, precision="bf16")
+    model = build(kind, 5, model_of(hidden=8, scratch_kernel=kernel), seed=0)
+    step, tokens = EagerStep(model, settings), torch.arange(1, 15).reshape(7, 2) // 2 % 4 + 1
+    losses = [step(Window(tokens[:-1], tokens[1:], continues=False), 1.0)[0].item() for _ in range(200)]
+    assert losses[-1] < 0.5 < losses[0]
+
+
+def test_memory_is_the_machine_s_or_the_container_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(device, "CONTAINER_LIMIT", limit)
+    installed = device.total_memory(CPU)
+    assert 2**27 < installed < 2**50
+    for content, expected in (("max\n", installed), ("123456789\n", 123456789), (f"{2**60}\n", installed)):
+        limit.write_text(content)
+        assert device.total_memory(CPU) == expected
+    assert device.peak_memory(CPU) < installed
+
+
+def test_the_environment_names_all_that_the_bytes_depend_on() -> None:
+    device.configure(CPU, "fp32", "portable")
+    environment = device.environment(CPU, "fused", "fp32")
+    assert (environment["torch"], environment["numpy"]) == (torch.__version__, np.__version__)
+    assert environment["deterministic"] is True
+    assert (environment["device"], environment["kernel"], environment["precision"]) == ("cpu", "fused", "fp32")
+
+
+@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+def test_two_hosts_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")]
+    monkeypatch.setattr(device, "_processor", lambda: "another processor")
+    assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    assert device.device_name(CPU) == "another processor, 64 threads"
+    assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
+
+
+@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+def test_the_processor_and_its_threads_count_only_where_its_own_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.environment(CPU, "fused", "fp32")["instructions"] == "portable x86-64 (AVX2, FMA)"
+    for name in numerics.PINS:
+        with monkeypatch.context() as context:
+            context.delenv(name)
+            assert device.device_name(CPU) in str(device.environment(CPU, "fused", "fp32")["instructions"])
+
+
+@pytest.mark.gpu
+def test_the_gpu_rounds_only_where_asked() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    numbers = torch.rand(512, 512, device="cuda", generator=torch.Generator("cuda").manual_seed(0))
+    exact = numbers.double() @ numbers.double()
+    errors = {}
+    for precision in ("tf32", "fp32"):
+        device.configure(torch.device("cuda"), precision, "portable")
+        errors[precision] = ((numbers @ numbers) - exact).abs().max().item()
+    assert errors["fp32"] < errors["tf32"] / 10

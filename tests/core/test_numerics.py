@@ -1,0 +1,98 @@
+"""The pins that make every processor compute alike: set, respected, taken back."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from lstm_lm.core import numerics
+
+SUPPORTED = pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 CPU with AVX2 and FMA")
+
+
+def computed(code: str, **variables: str) -> tuple[Any, str]:
+    """What a fresh process prints as JSON after importing the package, and its stderr."""
+    command = [sys.executable, "-c", f"import json, os, lstm_lm\nfrom lstm_lm import numerics\n{code}"]
+    done = subprocess.run(command, env=clean() | variables, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout), done.stderr
+
+
+def clean() -> dict[str, str]:
+    """This process's environment without the pins."""
+    return {name: value for name, value in os.environ.items() if name not in (*numerics.PINS, numerics.MARK)}
+
+
+def test_importing_the_package_pins() -> None:
+    found, said = computed("print(json.dumps({name: os.environ[name] for name in numerics.PINS}))")
+    assert found == numerics.PINS
+    assert said == ""
+
+
+@SUPPORTED
+def test_torch_onednn_and_mkl_heed_the_pins() -> None:
+    said = told("portable")
+    assert said.splitlines()[-1] == "AVX2"
+    assert "cpu,isa:Intel AVX2\n" in said
+    assert "CNR:COMPATIBLE" in said
+    assert ",BLAS:1" in said, "products have one thread"
+
+
+@SUPPORTED
+def test_native_gives_mkl_its_threads_back_but_where_the_user_has_set_them() -> None:
+    said = told("native")
+    assert "SGEMM" in said
+    assert "CNR:COMPATIBLE" not in said
+    assert ",BLAS:1" not in said
+    assert ",BLAS:1" in told("native", MKL_DOMAIN_NUM_THREADS="MKL_DOMAIN_BLAS=1")
+
+
+def told(numerics: str, **variables: str) -> str:
+    """What the libraries say of a small computation in a fresh process, and torch's instructions in the last line."""
+    code = f"""
+import lstm_lm.core.device, torch
+lstm_lm.core.device.configure(torch.device("cpu"), "fp32", "{numerics}")
+torch.nn.LSTM(2, 3)(torch.zeros(1, 1, 2))
+torch.ones(40, 40) @ torch.ones(40, 40)
+print(torch.backends.cpu.get_cpu_capability())
+"""
+    verbose = {"ONEDNN_VERBOSE": "1", "MKL_VERBOSE": "1", "OMP_NUM_THREADS": "2", "MKL_DYNAMIC": "FALSE"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=clean() | verbose | variables, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_native_takes_back_what_this_package_set_here_or_in_the_process_that_started_this_one() -> None:
+    code = 'numerics.choose("native"); print(json.dumps([name for name in numerics.PINS if name in os.environ]))'
+    assert computed(code) == ([], "")
+    inherited = numerics.PINS | {numerics.MARK: ",".join(numerics.PINS)}
+    assert computed(code, **inherited) == ([], "")
+    assert computed(code, MKL_CBWR="COMPATIBLE") == (["MKL_CBWR"], ""), "the user's own"
+
+
+def test_a_variable_of_the_user_s_is_respected_with_a_line_where_it_breaks_the_promise() -> None:
+    code = 'numerics.choose("portable"); print(json.dumps([os.environ["MKL_CBWR"], numerics.is_portable()]))'
+    found, said = computed(code, MKL_CBWR="AUTO")
+    assert found == ["AUTO", False]
+    assert said.count("\n") == 1
+    assert said.startswith("MKL_CBWR is 'AUTO', so the results may differ from those of other processors")
+    assert computed(code, ATEN_CPU_CAPABILITY="AVX2")[1] == "", "the same in capitals"
+
+
+@SUPPORTED
+def test_a_processor_without_the_instructions_is_not_called_portable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert numerics.is_portable()
+    monkeypatch.setattr(numerics, "flags", lambda: {"avx"})
+    assert not numerics.is_portable()
+
+
+def test_numpy_does_without_the_widest_instructions_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, expected in (({"avx2"}, None), ({"avx2", "avx512f"}, "X86_V4")):
+        monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
+        monkeypatch.setattr(numerics, "flags", lambda flags=flags: flags)
+        numerics.pin()
+        assert os.environ.get("NPY_DISABLE_CPU_FEATURES") == expected
+    monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES")
+    monkeypatch.setenv(numerics.MARK, ",".join(numerics.PINS))

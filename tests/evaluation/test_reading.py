@@ -1,0 +1,49 @@
+"""What is read along a passage is what the model computes, whatever its kernel and parts."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lstm_lm.evaluation.reading import read, series
+from lstm_lm.model.language_model import LanguageModel, build
+from lstm_lm.model.score import surprisal
+from projects import model_of
+
+VOCAB_SIZE = 11
+STREAM = np.random.default_rng(0).integers(VOCAB_SIZE, size=60, dtype=np.uint8)
+KINDS = [("scratch", "book"), ("scratch", "fused"), ("concise", "fused")]
+PARTS = [{}, {"layers": 2, "embedding": 8, "tied": True}]
+
+
+def random_model(kind: str, kernel: str, **parts: object) -> LanguageModel:
+    model = build(kind, VOCAB_SIZE, model_of(hidden=8, scratch_kernel=kernel, **parts), seed=0)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.7, generator=generator)
+    return model
+
+
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+@pytest.mark.parametrize("parts", PARTS, ids=["one layer", "two tied layers"])
+def test_the_gates_lead_from_each_state_to_the_next(kind: str, kernel: str, parts: dict[str, object]) -> None:
+    model = random_model(kind, kernel, **parts)
+    reading = read(model, STREAM, range(20, 50))
+    found = series(model, reading)
+    before = reading.states.cell[:-1].flatten(1)
+    cell = found["forget gate"] * before + found["input gate"] * found["cell candidate"]
+    torch.testing.assert_close(found["cell state"], cell, rtol=1e-4, atol=1e-5)
+    hidden = found["output gate"] * torch.tanh(found["cell state"])
+    torch.testing.assert_close(found["hidden state"], hidden, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+@pytest.mark.parametrize("passage", [range(1, 60), range(20, 50)], ids=["from the start", "warmed up"])
+def test_the_predictions_are_those_that_are_scored(kind: str, kernel: str, passage: range) -> None:
+    model = random_model(kind, kernel)
+    predicted = read(model, STREAM, passage).predicted
+    assert predicted.exp().sum(1).allclose(torch.ones(len(passage), dtype=torch.float64))
+    tokens = torch.from_numpy(STREAM[passage.start : passage.stop].astype(np.int64))
+    nats = -predicted.gather(1, tokens[:, None])[:, 0]
+    expected = surprisal(model, STREAM)[passage.start - 1 : passage.stop - 1]
+    torch.testing.assert_close(nats, expected.double(), rtol=1e-4, atol=1e-5)

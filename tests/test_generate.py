@@ -1,0 +1,178 @@
+"""The command that lets a trained model write, as a person in a shell runs it."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lstm_lm import generate
+from lstm_lm.evaluation.continuation import continuation
+from lstm_lm.model.language_model import MODELS, build, load_model, save_model
+from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
+from projects import model_of
+
+VOCABULARY = Vocabulary.of("the time machine by h g wells")  # has no r, no v
+COMMAND = [sys.executable, "-m", "lstm_lm.generate"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a vocabulary and two models at their start, and nothing else: no params.yaml, no git."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "data/tokens").mkdir(parents=True)
+    (root / "data/models").mkdir()
+    VOCABULARY.save(root / "data/tokens/vocabulary.json")
+    for kind in MODELS:
+        model = build(kind, len(VOCABULARY), model_of(hidden=8), seed=3)
+        save_model(model, root / f"data/models/{kind}.safetensors")
+    return root
+
+
+def run(root: Path, *arguments: str, text: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=root, env=ENVIRONMENT, input=text, capture_output=True, check=False, timeout=120
+    )
+
+
+def expected(root: Path, kind: str, prefix: str, length: int, temperature: float | None = None, seed: int = 0) -> str:
+    model = load_model(root / f"data/models/{kind}.safetensors")
+    return prefix + "".join(continuation(model, VOCABULARY, prefix, length, temperature, seed)) + "\n"
+
+
+def test_samples_from_the_model_asked_for(project: Path) -> None:
+    arguments = ("--length", "40", "--temperature", "0.8", "--seed", "1")
+    result = run(project, "--model", "concise", "--prefix", "the time", *arguments)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode() == expected(project, "concise", "the time", 40, 0.8, 1)
+    assert result.stdout.decode() != expected(project, "concise", "the time", 40, 0.8, 2)
+
+
+def test_is_greedy_without_a_temperature_and_reads_text_as_the_corpus_was_read(project: Path) -> None:
+    result = run(project, "--prefix", "  The\tTIME, Machine!", "--length", "30")
+    assert result.stdout.decode() == expected(project, "scratch", "the time machine", 30)
+
+
+def test_a_space_at_the_end_of_the_prefix_is_read_too(project: Path) -> None:
+    result = run(project, "--prefix", "the sea  ", "--length", "30")
+    assert result.stdout.decode() == expected(project, "scratch", "the sea ", 30)
+
+
+def test_reads_standard_input_where_unknown_characters_count_as_unknown(project: Path) -> None:
+    result = run(project, "--length", "30", text=b"river \xff in\nwinter\n")
+    text = result.stdout.decode()
+    assert (result.returncode, text) == (0, expected(project, "scratch", "river inwinter", 30))
+    assert not set("rv") & set(text.removeprefix("river inwinter"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--length", "0"], "--length: '0'; allowed: a whole number from 1 to 1000000000"),
+        (["--length", "many"], "--length: 'many'; allowed: a whole number from 1"),
+        (["--temperature", "0"], "--temperature: '0'; allowed: a number from 0.001 to 1000.0"),
+        (["--temperature", "nan"], "--temperature: 'nan'; allowed: a number"),
+        (["--seed", "-1"], "--seed: '-1'; allowed: a whole number from 0"),
+        (["--model", "gru"], "--model: invalid choice: 'gru' (choose from"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["generate", *arguments])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        generate.arguments()
+
+
+@pytest.mark.parametrize("text", ["1895", "", "1895 "])
+def test_a_prefix_without_a_letter_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="--prefix has no letter from a to z"):
+        generate.prefix_of(text, Tokenizer.of(VOCABULARY.tokens))
+
+
+def test_words_are_written_with_spaces(project: Path, tmp_path: Path) -> None:
+    words = ("<eos>", "the", "Sea", "\u4e2d\u6587", "<script>")
+    vocabulary = Vocabulary(("<unk>", *words, *map(str, range(len(VOCABULARY) - len(words) - 1))))
+    (tmp_path / "data/tokens").mkdir(parents=True)
+    (tmp_path / "data/models").symlink_to(project / "data/models")
+    vocabulary.save(tmp_path / "data/tokens/vocabulary.json")
+    result = run(tmp_path, "--length", "30", "--temperature", "9", text="the Sea\n\u4e2d\u6587\r\n".encode())
+    model = load_model(project / "data/models/scratch.safetensors")
+    prefix = ["the", "Sea", "<eos>", "\u4e2d\u6587"]
+    written = list(continuation(model, vocabulary, prefix, 30, 9.0))
+    assert {"<eos>", "<script>"} < set(written)
+    assert result.stdout.decode() == Tokenizer("word", "none").join([*prefix, *written]) + "\n"
+    for text in ("", " \t"):
+        assert run(tmp_path, "--prefix", text).stderr == b"generate: --prefix has no text: give a text to continue\n"
+
+
+def test_a_mistake_is_one_line(project: Path) -> None:
+    result = run(project, text=b"\n")
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr.decode() == "generate: the standard input has no letter from a to z: give a text to continue\n"
+
+
+def test_a_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
+    message = "data/models/scratch.safetensors is not there: make it with `dvc repro`, or get it with `dvc pull`"
+    with pytest.raises(ValueError, match=message):
+        generate.load("scratch", tmp_path)
+
+
+def test_a_vocabulary_of_another_corpus_is_refused(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "data/tokens").mkdir(parents=True)
+    (tmp_path / "data/models").symlink_to(project / "data/models")
+    Vocabulary.of("abc").save(tmp_path / "data/tokens/vocabulary.json")
+    with pytest.raises(ValueError, match=f"knows {len(VOCABULARY)} tokens"):
+        generate.load("scratch", tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["closed pipe", "Ctrl-C"])
+def test_streams_and_ends_quietly(project: Path, ending: str) -> None:
+    command = [*COMMAND, "--prefix", "the", "--length", "1000000000"]
+    with subprocess.Popen(
+        command, cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        head = b""
+        while len(head) < 20:  # long before the text is complete
+            piece = process.stdout.read(20)
+            assert piece, process.stderr.read()
+            head += piece
+        if ending == "Ctrl-C":
+            process.send_signal(signal.SIGINT)
+        else:
+            process.stdout.close()
+        status = process.wait(timeout=60)
+        assert process.stderr.read() == b""
+    assert head.decode().startswith(expected(project, "scratch", "the", 10).rstrip("\n"))
+    assert status == -(signal.SIGINT if ending == "Ctrl-C" else signal.SIGPIPE)
+
+
+def test_a_terminal_is_asked_for_the_text(project: Path) -> None:
+    parent, child = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [*COMMAND, "--length", "5"],
+            cwd=project,
+            env=ENVIRONMENT,
+            stdin=child,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stderr is not None
+            assert select.select([process.stderr], [], [], 60)[0], "nothing was asked"
+            assert b"Ctrl-D" in process.stderr.readline()
+            os.write(parent, b"the time\n\x04")
+            output, complaints = process.communicate(timeout=60)
+    finally:
+        os.close(parent)
+        os.close(child)
+    assert (output.decode(), complaints) == (expected(project, "scratch", "the time", 5), b"")

@@ -1,0 +1,122 @@
+import json
+
+import pytest
+
+from tools.checks.verdict import ALL_ALONG, CHANCE, FIRST_EPOCHS, ROUNDING, Status, Verdict, compare
+
+EPOCHS = 60
+
+
+def judge(name: str, committed: object, now: object, same_kind: bool = False) -> Status:
+    return compare(name, json.dumps(committed).encode(), json.dumps(now).encode(), same_kind).status
+
+
+def curve(early: float = 0.0, late: float = 0.0, every: int = 1, epochs: int = EPOCHS) -> bytes:
+    """A curve that is a relative `early` apart in the first epochs, and `late` after them."""
+    rows = [
+        f"{epoch}\t{(20 - epoch / 10) * (1 + (early if epoch <= FIRST_EPOCHS else late))}"
+        for epoch in range(every, epochs + 1, every)
+    ]
+    return "\n".join(["epoch\tperplexity", *rows, ""]).encode()
+
+
+CURVES = [("plots/curve_scratch.tsv", 1), ("plots/held_out_concise.tsv", 10)]
+
+
+@pytest.mark.parametrize(("name", "every"), CURVES)
+def test_on_another_kind_the_first_epochs_count(name: str, every: int) -> None:
+    def verdict(early: float, late: float) -> Verdict:
+        return compare(name, curve(every=every), curve(early, late, every), same_kind=False)
+
+    near = verdict(0.9 * ROUNDING, 3.0)
+    assert near.status is Status.OTHER_KIND
+    assert near.detail == "first 20 epochs 9.0e-06 apart, 1e-05 allowed; end 14.0000 -> 56.0000"
+    assert verdict(1.1 * ROUNDING, 0.0).status is Status.DIFFERENT
+    assert verdict(-1.1 * ROUNDING, 0.0).status is Status.DIFFERENT
+
+
+@pytest.mark.parametrize(("name", "every"), CURVES)
+def test_of_a_recipe_every_epoch_counts_on_another_kind(name: str, every: int) -> None:
+    def verdict(early: float, late: float) -> Verdict:
+        return compare(name, curve(every=every), curve(early, late, every), same_kind=False, bound=ALL_ALONG)
+
+    near = verdict(0.3 * CHANCE, -0.9 * CHANCE)
+    assert near.status is Status.OTHER_KIND
+    assert near.detail.startswith("all epochs ")
+    assert verdict(0.0, 1.1 * CHANCE).status is Status.DIFFERENT
+    assert verdict(1.1 * CHANCE, 0.0).status is Status.DIFFERENT
+
+
+def test_a_curve_with_a_gap_is_different() -> None:
+    name, with_a_gap = "plots/curve_scratch.tsv", curve().replace(b"19.9\n", b"nan\n")
+    assert compare(name, curve(), with_a_gap, same_kind=False).status is Status.DIFFERENT
+
+
+@pytest.mark.parametrize(("name", "every"), CURVES)
+def test_on_the_same_kind_nothing_is_allowed(name: str, every: int) -> None:
+    assert compare(name, curve(every=every), curve(1e-15, 0, every), same_kind=True).status is Status.DIFFERENT
+
+
+def test_curves_of_other_epochs_are_different() -> None:
+    name = "plots/curve_scratch.tsv"
+    assert compare(name, curve(), curve(epochs=EPOCHS - 1), same_kind=False).status is Status.DIFFERENT
+
+
+def test_where_a_training_ends_is_told_on_another_kind() -> None:
+    before = {"perplexity": 1.5, "kept_epoch": 7, "seed": 0, "sha256": "a"}
+    after = {"perplexity": 4.5, "kept_epoch": 8, "seed": 0, "sha256": "b"}
+    contents = json.dumps(before).encode(), json.dumps(after).encode()
+    verdict = compare("metrics/train_scratch.json", *contents, same_kind=False)
+    assert verdict == Verdict(Status.OTHER_KIND, "perplexity 1.5000 -> 4.5000, kept_epoch 7 -> 8")
+    verdict = compare("metrics/train_scratch.json", *contents, same_kind=True)
+    assert verdict == Verdict(Status.DIFFERENT, "kept_epoch: 7 -> 8, perplexity: 1.5 -> 4.5, sha256: a -> b")
+
+
+@pytest.mark.parametrize(
+    ("committed", "now"),
+    [
+        ({"corpus": "sample"}, {"corpus": "time_machine"}),
+        ({"seed": 0}, {"seed": 1}),
+        ({"a": 1.0}, {"a": 1.0, "b": 1.0}),
+        ({"a": [1.0]}, {"a": [1.0, 2.0]}),
+    ],
+)
+def test_what_rounding_cannot_change_must_agree(committed: object, now: object) -> None:
+    assert judge("metrics/evaluate.json", committed, now) is Status.DIFFERENT
+
+
+def test_the_same_bytes_are_identical() -> None:
+    assert judge("data/models/scratch.safetensors", "a", "a") is Status.IDENTICAL
+
+
+@pytest.mark.parametrize(("committed", "now"), [(None, b"1"), (b"1", None)])
+def test_a_missing_file_is_different(committed: bytes | None, now: bytes | None) -> None:
+    assert compare("metrics/evaluate.json", committed, now, False).status is Status.DIFFERENT
+
+
+@pytest.mark.parametrize("same_kind", [True, False])
+@pytest.mark.parametrize("name", ["metrics/tokenize.json", "data/tokens/train.npy", "data/raw"])
+def test_what_no_training_decides_is_the_same_everywhere(name: str, same_kind: bool) -> None:
+    assert (
+        judge(name, {"unigram_perplexity": 17.2}, {"unigram_perplexity": 17.2 + 1e-12}, same_kind) is Status.DIFFERENT
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics/throughput_scratch.json", "plots/timing_concise.tsv", "plots/throughput.png"]
+)
+def test_times_are_measured_again_on_any_machine(name: str) -> None:
+    assert judge(name, 1, 2, same_kind=True) is Status.MEASURED
+
+
+@pytest.mark.parametrize("name", ["data/models/scratch.safetensors", "plots/generalisation.png", "plots/generated.txt"])
+def test_what_follows_from_a_training_may_differ_only_on_another_kind(name: str) -> None:
+    assert judge(name, 1, 2, same_kind=False) is Status.OTHER_KIND
+    assert judge(name, 1, 2, same_kind=True) is Status.DIFFERENT
+
+
+def test_another_kind_is_described() -> None:
+    verdict = compare(
+        "metrics/environment_scratch.json", b'{"device": "cpu", "torch": "x"}', b'{"device": "cuda"}', False
+    )
+    assert verdict == Verdict(Status.OTHER_KIND, "device: cpu -> cuda, torch: x -> None")

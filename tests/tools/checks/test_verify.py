@@ -1,0 +1,92 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from projects import Project
+from reported import git, run
+from tools.checks.verdict import ENVIRONMENT
+from tools.checks.verify import report
+
+
+def verify(folder: Path) -> subprocess.CompletedProcess[str]:
+    return run(folder, sys.executable, "-m", "tools.checks.verify")
+
+
+def test_a_reproducible_project_is_reproduced(project):
+    verified = verify(project)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "Deterministic results: 2 of 2 are identical." in verified.stdout
+    lines = [line.split() for line in verified.stdout.splitlines()]
+    assert ["data/models/scratch.safetensors", "identical"] in lines
+    assert ["metrics/train_scratch.json", "identical"] in lines
+    assert ["metrics/throughput_scratch.json", "measured", "again", "holds", "or", "shows", "times"] in lines
+    assert not (project / ".dvc/config.local").exists(), "the project itself is left alone"
+
+
+def test_the_committed_results_count_not_those_in_the_work_tree(project):
+    (project / ".gitignore").write_text("/data\n")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "results"]):
+        git(project, *command)
+    (project / "metrics/train_scratch.json").write_text('{"perplexity": 7.5}')
+    assert verify(project).returncode == 0
+
+    git(project, "commit", "-qam", "a result that the code does not give")
+    verified = verify(project)
+    assert verified.returncode == 1
+    assert re.search(r"DIFFERENT +perplexity: 7\.5 -> 1\.5", verified.stdout)
+
+
+def test_a_pipeline_that_fails_is_not_reproduced(project):
+    (project / "train.py").write_text("raise SystemExit('broken on purpose')")
+    verified = verify(project)
+    assert verified.returncode == 1
+    assert "verify: the pipeline failed" in verified.stderr
+
+
+def test_without_results_there_is_nothing_to_verify(tmp_path):
+    verified = verify(tmp_path)
+    assert verified.returncode == 1
+    assert "dvc.lock" in verified.stderr
+    assert "Traceback" not in verified.stderr
+
+
+def test_in_a_subfolder_of_a_repository_the_commit_counts(project: Path) -> None:
+    (project / ".gitignore").write_text("/data\n")
+    git(project.parent, "init", "-q")
+    git(project.parent, "add", ".")
+    git(project.parent, "commit", "-qm", "results")
+    (project / "train.py").write_text("raise SystemExit('not committed')")
+    verified = verify(project)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "The results are reproduced." in verified.stdout
+
+
+def test_a_repository_that_does_not_know_the_project_is_left_alone(project: Path) -> None:
+    git(project.parent, "init", "-q")
+    git(project.parent, "commit", "-qm", "nothing", "--allow-empty")
+    assert verify(project).returncode == 0
+
+
+def trained(project: Project, **changes: object) -> dict[str, bytes]:
+    """The deterministic results of a small training, as if from a machine of a kind of its own."""
+    project.set(**changes)
+    project.run_through("train_scratch")
+    return project.results("scratch") | {ENVIRONMENT.replace("*", "scratch"): b'{"device": "%d"}' % len(changes)}
+
+
+def test_on_another_kind_of_machine_rounding_passes_and_a_wrong_seed_fails(
+    small_project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed = trained(small_project, seed=7)
+    assert report(committed, trained(small_project, seed=7, model__scratch_kernel="fused_pytorch"))
+    said = capsys.readouterr().out
+    assert "other kind" in said
+    assert "device: 1 -> 2" in said
+    assert said.endswith("The results are reproduced.\n")
+    wrong = trained(small_project, seed=8, model__scratch_kernel="fused_pytorch")
+    wrong["metrics/train_scratch.json"] = committed["metrics/train_scratch.json"]  # it tells the seed
+    assert not report(committed, wrong)
+    assert re.search(r"plots/curve_scratch\.tsv +DIFFERENT +first 20 epochs", capsys.readouterr().out)

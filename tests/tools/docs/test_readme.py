@@ -1,0 +1,78 @@
+"""The numbers in README and docs are the committed ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lstm_lm.core.atomic import write_json
+from tools.docs import readme
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("page", readme.TABLES)
+def test_tables_are_those_of_the_committed_metrics(page: str) -> None:
+    assert readme.update(page, ROOT) == (ROOT / page).read_text(encoding="utf-8"), "run `make readme`"
+
+
+def test_the_stacks_are_ratios_of_speeds(tmp_path: Path) -> None:
+    names = ("nn.LSTM, pipeline, native", "nn.LSTM, pipeline, portable", "fused in C++, pipeline, portable")
+    rows = [
+        {"layers": 2, "hidden": 200, "vocab_size": 10000, "contestant": name, "step_ms": {"median": ms}}
+        for name, ms in zip(names, (3.0, 4.0, 2.0), strict=True)
+    ]
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/benchmark_cpu.json").write_text(json.dumps({"stacks": rows}))
+    cells = [cell.strip() for cell in readme.stacks(tmp_path).splitlines()[-1].strip("|").split("|")]
+    assert cells == ["2", "200", "10,000", "2.00", "1.50"]
+
+
+def test_a_missing_marker_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("no tables here")
+    with pytest.raises(ValueError, match=r"README\.md lacks the markers <!-- results -->"):
+        readme.update("README.md", tmp_path)
+
+
+def test_a_benchmark_that_has_not_run_is_named_so_and_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    markers = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in readme.TABLES["docs/scaling.md"])
+    (tmp_path / "docs/scaling.md").write_text(markers)
+    assert readme.update("docs/scaling.md", tmp_path).count("Not measured yet.") == 3
+    (tmp_path / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    with pytest.raises(FileNotFoundError):
+        readme.update("README.md", tmp_path)
+
+
+def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
+    published = "published:\n- who: others\n  source: https://example.com\n  figures:\n    valid_nats: 1.47\n"
+    recipes = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
+    recipes["not_yet"] = recipes["mine"]
+    recipes["too_short"] = recipes["mine"].replace("valid_nats", "test_perplexity")
+    for name, text in recipes.items():
+        (tmp_path / "recipes" / name).mkdir(parents=True)
+        (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
+    metrics: dict[str, object] = {"tokenize": {"test_tokens": 2}}
+    splits = {split: {"perplexity": 4.0, "bits_per_character": 2.0} for split in ("valid", "test")}
+    metrics["evaluate"] = {"scratch": splits, "concise": splits}
+    for model in ("scratch", "concise"):
+        metrics[f"train_{model}"] = {"perplexity": 3.0}
+        metrics[f"throughput_{model}"] = {"tokens_per_second": 12345, "seconds": 90.0}
+    for recipe in ("mine", "too_short"):
+        for name, content in metrics.items():
+            write_json(tmp_path / f"recipes/{recipe}/metrics/{name}.json", content)
+        (tmp_path / f"recipes/{recipe}/dvc.lock").touch()
+
+    def cells(table: str) -> list[list[str]]:
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
+
+    rows = cells(readme.all_figures(tmp_path))
+    assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.000", "12,345", "1.5"]
+    assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
+    assert rows[7] == ["from scratch, not run", *[""] * 7]
+    ours = ["mine", "validation nats per token", "1.47 (others)", "1.3863", "1.3863"]
+    assert cells(readme.recipes(tmp_path))[2:] == [
+        ["[mine](recipes/mine/recipe.yaml)", *ours],
+        ["[not_yet](recipes/not_yet/recipe.yaml)", *ours[:3], "not run", "not run"],
+        ["[too_short](recipes/too_short/recipe.yaml)", "mine", "test perplexity", "1.47 (others)", "", ""],
+    ]

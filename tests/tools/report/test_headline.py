@@ -1,0 +1,141 @@
+"""When a change is better or worse, and when it must not be called so."""
+
+import pytest
+
+from lstm_lm.comparison.measures import SPEED, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, Measure
+from tools.report import headline
+from tools.report.difference import Change, Difference
+from tools.report.__main__ import notes
+from tools.checks.verdict import FIRST_EPOCHS
+from reported import found
+
+EPOCHS = 40
+
+
+def cell(difference: Difference, measure: Measure = VALIDATION_PERPLEXITY) -> headline.Cell:
+    """How the report shows a measure of the scratch model."""
+    return headline.table(difference)[measure.title]["scratch"]
+
+
+def compared(drift: float = 0.0, first: float = 0.0, **changes: Change) -> Difference:
+    """Validation perplexity 8 here, 10 at the base; the base's curve is `first` apart at once, `drift` at the end.
+
+    `changes` are parameters (model__hidden for model.hidden) or keys of the environment's record.
+    """
+    here = {epoch: 9 - epoch / 10 for epoch in range(1, EPOCHS + 1)}
+    base = {epoch: value * (1 + first) * (1 + (drift if epoch > FIRST_EPOCHS else 0)) for epoch, value in here.items()}
+    params = {name.replace("__", "."): change for name, change in changes.items() if "__" in name}
+    params |= {"numerics": changes.pop("numerics_")} if "numerics_" in changes else {}
+    environment = {name: change for name, change in changes.items() if "__" not in name}
+    metrics = {
+        "metrics/evaluate.json": {"scratch.valid.perplexity": Change(10.0, 8.0)},
+        "metrics/environment_scratch.json": environment,
+    }
+    return found(metrics, params, {"scratch": {"train_perplexity": Change(base, here)}})
+
+
+@pytest.mark.parametrize(
+    ("change", "sense", "expected"),
+    [
+        (Change(10.0, 8.0), -1, ("better", "▼", "20.0% better than 10.00")),
+        (Change(10.0, 8.0), 1, ("worse", "▼", "20.0% worse than 10.00")),
+        (Change(10.0, 11.0), -1, ("worse", "▲", "10.0% worse than 10.00")),
+        (Change(10.0, 11.0), 0, ("other", "▲", "from 10.00")),
+        (Change(10.0, 10.004), -1, ("same", "=", "unchanged")),
+        (Change(0.0, 1.0), -1, ("other", "▲", "from 0.00")),
+        (Change(None, 1.0), -1, ("none", "", "")),
+        (Change(1.0, None), -1, ("none", "", "")),
+    ],
+)
+def test_judgements(change, sense, expected):
+    assert headline.judge(change, TRAIN_PERPLEXITY._replace(sense=sense)) == expected
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        compared(drift=0.1, model__scratch_kernel=Change("book", "fused"), kernel=Change("book", "fused")),
+        compared(drift=0.1, threads=Change(2, 4)),
+        compared(drift=0.1, first=1e-7),
+        compared(drift=0.1, numerics_=Change("portable", "native"), instructions=Change("portable", "x86_64 AVX512")),
+    ],
+    ids=["another kernel", "another machine", "sums in another order", "native numerics"],
+)
+def test_what_drifts_apart_only_late_is_rounding(difference):
+    assert cell(difference).judgement == "other"
+    assert cell(difference).change == "from 10.00, within rounding"
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        compared(drift=0.1, model__hidden=Change(256, 64)),
+        compared(drift=0.1, train__clip=Change(1.0, 5.0)),
+        compared(first=1e-3),
+        compared(),
+    ],
+    ids=["another size", "a parameter that acts late", "apart from the start", "other scores of the same training"],
+)
+def test_what_rounding_does_not_explain_is_judged(difference):
+    assert cell(difference).change == "20.0% better than 10.00"
+
+
+def test_rounding_never_shows_as_a_better_score_of_the_same_training():
+    difference = compared()
+    difference.metrics["metrics/evaluate.json"]["scratch.valid.perplexity"] = Change(9999.0, 9999.01)
+    assert cell(difference).judgement == "other"
+
+
+def test_results_of_another_environment_are_shown_but_not_judged():
+    difference = compared(first=0.1, model__hidden=Change(256, 64), torch=Change("2.12", "2.13"))
+    assert cell(difference)[2:] == ("other", "▼", "from 10.00, other environment")
+    assert notes(difference) == [
+        "HEAD was trained in another environment (torch: 2.12 → 2.13): perplexities are not judged."
+    ]
+
+
+def test_what_a_parameter_chooses_is_no_other_environment():
+    difference = compared(first=0.1, train__precision=Change("fp32", "bf16"), precision=Change("fp32", "bf16"))
+    assert cell(difference).judgement == "better"
+
+
+def test_the_environment_counts_where_no_parameter_chose_it():
+    difference = compared(first=0.1, train__lr=Change(1.0, 0.5), kernel=Change("fused in C++", "fused in PyTorch"))
+    assert cell(difference).change == "from 10.00, other environment"
+
+
+def test_a_speed_of_another_compiler_is_not_judged():
+    keys = ("compiler", "tokens_per_second_q1", "tokens_per_second", "tokens_per_second_q3")
+    for before, expected in (("clang 14", "from 100, other compiler"), ("none", "50.0% worse than 100")):
+        changes = map(Change, (before, 90, 100, 110), ("GCC 12", 45, 50, 55))
+        speeds: dict[str, Change] = dict(zip(keys, changes, strict=True))
+        assert cell(found({"metrics/throughput_scratch.json": speeds}), SPEED).change == expected
+
+
+def test_perplexities_of_an_edited_text_are_not_judged():
+    difference = compared(first=0.1)
+    difference.metrics["metrics/tokenize.json"] = {"characters": Change(100, 101), "tokens": Change(90, 90)}
+    assert cell(difference).change == "from 10.00, other text"
+
+
+def test_perplexities_of_other_text_are_not_judged():
+    difference = compared(first=0.1, tokenize__train_tokens=Change(10, 20))
+    assert notes(difference) == ["HEAD was trained on other text: perplexities are shown, but not judged."]
+    assert cell(difference).change == "from 10.00, other text"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "threads", "expected"),
+    [
+        (("a CPU", 90, 100, 110), ("a CPU", 45, 50, 55), 2, "50.0% worse than 100"),
+        (("a CPU", 40, 100, 110), ("a CPU", 45, 50, 55), 2, "from 100, within the spread"),
+        (("a CPU", 90, 100, 110), ("a GPU", 450, 500, 550), 2, "from 100, other machine"),
+        (("a CPU", 90, 100, 110), ("a CPU", 45, 50, 55), 1, "from 100, other machine"),
+    ],
+)
+def test_speeds_are_judged_on_one_machine_and_outside_their_spread(before, now, threads, expected):
+    keys = ("device", "tokens_per_second_q1", "tokens_per_second", "tokens_per_second_q3")
+    speeds: dict[str, Change] = dict(zip(keys, map(Change, before, now), strict=True))
+    environment = {"threads": Change(2, threads)}
+    metrics = {"metrics/throughput_scratch.json": speeds, "metrics/environment_scratch.json": environment}
+    assert cell(found(metrics, {}), SPEED).change == expected

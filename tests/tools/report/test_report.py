@@ -1,0 +1,243 @@
+import fcntl
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.report.difference import Change, difference, results
+from tools.report.excerpt import excerpts
+from tools.report.figure import series
+from tools.report.page import block
+from tools.report.passages import panel
+from tools.report.__main__ import notes
+from tools.report.unfinished import unfinished
+from lstm_lm.tokens.text import Vocabulary
+from reported import ROOT, found, git, make_project, module, reported, set_params, write_results
+
+__all__ = ["reported"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results committed and still the same."""
+    root = make_project(tmp_path_factory.mktemp("report") / "a project")
+    write_results(root, scale=1.0)
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "results")
+    return root
+
+
+def markdown(root: Path) -> str:
+    return (root / "report/report.md").read_text(encoding="utf-8")
+
+
+def test_the_table_holds_the_metrics_and_judges_every_change(reported):
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in markdown(reported).splitlines() if "|" in line]
+    table = {row[0]: row[1:] for row in rows if len(row) == 5}
+    better = "▼ 20.0% better than"
+    assert table["Train perplexity, last epoch"] == ["4.00", f"{better} 5.00", "**3.00**", f"{better} 3.75"]
+    assert table["Validation perplexity"] == ["12.50", f"{better} 15.62", "**9.38**", f"{better} 11.72"]
+    assert table["Tokens per second"] == ["**40,000**", "= unchanged", "30,000", "= unchanged"]
+    assert table["Parameters"] == ["12,345", "= unchanged", "12,345", "= unchanged"]
+
+
+def test_the_report_says_what_was_run_and_what_changed(reported):
+    text = markdown(reported)
+    assert (
+        "sample · hidden 64 · epochs 60 · seed 0 · kernel from scratch: scratch; torch.nn.LSTM: concise · a CPU" in text
+    )
+    assert "| model.hidden | 256 | 64 |" in text
+    assert "| train.epochs | 500 |" in text.split("### Parameters")[1]
+    assert "| kernel | from scratch: scratch; torch.nn.LSTM: concise |" in text
+    assert "do not belong to the present code, parameters and data: dvc repro would run" in text
+
+
+def test_every_picture_that_markdown_names_is_there(reported):
+    names = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\.png\)", markdown(reported))
+    assert names == ["learning_curves", "generalisation", "throughput", "surprisal_by_position"]
+    for name in names:
+        assert (reported / f"report/{name}.png").read_bytes().startswith(b"\x89PNG")
+    pipelines_own = (reported / "plots/generalisation.png").read_bytes()
+    assert (reported / "report/generalisation.png").read_bytes() == pipelines_own
+
+
+def test_nothing_from_files_is_markup_in_markdown(reported):
+    outside = re.sub(r"^```.*?^```$", "", markdown(reported), flags=re.MULTILINE | re.DOTALL)
+    assert "alert" in outside
+    assert not re.search(r"(?<!\\)<", outside.replace("> ", ""))
+    assert "](http" not in outside.replace("\\](", "")
+
+
+def test_a_fence_is_longer_than_any_in_its_text():
+    assert block(["a ```` b", "c\nd"]) == "`````text\na ```` b\nc d\n`````"
+
+
+def test_a_second_run_writes_the_same_bytes(reported, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(reported, copy)
+    done = module(copy, "report")
+    assert done.returncode == 0, done.stderr
+    for path in (reported / "report").iterdir():
+        assert (copy / "report" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_base_with_the_same_curve_adds_no_line():
+    def lines(base: dict[int, float]) -> list[str]:
+        curves = {"scratch": {"train_perplexity": Change(base, {1: 2.5})}}
+        return [line.title for line in series(found(curves=curves), {"train_perplexity": "train"})]
+
+    assert lines({1: 2.5}) == ["from scratch, train"]
+    assert lines({1: 2.6}) == ["from scratch, train", "from scratch, train (base)"]
+
+
+def test_the_corpus_speaks_for_itself(project):
+    first, second, _ = excerpts(project)
+    assert first["corpus"] == " for so it wi"
+    assert [row["agreed"] for row in first["rows"]] == [len(" for so it ")] * 2
+    assert second["missing"] == "not shown: the corpus does not hold this prefix in its first 8 MiB"
+    (project / "data/raw/corpus.txt").unlink()
+    assert "dvc pull" in excerpts(project)[0]["missing"]
+
+
+def excerpt_of(root: Path, prefix: str, text: str, tokens: Sequence[str], **raw: str) -> dict[str, Any]:
+    """The excerpt of a project with these texts in data/raw/, where a model wrote `text` after `prefix`."""
+    for folder in ("metrics", "data/raw", "data/tokens"):
+        (root / folder).mkdir(parents=True)
+    for name, content in raw.items():
+        (root / f"data/raw/{name}.txt").write_text(content, encoding="utf-8")
+    Vocabulary.of(tokens).save(root / "data/tokens/vocabulary.json")
+    rows = [{"model": "scratch", "prefix": prefix, "mode": "greedy", "text": text}]
+    (root / "metrics/generated.json").write_text(json.dumps({"texts": rows}), encoding="utf-8")
+    [excerpt] = excerpts(root)
+    return excerpt
+
+
+def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
+    tokens = ["the", "sea", "<eos>", "A"]
+    raw = {"train": "others ago\n", "valid": "A  the\n  sea A\n", "test": "the A\n"}
+    excerpt = excerpt_of(tmp_path, "the", "\nsea the", tokens, **raw)
+    assert excerpt["corpus"] == "↵sea A↵"
+    assert excerpt["rows"][0]["agreed"] == len("\nsea ")
+    assert excerpt["block"].splitlines()[1:3] == [
+        "the corpus itself       the|↵sea A↵",
+        "from scratch, greedy    the|↵sea the",
+    ]
+
+
+@pytest.mark.parametrize("tokens", [["a", "b"], ["ab", "cd"]], ids=["characters", "words"])
+def test_only_the_head_of_a_text_is_searched(tokens: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tools.report.excerpt.HEAD_MIB", 1)
+    text = "ab cd " * (2**20 // 6) + "cd dc ab"
+    assert excerpt_of(tmp_path / "head", "ab", "c", tokens, corpus=text)["corpus"] == " "
+    beyond = excerpt_of(tmp_path / "beyond", "cd dc", "a", tokens, corpus=text)
+    assert beyond["missing"] == "not shown: the corpus does not hold this prefix in its first 1 MiB"
+
+
+def test_a_mark_stays_with_its_letter(tmp_path: Path):
+    letter, sign = "\N{DEVANAGARI LETTER KA}", "\N{DEVANAGARI VOWEL SIGN I}"
+    excerpt = excerpt_of(tmp_path, "abc", f"def{letter}", f"abc {letter}", corpus=f"abcdef{letter}{sign}{letter}\n")
+    assert excerpt["corpus"] == f"def{letter}{sign}"
+    assert excerpt["rows"][0]["agreed"] == len("def")
+
+
+def test_the_same_results_as_the_base_are_called_so(project):
+    assert notes(difference("HEAD", project))[-1] == "Nothing differs from HEAD."
+
+
+def test_a_base_without_results_is_called_so(project):
+    here = difference("HEAD~1", project)
+    assert notes(here)[-1] == "HEAD~1 holds no results, so there is nothing to compare with."
+    assert here.metric("metrics/evaluate.json", "scratch.valid.perplexity") == (None, 12.5)
+
+
+def test_without_git_the_report_is_about_what_is_here(project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".git"))
+    (copy / ".dvc/config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+    here = difference("HEAD", copy)
+    assert here.base is None
+    assert notes(here)[-1].startswith("This is not a git repository")
+    assert here.metric("metrics/evaluate.json", "scratch.valid.perplexity") == (None, 12.5)
+    assert here.params["model.hidden"] == (None, 256)
+    assert len(here.curve("scratch", "train_perplexity", at_base=False)) == 60
+    assert here.curve("scratch", "train_perplexity", at_base=True) == {}
+
+
+@pytest.mark.parametrize("revision", ["--help", "a; touch pwned"])
+def test_an_unknown_revision_is_named(project, revision):
+    with pytest.raises(ValueError, match=re.escape(f"dvc cannot read the results: unknown Git revision '{revision}'")):
+        difference(revision, project)
+    assert not (project / "pwned").exists()
+
+
+@pytest.mark.parametrize(("name", "content"), [("metrics/evaluate.json", "{"), ("plots/curve_scratch.tsv", "x\n1\n")])
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    path = make_project(tmp_path / "project") / name
+    path.parent.mkdir()
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{name} is damaged: "):
+        results(tmp_path / "project")
+
+
+def test_without_results_there_is_one_clear_line(tmp_path):
+    done = module(make_project(tmp_path / "project"), "report")
+    assert done.returncode == 1
+    assert done.stderr == "report: metrics/evaluate.json has no scratch.train.perplexity: run dvc repro first\n"
+
+
+def test_a_frozen_training_is_reported_as_what_it_is(tmp_path):
+    root = make_project(tmp_path / "project")
+    write_results(root, scale=1.0, epochs=500)
+    trained = json.loads((root / "metrics/train_concise.json").read_text(encoding="utf-8")) | {"hidden": 8}
+    (root / "metrics/train_concise.json").write_text(json.dumps(trained), encoding="utf-8")
+    set_params(root, corpus__name="sample", model__hidden=8)
+    assert "from scratch was trained with model.hidden 256, params.yaml says 8." in notes(difference("HEAD", root))
+
+
+def test_a_training_that_is_not_over_is_marked(project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    shutil.copytree(ROOT / "stages", copy / "stages")
+    (copy / "metrics/train_scratch.json").unlink()  # as DVC does before it runs a stage
+    stopped = "The training of from scratch was stopped before its end: its curves show 60 of 500 epochs."
+    assert unfinished(difference("HEAD", copy), copy) == [stopped]
+    with (copy / "stages/train_scratch.py").open("rb") as script:
+        fcntl.flock(script, fcntl.LOCK_SH)
+        done = module(copy, "report")
+    assert done.returncode == 0, done.stderr
+    running = "The training of from scratch is running: its curves show 60 of 500 epochs."
+    assert markdown(copy).count(running) == 3, "a note and two figures"
+    assert "torch.nn.LSTM is running" not in markdown(copy)
+
+
+def test_what_is_missing_of_the_panel_is_said(project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    shown = panel(copy)
+    assert shown["missing"] == ""
+    assert shown["data"]["units"].keys() == {"scratch", "concise"}
+    passages = json.loads((copy / "metrics/passages.json").read_text(encoding="utf-8"))
+    passages["valid"].pop()
+    (copy / "metrics/passages.json").write_text(json.dumps(passages), encoding="utf-8")
+    assert "dvc checkout" in panel(copy)["missing"]
+    (copy / "data/units.json").unlink()
+    assert "dvc repro" in panel(copy)["missing"]
+    assert panel(copy)["data"]["units"] == {}
+    (copy / "metrics/passages.json").write_text('{"corpus": "sample"}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^metrics/passages\.json is not as the evaluate stage writes it"):
+        panel(copy)
+    (copy / "metrics/passages.json").unlink()
+    for table in (copy / "plots").glob("surprisal_*.tsv"):
+        table.unlink()
+    done = module(copy, "report")
+    assert done.returncode == 0, done.stderr
+    assert "No passage is shown" in (copy / "report/index.html").read_text(encoding="utf-8")
+    assert "Where the bits go" not in markdown(copy)
+
+
+def test_markdown_tells_what_they_know(reported):
+    assert "| train | " in markdown(reported).split("## What they know")[1].split("##")[0]

@@ -1,0 +1,151 @@
+"""On rows as `dvc.api.exp_show` returns them, then on experiments that DVC really has."""
+
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tools.report.headline import NOTHING
+from tools.report.sweep import report, sweep, table
+from reported import git, make_project, module, run, set_params, write_results
+from sweeps import SWEPT, of
+
+
+@pytest.mark.parametrize("state", ["Running", "Queued", "Failed"])
+def test_an_experiment_under_way_does_not_count_even_with_the_metrics_of_its_start(state):
+    swept = sweep(of(*SWEPT, {"state": state, "model.hidden": 4.0}))
+    assert swept.values == [8, 16, 48]
+    assert swept.left_out == 1
+
+
+def test_an_experiment_that_dvc_cannot_read_does_not_count():
+    swept = sweep(of(*SWEPT, {"model.hidden": 4.0, "scratch": "!"}, {"model.hidden": 4.0, "concise": None}))
+    assert (swept.values, swept.left_out) == ([8, 16, 48], 2)
+
+
+def test_an_experiment_queued_twice_counts_once():
+    assert sweep(of(*SWEPT, {"state": "Success", **SWEPT[0]})) == sweep(of(*SWEPT))
+
+
+def test_mean_and_spread_are_over_the_seeds_of_one_choice():
+    swept = sweep(of(*SWEPT))
+    assert (swept.parameter, swept.values, swept.settings) == (
+        "model.hidden",
+        [8, 16, 48],
+        ["train.lr=1", "train.lr=2"],
+    )
+    found = {(o["value"], o["model"], o["split"]): o for o in swept.outcomes}
+    outcome = found[8, "scratch", "validation"]
+    assert (outcome["lowest"], outcome["highest"]) == (19.2, 20.2)
+    assert outcome["mean"] == pytest.approx(19.7)
+    assert (outcome["seeds"], outcome["setting"]) == (2, "train.lr=2")
+    assert found[8, "scratch", "train"]["lowest"] == 9.6
+    assert [(row["value"], row["best"]) for row in table(swept)] == [
+        (48, {"scratch", "concise"}),
+        (8, set()),
+        (16, set()),
+    ]
+
+
+def test_words_are_ordered_as_words_and_numbers_as_numbers():
+    words = [{"train.sampling": value} for value in ("sequential", "random")]
+    assert sweep(of(*words)).values == ["random", "sequential"]
+    assert sweep(of(*({"model.hidden": value} for value in (128.0, 64.0, 9.0)))).values == [9, 64, 128]
+
+
+def test_the_parameter_with_most_values_is_the_axis(tmp_path):
+    swept = sweep(of(*({"model.hidden": h, "train.lr": lr} for h in (1.0, 2.0) for lr in (0.5, 1.0, 2.5))))
+    assert swept.parameter == "train.lr"
+    assert swept.values == [0.5, 1, 2.5]
+    assert swept.settings == ["model.hidden=1", "model.hidden=2"]
+
+
+def test_different_texts_are_not_ranked():
+    with pytest.raises(ValueError, match=re.escape("different texts (corpus.name: other, sample)")):
+        sweep(of({"model.hidden": 8.0}, {"model.hidden": 16.0, "corpus.name": "other"}))
+
+
+def test_the_page_the_markdown_and_the_pictures_show_the_sweep(tmp_path):
+    verdict = report(sweep(of(*SWEPT)), tmp_path)
+    assert verdict == "Lowest mean validation perplexity: 9.50, torch.nn.LSTM at model.hidden=48, train.lr=1."
+    markdown = (tmp_path / "sweep.md").read_text(encoding="utf-8")
+    cells = "| 8 | train.lr=2 | 2 | 19.70 (19.20 to 20.20) | 9.85 | 11.50 (11.00 to 12.00) | 5.75 |"
+    assert cells in markdown
+    assert re.findall(r"\]\((.*?)\)", markdown) == ["sweep_validation.png", "sweep_train.png"]
+    for name in ("sweep_validation", "sweep_train"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    html = (tmp_path / "sweep.html").read_text(encoding="utf-8")
+    assert "19.20 to 20.20" in html
+    assert verdict in html
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([{"seed": 0.0}, {"seed": 1.0}], "differ in nothing but the seed"),
+        ([{"state": "Queued"}], "no experiment has results yet"),
+    ],
+)
+def test_nothing_to_show_is_one_clear_line(changes, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(of(*changes))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two experiments and a queued one, all of which started from the commit before the last."""
+    root = make_project(tmp_path_factory.mktemp("sweep") / "a project")
+    pipeline = "stages:\n  one:\n    cmd: echo\n    params: [model.hidden]\nmetrics: [metrics]\n"
+    (root / "dvc.yaml").write_text(pipeline, encoding="utf-8")
+    write_results(root, scale=1.0)
+    dvc(root, "commit", "--force")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "results")
+    for hidden in (64, 128):
+        set_params(root, model__hidden=hidden)
+        write_results(root, scale=hidden / 64, hidden=hidden)
+        dvc(root, "commit", "--force")
+        dvc(root, "exp", "save", "--name", f"hidden-{hidden}")
+        git(root, "checkout", "-q", ".")
+    dvc(root, "exp", "run", "--queue", "--name", "waits", "-S", "seed=7")
+    git(root, "commit", "--allow-empty", "-qm", "later")
+    return root
+
+
+def dvc(root: Path, *arguments: str) -> None:
+    done = run(root, sys.executable, "-m", "dvc", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def test_experiments_are_listed_in_a_narrow_table(swept):
+    done = module(swept, "experiments", "HEAD~1")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    shown = {line.split()[0]: (line.split(), below.split()) for line, below in pairwise(lines)}
+    wide = ["hidden-128", "model.hidden=128", "scratch", "8.00", "25.00", "28.00", "40,000"]
+    assert shown["hidden-128"] == (wide, ["concise", "6.00", "18.75", "21.00", "30,000"])
+    assert shown["waits"] == (["waits", "seed=7", "scratch", *[NOTHING] * 4], ["(queued)", "concise", *[NOTHING] * 4])
+
+
+def test_a_sweep_is_found_by_the_revision_that_it_started_from(swept):
+    done = module(swept, "sweep", "HEAD~1")
+    assert done.stderr == ""
+    assert done.stdout == (
+        "report/sweep.html: Lowest mean validation perplexity: 9.38, torch.nn.LSTM at model.hidden=64.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["sweep", "experiments"])
+def test_after_a_commit_one_line_says_where_the_experiments_are(swept, name):
+    commit = run(swept, "git", "rev-parse", "--short", "HEAD~1").stdout.strip()
+    done = module(swept, name)
+    assert done.returncode == 1
+    assert done.stderr == (f"{name}: no experiment started from HEAD: add BASE=<revision>; these have some: {commit}\n")
+
+
+def test_an_unknown_revision_is_named(swept):
+    done = module(swept, "experiments", "--help")
+    assert done.stderr == "experiments: dvc cannot show the experiments of --help: unknown Git revision '--help'\n"

@@ -1,0 +1,100 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from projects import ROOT
+from tools.quickstart import use_sample
+
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+BLOCK = PARAMS[PARAMS.index("corpus:") : PARAMS.index("tokenize:")]
+
+
+def quickstart(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the module in `folder`, with every way to the web leading to a closed port."""
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    kept = {key: value for key, value in os.environ.items() if key != "CORPUS_MIRROR"}
+    return subprocess.run(
+        [sys.executable, "-m", "tools.quickstart"],
+        cwd=folder,
+        env={**kept, **nowhere, **environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def corpus_name(folder: Path) -> str:
+    return yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["corpus"]["name"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    shutil.copytree(ROOT / "data/corpora", tmp_path / "data/corpora")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "corpus: {name: time_machine}\n",
+        "corpus:\n  name: time_machine\n",
+        "corpus:\n    # which text\n    name: 'time_machine'  # quoted\n",
+        'corpus: { name: "time_machine" } # one line\n',
+    ],
+)
+def test_use_sample_changes_the_name_and_nothing_else(tmp_path, block):
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.replace(BLOCK, block), encoding="utf-8")
+    use_sample(path)
+    name = block.split("name: ")[1].split()[0].rstrip("}").strip()
+    assert path.read_text(encoding="utf-8") == PARAMS.replace(BLOCK, block.replace(name, "sample"))
+
+
+def test_use_sample_refuses_what_it_does_not_understand(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = PARAMS.replace(BLOCK, '"corpus":\n  name: time_machine\n')
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"set corpus\.name to sample by hand"):
+        use_sample(path)
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_corpus_out_of_reach_is_replaced_with_one_clear_line(project):
+    done = quickstart(project)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert "time_machine is out of reach: running on the embedded corpus" in done.stdout
+    assert corpus_name(project) == "sample"
+
+
+def test_a_corpus_within_reach_stays(project, tmp_path):
+    mirror = os.environ.get("CORPUS_MIRROR")
+    if not mirror:
+        pytest.skip("CORPUS_MIRROR does not say where the corpora are")
+    done = quickstart(project, CORPUS_MIRROR=mirror)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (project / "params.yaml").read_text(encoding="utf-8") == PARAMS
+
+
+def test_an_unknown_corpus_is_a_mistake_not_a_missing_network(project):
+    (project / "params.yaml").write_text(PARAMS.replace("name: time_machine", "name: nowhere"), encoding="utf-8")
+    done = quickstart(project)
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert corpus_name(project) == "nowhere"
+
+
+def test_without_git_dvc_is_told_so(tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("name: time_machine", "name: sample"), encoding="utf-8")
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").touch()
+    quickstart(tmp_path)
+    assert "no_scm = true" in (tmp_path / ".dvc/config.local").read_text()

@@ -1,0 +1,75 @@
+"""Run the whole pipeline of the current commit on the embedded sample with small parameters, in a copy.
+
+The digests of what comes out are compared with tests/small_run.json, the record of a committed run, so that every
+change tells whether it alters the numbers. With `--update` they replace the record. On GitHub the table of results
+also goes to the job summary.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lstm_lm.core.atomic import write_json
+from tools import summary
+from tools.checks.verdict import ENVIRONMENT, changes, is_deterministic
+from tools.project import copy_project, dvc, results
+
+PARAMETERS = ("corpus.name=sample", "model.hidden=64", "train.epochs=20")
+RECORD = Path("tests/small_run.json")
+
+Run = dict[str, dict[str, Any]]
+
+
+def record(project: Path) -> Run:
+    """The environments of a run, and the digest of each result that is the same wherever they are."""
+    names = [name for name in sorted(results(project)) if is_deterministic(name) and (project / name).is_file()]
+    return {
+        "environment": {path.stem: json.loads(path.read_bytes()) for path in sorted(project.glob(ENVIRONMENT))},
+        "sha256": {name: hashlib.sha256((project / name).read_bytes()).hexdigest() for name in names},
+    }
+
+
+def judge(committed: Run, now: Run) -> tuple[bool, str]:
+    """Whether a run may be that of the record, and a line about it."""
+    old, new = (json.dumps(run["environment"]).encode() for run in (committed, now))
+    if old != new:
+        return True, f"The numbers are not compared, since this is another kind of machine ({changes(old, new)})."
+    names = sorted(committed["sha256"].keys() | now["sha256"].keys())
+    altered = [name for name in names if committed["sha256"].get(name) != now["sha256"].get(name)]
+    if not altered:
+        return True, "The numbers are those of the committed small run."
+    return False, (
+        f"This change alters the numbers: {', '.join(altered)}. "
+        f"If that is intended, run `make small UPDATE=1` and commit {RECORD}."
+    )
+
+
+def run() -> tuple[str, Run, Run]:
+    """Run the pipeline in a copy: the table of its results, the committed record, and the record of this run."""
+    with tempfile.TemporaryDirectory(prefix="lstm-lm-small-") as folder:
+        project = copy_project(Path(), Path(folder) / "project")
+        if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
+            sys.exit("small: the pipeline failed; its own message stands above")
+        return summary.table(project), json.loads((project / RECORD).read_bytes()), record(project)
+
+
+def main() -> None:
+    """Run, show the results and judge them; exit status 1 if a stage failed or the numbers have changed."""
+    table, committed, now = run()
+    if "--update" in sys.argv:
+        write_json(RECORD, now)
+        committed = now
+    good, verdict = judge(committed, now)
+    print(f"\n{table}\n\n{verdict}")
+    if target := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(f"### The pipeline on small parameters\n\n```text\n{table}\n```\n\n{verdict}\n\n")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Run the whole pipeline again in a copy of the project and compare every committed result with what comes out.
+
+The name of a recipe on the command line takes its parameters and its results; without one, those of the project.
+"""
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+
+from tools.checks.verdict import ALL_ALONG, AT_FIRST, ENVIRONMENT, Bound, Status, compare, is_deterministic
+from tools.project import copy_project, dvc, results
+from tools.recipes.recipe import apply, load_recipe, results_folder
+
+
+def prepare(name: str, project: Path) -> tuple[Path, Bound]:
+    """Give `project`, a copy, the parameters of a recipe, if `name` is one.
+
+    Returns:
+        The folder of the committed results, and what is allowed to curves of another kind of machine.
+
+    Raises:
+        ValueError: there is no such recipe, it is not valid, or it has no results yet.
+        OSError: a file cannot be read or written.
+    """
+    if not name:
+        return project, AT_FIRST
+    recipe = load_recipe(name, project)
+    folder = results_folder(name, recipe, project)
+    if not (folder / "dvc.lock").exists():
+        raise ValueError(f"there are no committed results of recipe {name} to compare with")
+    apply(name, recipe, project)
+    return folder, ALL_ALONG if recipe.params else AT_FIRST
+
+
+def report(committed: Mapping[str, bytes], now: Mapping[str, bytes], bound: Bound = AT_FIRST) -> bool:
+    """Print one line for each result and a last one; whether nothing is different."""
+    names = sorted(committed.keys() | now.keys())
+    same_kind = all(committed.get(name) == now.get(name) for name in names if fnmatch(name, ENVIRONMENT))
+    verdicts = {name: compare(name, committed.get(name), now.get(name), same_kind, bound) for name in names}
+    width = max(len(name) for name in names)
+    for name, (status, detail) in verdicts.items():
+        print(f"{name:<{width}}  {status:<14}  {detail}".rstrip())
+    different = sum(status is Status.DIFFERENT for status, _ in verdicts.values())
+    deterministic = [verdicts[name].status for name in names if is_deterministic(name)]
+    identical = deterministic.count(Status.IDENTICAL)
+    kind = "the same kind of machine as" if same_kind else "another kind of machine than"
+    print(f"\nThis is {kind} the one that made the committed results.")
+    print(f"Deterministic results: {identical} of {len(deterministic)} are identical.")
+    print(f"{different} of {len(names)} results are different." if different else "The results are reproduced.")
+    return not different
+
+
+def main() -> int:
+    """Verify the project in the working directory, or a recipe of it; 0 if reproduced, 1 if not."""
+    with tempfile.TemporaryDirectory(prefix="lstm-lm-verify-") as folder:
+        try:
+            project = copy_project(Path(), Path(folder) / "project")
+            source, bound = prepare(sys.argv[1] if len(sys.argv) > 1 else "", project)
+            committed = results(source)
+            if dvc(project, "repro", "--force") != 0:
+                print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
+                return 1
+            reproduced = report(committed, results(project), bound)
+        except KeyboardInterrupt:
+            print("verify: stopped", file=sys.stderr)
+            return 1
+        except (ValueError, OSError) as error:
+            print(f"verify: {error}", file=sys.stderr)
+            return 1
+    return 0 if reproduced else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What `make corpus FILE=path/to/my_text.txt` does: a text of the user's own becomes a corpus with a record.
+
+With VALIDATION and TEST, FILE is the train split alone, and the corpus has three files.
+"""
+
+import filecmp
+import hashlib
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from lstm_lm.core.atomic import replacing, write_text
+from lstm_lm.core.params import corpus_name
+from lstm_lm.corpus.record import File, Part, Record, file_name, load_record
+from lstm_lm.tokens.encoding import decoded
+from lstm_lm.tokens.text import SPLITS
+
+CORPORA = Path("data/corpora")
+USAGE = "make corpus FILE=path/to/my_text.txt, or FILE=train.txt VALIDATION=valid.txt TEST=test.txt"
+
+
+def add(texts: Mapping[Part, Path], corpora: Path) -> str:
+    """Copy a text, or one for each split, into the folder `corpora`, unless it is there, and write the record.
+
+    Returns:
+        The name of the corpus: that of the first file, without .txt and .train.
+
+    Raises:
+        ValueError: a text is not one in UTF-8, or a name is taken.
+        OSError: a file cannot be read or written.
+    """
+    name = corpus_name(next(iter(texts.values())).name)
+    if "train" in texts:
+        name = name.removesuffix(".train")
+    licence = _licence(name, corpora)
+    copies = {part: corpora / file_name(name, part) for part in texts}
+    for part, text in texts.items():
+        if not sum(map(len, decoded(text))):
+            raise ValueError(f"{text} is empty")
+        if copies[part].exists() and not filecmp.cmp(text, copies[part], shallow=False):
+            raise ValueError(f"{copies[part]} is another text: remove it or rename {text}")
+    record = Record(licence=licence, files={part: _copied(text, copies[part]) for part, text in texts.items()})
+    write_text(corpora / f"{name}.yaml", yaml.safe_dump(record.model_dump(exclude_defaults=True), sort_keys=False))
+    return name
+
+
+def _copied(text: Path, copy: Path) -> File:
+    """Copy a text to where it is not yet; what a record says of it. Raises OSError."""
+    if not copy.exists():
+        with text.open("rb") as source, replacing(copy) as target:
+            shutil.copyfileobj(source, target)
+    with copy.open("rb") as file:
+        return File(bytes=copy.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _licence(name: str, corpora: Path) -> str:
+    """The one in the record that a new one replaces. Raises ValueError where that is not the user's to replace."""
+    if not (corpora / f"{name}.yaml").exists():
+        return "not stated"
+    old = load_record(name, corpora)
+    if any(file.sources for file in old.files.values()):
+        raise ValueError(f"the corpus {name} can be downloaded and keeps its record: rename your text")
+    return old.licence
+
+
+def main() -> None:
+    """Add the texts that the command line names."""
+    paths = [Path(argument) for argument in sys.argv[1:] if argument]
+    if len(paths) not in (1, len(SPLITS)):
+        sys.exit(f"usage: {USAGE}")
+    parts: tuple[Part, ...] = ("corpus",) if len(paths) == 1 else ("train", "valid", "test")
+    try:
+        name = add(dict(zip(parts, paths, strict=True)), CORPORA)
+    except (ValueError, OSError) as error:
+        sys.exit(f"corpus: {error}")
+    record, copies = CORPORA / f"{name}.yaml", " ".join(str(CORPORA / file_name(name, part)) for part in parts)
+    print(
+        f"{record} is the record of {copies}.\n"
+        "Give them to git, or the texts to DVC (dvc add); then run the pipeline on them:\n"
+        f"    git add {record} {copies}\n"
+        f"    dvc exp run -S \"corpus.name='{name}'\""
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The tables in README and docs, made from the committed metrics: `make readme` puts them in, a test compares."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, read
+from lstm_lm.core import stage
+from lstm_lm.core.atomic import write_text
+from lstm_lm.core.params import Params
+from tools.docs import gpu_figures, scaling
+from tools.docs.tables import SPEED, markdown, ratios, speed
+from tools.recipes import standings
+from tools.recipes.recipe import load_recipe, names
+
+
+def results(root: Path) -> str:
+    """What both models reached, beside the book's figures. Raises OSError, KeyError, ValueError."""
+    rows = [
+        [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
+        for measure in MEASURES
+    ]
+    digests = "\n".join(f"- {model}: `{read(root, f'train_{model}')['sha256']}`" for model in LABELS)
+    tokens, device = read(root, "tokenize"), read(root, "throughput_scratch")["device"]
+    return (
+        f"{markdown(['', *LABELS.values()], rows)}\n\n"
+        f"Corpus {tokens['corpus']}; {device}. Token frequencies alone reach perplexity "
+        f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
+        "The book trained for 500 epochs on a GPU that it does not name.\n\n"
+        f"SHA-256 of the weights ([where they are the same](docs/reproducibility.md)):\n\n{digests}"
+    )
+
+
+def performance(root: Path) -> str:
+    """The benchmark at the default shape and its ratios. Raises OSError, KeyError."""
+    report = read(root, "benchmark_cpu")
+    rows = [
+        [*speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
+    ]
+    stamp = f"{report['measured_on']}. Ratios of medians:"
+    return "\n".join([markdown([*SPEED, "peak memory, MiB"], rows), "", stamp, "", *ratios(report["ratios"])])
+
+
+def stacks(root: Path) -> str:
+    """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies. Raises OSError, KeyError."""
+    report = read(root, "benchmark_cpu")
+    cells: dict[tuple[int, int, int], dict[str, float]] = {}
+    for row in report["stacks"]:
+        cell = cells.setdefault((row["layers"], row["hidden"], row["vocab_size"]), {})
+        cell[row["contestant"]] = row["step_ms"]["median"]
+    rows = [
+        [*(f"{size:,}" for size in sizes), *(f"{ms[f'nn.LSTM, pipeline, {mode}'] / ms[FUSED]:.2f}" for mode in MODES)]
+        for sizes, ms in cells.items()
+        if FUSED in ms
+    ]
+    return markdown(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
+
+
+def ptb(root: Path) -> str:
+    """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop. Raises OSError, KeyError."""
+    report = read(root, "benchmark_ptb")
+    rows = [speed(name, result) for name, result in report["speeds"].items()]
+    return "\n".join(
+        [markdown(SPEED[:3], rows), "", f"{report['measured_on']}. Ratios of medians:", "", *ratios(report["ratios"])]
+    )
+
+
+def whole(root: Path) -> str:
+    """The time of the whole pipeline against the textbook's two trainings. Raises OSError, KeyError."""
+    report = read(root, "benchmark_whole")
+    textbook, shares = report["textbook_training_seconds"], report["repro_over_textbook"]
+    rows = [["the textbook's two training loops", f"{sum(textbook.values()):.0f}", "1.00"]]
+    for kernel, seconds in report["repro_seconds"].items():
+        rows.append([f"`dvc repro`, all six stages, `{kernel}`", f"{seconds:.0f}", f"{shares[kernel]:.2f}"])
+    return markdown(["", "seconds", "share"], rows)
+
+
+def curves(root: Path) -> str:
+    """How far the kernels' learning curves are apart. Raises OSError, KeyError."""
+    report = read(root, "benchmark_curves")
+    apart = " and ".join(f"{value:.0e} (`{kernel}`)" for kernel, value in report["largest_relative_difference"].items())
+    last, median = report["perplexity"], report["median_perplexity"]
+    ends = ", ".join(f"`{kernel}` {last[kernel]:.2f} ({median[kernel]:.2f})" for kernel in last)
+    return (
+        f"From one seed, the perplexities of the first {report['first_epochs']} epochs differ from those of the book's "
+        f"kernel by at most a relative {apart}. Train perplexity after {report['epochs']} epochs, and in the median of "
+        f"the last {report['last_epochs']}, among which some spike: {ends}."
+    )
+
+
+def recipes(root: Path) -> str:
+    """The recipes in one figure each, beside the published one. Raises OSError, KeyError, ValueError."""
+    return markdown(["", "", "figure", "published", *LABELS.values()], standings.headlines(root), words=4)
+
+
+def all_figures(root: Path) -> str:
+    """Every figure of every recipe. Raises OSError, KeyError, ValueError."""
+    header = ["", *(title for title, _ in standings.COLUMNS.values())]
+    parts = [
+        f"### {name}\n\n{load_recipe(name, root).title}\n\n{markdown(header, standings.rows(name, root))}"
+        for name in names(root)
+    ]
+    return "\n\n".join(parts)
+
+
+def large_texts(root: Path) -> str:
+    """Speed and memory of the stages on the largest measured text. Raises OSError, KeyError."""
+    header = ["", "MB/s", "seconds of computing, per GB", "peak memory, MiB"]
+    return "\n".join([markdown(header, scaling.stages(root)), "", CORPUS_PICTURE, "", scaling.machine(root)])
+
+
+def larger_texts(root: Path) -> str:
+    """Hours for texts that nobody has measured. Raises OSError, KeyError."""
+    return markdown(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
+
+
+def shared(root: Path) -> str:
+    """What two processes cost each other. Raises OSError, KeyError."""
+    report = read(root, "benchmark_processes")
+    one, two, usual = report["one"]["shapes"], report["two"]["shapes"], report["two"]["usual_loop"]
+    rows = [
+        [
+            f"{int(hidden):,}",
+            f"{alone['parameters']:,}",
+            *(f"{ms:,.1f}" for ms in (alone["step"], alone["step"] / 2, pair["step"], pair["average"], alone["save"])),
+            f"{alone['saved_bytes'] / 1e6:.1f}",
+        ]
+        for (hidden, alone), pair in zip(one.items(), two.values(), strict=True)
+    ]
+    times = ["one, ms", "two, ideal, ms", "two, ms", "of it the average, ms", "a checkpoint, ms", "a checkpoint, MB"]
+    return (
+        f"{markdown(['hidden', 'parameters', *times], rows, words=0)}\n\n{report['measured_on']}. To agree takes "
+        f"{report['two']['agree']:.2f} ms. The usual loop around `nn.LSTM` with 256 hidden units takes "
+        f"{usual['alone']:.1f} ms without messages, {usual['average']:.1f} ms with our average, "
+        f"{usual['DistributedDataParallel']:.1f} ms with DistributedDataParallel."
+    )
+
+
+def far_windows(root: Path) -> str:
+    """The speed of training on a large text over that on a small one. Raises OSError, KeyError."""
+    return "\n".join(scaling.training(root))
+
+
+FUSED = "fused in C++, pipeline, portable"
+MODES = ("portable", "native")
+CORPUS_PICTURE = (
+    "![Megabytes of text per second, and peak memory, of fetch and tokenize over the size of the text]"
+    "(../plots/benchmark_corpus.png)"
+)
+TABLES = {
+    "README.md": {"results": results, "recipes": recipes},
+    "docs/recipes.md": {"recipes": all_figures},
+    "docs/scaling.md": {"stages": large_texts, "windows": far_windows, "hours": larger_texts},
+    "docs/processes.md": {"processes": shared},
+    "docs/performance.md": {
+        "performance": performance,
+        "stacks": stacks,
+        "ptb": ptb,
+        "gpu": gpu_figures.gpu,
+        "whole": whole,
+        "curves": curves,
+    },
+}
+"""Page -> name of each table on it -> what makes the table."""
+
+
+def update(page: str, root: Path) -> str:
+    """The text of `page` in `root` with every table between `<!-- name -->` and `<!-- /name -->` made anew.
+
+    Raises:
+        ValueError: a marker is missing.
+        OSError, KeyError: a file, or a key in a metrics file, is missing.
+    """
+    text = (root / page).read_text(encoding="utf-8")
+    for name, table in TABLES[page].items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{page} lacks the markers <!-- {name} --> and <!-- /{name} -->")
+        content = _measured(table, root)
+        text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
+    return text
+
+
+def _measured(table: Callable[[Path], str], root: Path) -> str:
+    """What `table` makes, unless the benchmark that it shows has not been run yet. Raises OSError, KeyError."""
+    try:
+        return table(root)
+    except FileNotFoundError as error:
+        if not Path(error.filename).name.startswith("benchmark_"):
+            raise
+        return "Not measured yet."
+
+
+def main(_params: Params, root: Path) -> None:
+    """Put the tables into their pages."""
+    for page in TABLES:
+        write_text(root / page, update(page, root))
+
+
+def _cell(measure: Measure, value: float, model: str) -> str:
+    book = f" (book: {measure.book[model]:,.1f})" if measure.book else ""
+    return f"{value:{measure.form}}{book}"
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,70 @@
+"""What `make run` does before `dvc repro`: DVC without git if need be, the sample if no corpus can be reached."""
+
+import re
+import tempfile
+from pathlib import Path
+
+from lstm_lm.core import atomic, stage
+from lstm_lm.core.params import Params, load_params
+from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
+from tools.project import do_without_git, dvc_quietly
+
+SAMPLE = "sample"
+
+
+def main(params: Params, root: Path) -> None:
+    """Prepare the project in `root` for `dvc repro`.
+
+    Raises:
+        ValueError: params.yaml could not be changed to name the sample.
+        OSError: a file cannot be written.
+    """
+    do_without_git(root)
+    if _fetched(root):
+        return
+    try:
+        _reach(params.corpus.name, root)
+    except CorpusUnavailable:
+        use_sample(root / "params.yaml")
+        print(
+            f"{params.corpus.name} is out of reach: running on the embedded corpus, corpus.name in params.yaml is now "
+            f"{SAMPLE}. Once you set it back to {params.corpus.name}, dvc repro says what is wrong with each source."
+        )
+
+
+def use_sample(path: Path) -> None:
+    """Set `corpus.name` in params.yaml to the sample; every other character stays as it is.
+
+    Raises:
+        ValueError: the key was not found where params.yaml usually has it.
+        OSError: the file cannot be read or written.
+    """
+    before = load_params(path)
+    text = path.read_text(encoding="utf-8")
+    name = r"""(?P<name>"[^"\n]*"|'[^'\n]*'|[^\s,}#]+)"""
+    match = re.search(rf"^corpus:(?:\s|\{{|#.*\n)*name:[ \t]*{name}", text, flags=re.MULTILINE)
+    if match is None:
+        raise ValueError(f"{path}: set corpus.name to {SAMPLE} by hand; the key is not where it was expected")
+    changed = text[: match.start("name")] + SAMPLE + text[match.end("name") :]
+    atomic.write_text(path, changed)
+    if load_params(path) != before.model_copy(update={"corpus": before.corpus.model_copy(update={"name": SAMPLE})}):
+        atomic.write_text(path, text)
+        raise ValueError(f"{path}: set corpus.name to {SAMPLE} by hand; it could not be changed safely")
+
+
+def _reach(name: str, root: Path) -> None:
+    """Bring the corpus once, to a place that is thrown away. Raises CorpusUnavailable."""
+    with tempfile.TemporaryDirectory() as folder:
+        fetch(name, Path(folder), Sources.of_project(root))
+
+
+def _fetched(root: Path) -> bool:
+    """Whether the fetch stage has nothing to do, given what DVC's own cache can bring back without a network."""
+    corpus = "data/raw"
+    if not (root / corpus).exists():
+        dvc_quietly(root, "checkout", "--quiet", corpus)
+    return dvc_quietly(root, "status", "--quiet", "fetch") == 0
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,1 @@
+"""Recipes: named parameters whose results are committed beside published ones."""

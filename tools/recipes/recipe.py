@@ -1,0 +1,108 @@
+"""Recipes: named parameters whose results are committed, and what others have published for the same task."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from lstm_lm.core.atomic import write_text
+from lstm_lm.core.params import Params
+from lstm_lm.core.yaml_file import load_yaml, read_yaml, validate
+
+RECIPES = Path("recipes")
+
+Figure = Literal[
+    "train_perplexity",
+    "valid_perplexity",
+    "test_perplexity",
+    "valid_nats",
+    "valid_bits_per_character",
+    "tokens_per_second",
+    "minutes",
+]
+"""What a recipe is judged by; "valid_nats" are nats per token, "minutes" those of the training."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Published(_Section):
+    """What others report: who did it with what, where that stands, and their figures."""
+
+    who: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(pattern=r"^https?://\S+$")]
+    figures: dict[Figure, int | float]
+
+
+class Recipe(_Section):
+    """A recipe.
+
+    Attributes:
+        title: what it is, in a few words.
+        headline: the figure in which it is compared with what others have published.
+        params: what differs from params.yaml, as nested as there. Without it, the recipe is the default run.
+        published: the figures of others, the most important first.
+    """
+
+    title: Annotated[str, Field(min_length=1)]
+    headline: Figure
+    params: dict[str, Any] = {}
+    published: list[Published] = []
+
+
+def names(root: Path) -> list[str]:
+    """The recipes of the project in `root`."""
+    return sorted(path.parent.name for path in (root / RECIPES).glob("*/recipe.yaml"))
+
+
+def place(name: str) -> Path:
+    """The file of a recipe in a project."""
+    return RECIPES / name / "recipe.yaml"
+
+
+def load_recipe(name: str, root: Path) -> Recipe:
+    """Read a recipe of the project in `root`.
+
+    Raises:
+        ValueError: there is no such recipe, or it is not as a recipe must be.
+        OSError: it cannot be read.
+    """
+    if name not in names(root):
+        known = ", ".join(names(root)) or "none"
+        raise ValueError(f"there is no recipe {name!r}: NAME=... ({known})")
+    return load_yaml(root / place(name), Recipe)
+
+
+def results_folder(name: str, recipe: Recipe, root: Path) -> Path:
+    """Where dvc.lock, metrics/ and plots/ of a recipe are: those of the default run are the project's own."""
+    return root / RECIPES / name if recipe.params else root
+
+
+def parameters(name: str, recipe: Recipe, root: Path) -> dict[str, Any]:
+    """All parameters of a recipe: params.yaml of the project in `root`, and what the recipe changes.
+
+    Raises:
+        ValueError: they are not valid together; one line names the key.
+        OSError: params.yaml cannot be read.
+    """
+    overlaid = _overlaid(read_yaml(root / "params.yaml"), recipe.params)
+    validate(overlaid, Params, place(name))
+    return overlaid
+
+
+def apply(name: str, recipe: Recipe, project: Path) -> None:
+    """Make params.yaml of `project`, a copy of this one, that of a recipe. Raises ValueError, OSError."""
+    text = yaml.safe_dump(parameters(name, recipe, project), sort_keys=False, allow_unicode=True)
+    write_text(project / "params.yaml", text)
+
+
+def _overlaid(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _overlaid(base[key], value)
+        for key, value in changes.items()
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+    }
+    return {**base, **changes, **both}

@@ -1,0 +1,76 @@
+"""What `make recipe NAME=...` does: run the pipeline with a recipe's parameters in a copy, keep the results.
+
+The copy shares DVC's cache and the checkpoints of the project. So an interrupted run continues when it is started
+again: finished stages come from the cache, a training goes on from its last checkpoint.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lstm_lm.core.atomic import write_bytes
+from tools.project import copy_project, dvc, results
+from tools.recipes.recipe import apply, load_recipe, names, place, results_folder
+
+
+def run(name: str, root: Path) -> Path:
+    """Run a recipe of the project in `root`, as committed, and bring its results there.
+
+    Returns:
+        The folder of the results.
+
+    Raises:
+        ValueError: there is no such recipe, it is not valid or not committed, or a stage failed.
+        OSError: a file cannot be read or written, or git could not clone.
+    """
+    recipe = load_recipe(name, root)
+    with tempfile.TemporaryDirectory(prefix="lstm-lm-recipe-") as folder:
+        project = copy_project(root, Path(folder) / "project")
+        if name not in names(project) or load_recipe(name, project) != recipe:
+            raise ValueError(f"{place(name)} is not committed as it is: commit it first")
+        apply(name, recipe, project)
+        if dvc(project, "cache", "dir", "--quiet", "--local", _cache(root)) != 0:
+            raise ValueError("the copy cannot share DVC's cache; DVC's own message stands above")
+        # `stage.project`: the folder of what outlives the copy.
+        if dvc(project, "repro", DVC_ROOT=str(root.resolve())) != 0:
+            raise ValueError("the pipeline did not finish; its own message stands above, the same command goes on")
+        destination = results_folder(name, recipe, root)
+        kept = [path for path in results(project) if path.startswith(("metrics/", "plots/"))]
+        for path in (*kept, "dvc.lock"):
+            write_bytes(destination / path, (project / path).read_bytes())
+    return destination
+
+
+def titles(root: Path) -> str:
+    """A line for each recipe: its name and its title. Raises ValueError and OSError as `load_recipe`."""
+    width = max((len(name) for name in names(root)), default=0)
+    return "\n".join(f"{name:<{width}}  {load_recipe(name, root).title}" for name in names(root))
+
+
+def _cache(root: Path) -> str:
+    """The folder of DVC's cache. Raises ValueError."""
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ValueError(f"dvc failed: {done.stderr.strip().removeprefix('ERROR: ')}")
+    return done.stdout.strip()
+
+
+def main() -> None:
+    """Run the recipe that the command line names; without a name, list the recipes."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    try:
+        if not name:
+            print(titles(Path()))
+            return
+        destination = run(name, Path())
+    except KeyboardInterrupt:
+        sys.exit("recipe: stopped; the same command goes on")
+    except (ValueError, OSError) as error:
+        sys.exit(f"recipe: {error}")
+    print(f"The results are in {destination.resolve()}: make readme puts them into the tables.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The report: what was run, how well both models did, against each other and against a base revision."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from lstm_lm.core import stage
+from lstm_lm.comparison.measures import LABELS, SPLITS, VALIDATION_PERPLEXITY
+from lstm_lm.core.params import Params
+from tools.report import headline, page
+from tools.report.difference import Difference, base_argument, difference
+from tools.report.excerpt import excerpts
+from tools.report.figure import figures
+from tools.report.passages import panel
+from tools.report.unfinished import unfinished
+
+_TRAINED = {"corpus.name": "corpus", "model.hidden": "hidden", "seed": "seed", "train.epochs": "epochs"}
+"""Parameters that metrics/train_<model>.json repeats, and their keys there."""
+
+
+def main(_params: Params, root: Path) -> None:
+    """Write report/index.html, report/report.md and their pictures; the base is the command's only argument.
+
+    Raises:
+        ValueError: there are no results here, or DVC does not know the base.
+        OSError: a file cannot be read or written.
+    """
+    found = difference(base_argument(), root)
+    _require_results(found)
+    content = {
+        "corpus": found.metric("metrics/evaluate.json", "corpus").new,
+        "base": found.base,
+        "labels": LABELS,
+        "headline": headline.table(found),
+        "verdict": verdict(found),
+        "notes": [*unfinished(found, root), *notes(found)],
+        "run": " · ".join(_run(found, root)),
+        "panel": panel(root),
+        "texts": excerpts(root),
+        "changed": [(key, *change) for key, change in found.params.items() if change.old != change.new],
+        "facts": facts(found, root),
+    }
+    folder = root / "report"
+    page.write(folder, "report", "index", figures(found, root), content)
+    print(f"{folder / 'index.html'}: {content['verdict']}")
+
+
+def verdict(found: Difference) -> str:
+    """The result in one sentence: validation perplexity of both models, against the base where there is one."""
+    cells = headline.table(found)[VALIDATION_PERPLEXITY.title]
+    parts = [
+        f"{LABELS[model]} {cell.value}" + (f" ({cell.change})" if cell.change else "") for model, cell in cells.items()
+    ]
+    return f"{VALIDATION_PERPLEXITY.title}: {', '.join(parts)}."
+
+
+def notes(found: Difference) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    said = []
+    if found.outdated:
+        said.append(
+            f"These results do not belong to the present code, parameters and data: "
+            f"dvc repro would run {', '.join(found.outdated)}."
+        )
+    if wrong := _not_as_params_say(found):
+        said.append(f"{'; '.join(wrong)}.")
+    if found.base is None:
+        said.append("This is not a git repository, so there is no revision to compare with.")
+    elif all(change.old is None for file in found.metrics.values() for change in file.values()):
+        said.append(f"{found.base} holds no results, so there is nothing to compare with.")
+    elif not headline.same_text(found):
+        said.append(f"{found.base} was trained on other text: perplexities are shown, but not judged.")
+    elif not any(
+        change.old != change.new for file in (*found.metrics.values(), found.params) for change in file.values()
+    ):
+        said.append(f"Nothing differs from {found.base}.")
+    elif others := {
+        name: change for model in LABELS for name, change in headline.other_environment(found, model).items()
+    }:
+        differences = "; ".join(f"{name}: {change.old} → {change.new}" for name, change in others.items())
+        said.append(f"{found.base} was trained in another environment ({differences}): perplexities are not judged.")
+    return said
+
+
+def facts(found: Difference, root: Path) -> dict[str, list[tuple[str, str]]]:
+    """What was run: title -> name and value, for the corpus, the environment, the code and all parameters."""
+    here = {
+        "commit": f"{_commit(root, 'HEAD')}{_uncommitted(root)}",
+        "base": f"{found.base}: {_commit(root, found.base)}",
+    }
+    environments = {model: f"metrics/environment_{model}.json" for model in LABELS}
+    return {
+        "Corpus": [(_words(key), _plain(c.new)) for key, c in found.metrics.get("metrics/tokenize.json", {}).items()],
+        "Environment": [
+            (_words(key), _both({model: found.metric(path, key).new for model, path in environments.items()}))
+            for key in found.metrics.get(environments["scratch"], {})
+        ],
+        "Code": list(here.items()) if found.base else [("commit", "not a git repository")],
+        "Parameters": [(key, str(change.new)) for key, change in found.params.items()],
+    }
+
+
+def _run(found: Difference, root: Path) -> list[str]:
+    """What was run, in a few words, as the trainings wrote it down; all of it is in `facts`."""
+
+    def both(key: str, file: str = "train") -> str:
+        return _both({model: found.metric(f"metrics/{file}_{model}.json", key).new for model in LABELS})
+
+    settings = {key: both(key) for key in ("hidden", "epochs", "seed")} | {"kernel": both("kernel", "environment")}
+    known = [f"{key} {value}" for key, value in settings.items() if value != headline.NOTHING]
+    commit = _commit(root, "HEAD") + _uncommitted(root)
+    return [both("corpus"), *known, both("device", "throughput"), *filter(None, [commit])]
+
+
+def _not_as_params_say(found: Difference) -> list[str]:
+    """The trainings' settings that are not those in params.yaml, as when a stage is frozen."""
+    return [
+        f"{LABELS[model]} was trained with {name} {trained}, params.yaml says {change.new}"
+        for name, change in found.params.items()
+        for model in LABELS
+        for trained in [found.metric(f"metrics/train_{model}.json", _TRAINED.get(name, "")).new]
+        if trained not in (None, change.new)
+    ]
+
+
+def _require_results(found: Difference) -> None:
+    """Raises ValueError unless everything is there that the report cannot do without."""
+    for file, key in (
+        *(("evaluate", f"{model}.{split}.perplexity") for model in LABELS for split in SPLITS),
+        ("tokenize", "unigram_perplexity"),
+    ):
+        if found.metric(f"metrics/{file}.json", key).new is None:
+            raise ValueError(f"metrics/{file}.json has no {key}: run dvc repro first")
+    for column, name in (("train_perplexity", "curve"), ("tokens_per_second", "timing")):
+        if not any(found.curve(model, column, at_base=False) for model in LABELS):
+            raise ValueError(f"plots/{name}_scratch.tsv and {name}_concise.tsv are missing: run dvc repro first")
+
+
+def _commit(root: Path, revision: str | None) -> str:
+    """Short hash and subject; empty where git cannot tell."""
+    return _git(root, "log", "-1", "--format=%h %s", "--end-of-options", str(revision), "--")
+
+
+def _uncommitted(root: Path) -> str:
+    return ", with uncommitted changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else ""
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git says; empty if it fails."""
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _both(values: Mapping[str, object]) -> str:
+    """One value where it is the same for both models, else each with its model; thousands apart."""
+    written = [_plain(value) for value in values.values()]
+    if len(set(written)) == 1:
+        return written[0]
+    return "; ".join(f"{LABELS[model]}: {value}" for model, value in zip(values, written, strict=True))
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _plain(value: object) -> str:
+    """A value as the report writes it: thousands apart, yes and no, four digits of a fraction."""
+    if value is None:
+        return headline.NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,123 @@
+"""The results here beside those of another revision."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from dvc.api import DVCFileSystem, params_show
+from dvc.exceptions import DvcException
+
+from lstm_lm.comparison.measures import LABELS
+from tools.checks.current import outdated
+
+_METRICS = [f"metrics/{name}.json" for name in ("environment_*", "evaluate", "throughput_*", "tokenize", "train_*")]
+
+
+class Change(NamedTuple):
+    """One value at the base revision and here; None where there is none."""
+
+    old: Any
+    new: Any
+
+
+Changes = dict[str, Change]
+
+
+class Difference(NamedTuple):
+    """Metrics and parameters under DVC's names, and the columns of the curves of each model, changed or not.
+
+    `base` is None where there is no git, hence nothing to compare with. A column is its value in each epoch that has
+    one. `outdated` names the stages that `dvc repro` would run.
+    """
+
+    base: str | None
+    metrics: dict[str, Changes]
+    params: Changes
+    curves: dict[str, Changes]
+    outdated: list[str]
+
+    def metric(self, path: str, key: str) -> Change:
+        """One metric, such as metrics/evaluate.json and scratch.valid.perplexity."""
+        return self.metrics.get(path, {}).get(key, Change(None, None))
+
+    def curve(self, model: str, column: str, at_base: bool) -> dict[int, float]:
+        """A column's value in each epoch that has one."""
+        change = self.curves.get(model, {}).get(column, Change(None, None))
+        return (change.old if at_base else change.new) or {}
+
+
+class Results(NamedTuple):
+    """What one revision has, in the form of `Difference`."""
+
+    metrics: dict[str, dict[str, Any]]
+    params: dict[str, Any]
+    curves: dict[str, dict[str, dict[int, float]]]
+
+
+def difference(base: str, root: Path) -> Difference:
+    """Compare the results in `root` with those of a revision; without git, tell only what is here.
+
+    Raises:
+        ValueError: DVC does not know the revision or cannot read the project, or a file is damaged.
+    """
+    git = any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents))
+    try:
+        here = results(root)
+        there = results(root, base) if git else Results({}, {}, {})
+    except DvcException as error:
+        raise ValueError(f"dvc cannot read the results: {error}") from error
+    return Difference(
+        base if git else None,
+        {path: _changes(there.metrics.get(path, {}), values) for path, values in here.metrics.items()},
+        _changes(there.params, here.params),
+        {model: _changes(there.curves.get(model, {}), columns) for model, columns in here.curves.items()},
+        outdated(root),
+    )
+
+
+def results(root: Path, revision: str | None = None) -> Results:
+    """Read the results of a revision, or those in the working tree.
+
+    Raises:
+        DvcException: DVC does not know the revision or cannot read the project.
+        ValueError: a file is damaged.
+    """
+    files = DVCFileSystem(str(root), rev=revision)
+    metrics = {path: dict(flat(content)) for name in _METRICS for path, content in _read(files, name, json.load)}
+    curves: dict[str, dict[str, dict[int, float]]] = {model: {} for model in LABELS}
+    for model, columns in curves.items():
+        for _, table in _read(files, f"plots/*_{model}.tsv", partial(pd.read_csv, sep="\t", index_col="epoch")):
+            columns |= {column: table[column].dropna().to_dict() for column in table}
+    return Results(metrics, dict(flat(params_show("params.yaml", repo=str(root), rev=revision))), curves)
+
+
+def base_argument() -> str:
+    """The revision that a command of this package got as its only argument."""
+    return next(iter(sys.argv[1:]), "") or "HEAD"
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested mappings under DVC's names: `model.hidden`."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _read(files: DVCFileSystem, pattern: str, parse: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:
+    """Path and content of each file that fits the pattern. Raises ValueError, which names the file."""
+    for path in map(str, files.glob(pattern)):
+        with files.open(path) as file:
+            try:
+                yield path, parse(file)
+            except ValueError as error:
+                raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
+    return {key: Change(old.get(key), new.get(key)) for key in sorted({*old, *new})}

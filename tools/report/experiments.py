@@ -1,0 +1,112 @@
+"""The experiments that DVC knows of, collected for the sweep's report and as a table for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from dvc.api import exp_show
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from tabulate import tabulate
+
+from lstm_lm.core import stage
+from lstm_lm.comparison.measures import LABELS, SPEED, TEST_PERPLEXITY, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
+from lstm_lm.core.params import Params
+from tools.report.difference import base_argument, flat
+from tools.report.headline import write
+
+MEASURES = (TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, TEST_PERPLEXITY, SPEED)
+
+
+class Experiments(NamedTuple):
+    """Tables with one row for each experiment, under its name; the first row is the revision that they started from.
+
+    `params` has the parameters under DVC's names, `measures` the numbers under (measure's title, model), NaN where
+    there is none. `states` is "success", or says why an experiment has none: "queued", "running", "failed".
+    """
+
+    params: pd.DataFrame
+    measures: pd.DataFrame
+    states: pd.Series
+
+
+def main(params: Params, root: Path) -> None:
+    """Print the table of the experiments that started from BASE."""
+    print(table(collect(params, root, base_argument())))
+
+
+def collect(params: Params, root: Path, base: str) -> Experiments:
+    """The experiments that started from the revision `base`.
+
+    Raises:
+        ValueError: DVC cannot tell, or there are none; the message says where there are some.
+    """
+    try:
+        rows = [row for row in exp_show(str(root), revs=base) if row["rev"] != "workspace"]
+    except DvcException as error:
+        raise ValueError(f"dvc cannot show the experiments of {base}: {error}") from error
+    if len(rows) == 1:
+        bases = [commit[:7] for commit in Repo(str(root)).experiments.ls(all_commits=True)]
+        where = f"add BASE=<revision>; these have some: {', '.join(bases)}" if bases else "dvc exp run makes one"
+        raise ValueError(f"no experiment started from {base}: {where}")
+    return experiments(rows, [name for name, _ in flat(params.model_dump())])
+
+
+def experiments(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Experiments:
+    """Rows of `dvc.api.exp_show`, a revision and its experiments, with the parameters that `names` lists.
+
+    An experiment that waits, runs or failed may show metrics all the same: those of the commit that it started from.
+    """
+    index = [row["Experiment"] or row["rev"] for row in rows]
+    states = pd.Series([(row["State"] or "success").lower() for row in rows], index)
+    params = {name: [_cell(row, "params.yaml", name) for row in rows] for name in names}
+    measures = {
+        (measure.title, model): [_cell(row, *measure.place(model)) for row in rows]
+        for measure in MEASURES
+        for model in LABELS
+    }
+    numbers = pd.DataFrame(measures, index).apply(pd.to_numeric, errors="coerce")
+    numbers.loc[states != "success"] = float("nan")
+    return Experiments(pd.DataFrame(params, index, dtype=object), pd.DataFrame(numbers), states)
+
+
+def table(found: Experiments) -> str:
+    """For each experiment what it changed, and a line for each model; at most 100 columns wide."""
+    start = found.params.iloc[0]
+    rows = []
+    for place, (name, params) in enumerate(found.params.iterrows()):
+        changed = "\n".join(f"{key}={value}" for key, value in params.items() if value != start[key])
+        state = found.states.iloc[place]
+        numbers = found.measures.iloc[place]
+        rows.append(
+            [
+                f"{name}" if state == "success" else f"{name}\n({state})",
+                changed,
+                "\n".join(LABELS),
+                *(
+                    "\n".join(write(_known(numbers[measure.title, model]), measure.form) for model in LABELS)
+                    for measure in MEASURES
+                ),
+            ]
+        )
+    titles = [measure.title.replace(" ", "\n") for measure in MEASURES]
+    columns = (*["left"] * 3, *["right"] * len(titles))
+    widths = [12, 25, *[None] * (1 + len(titles))]
+    return tabulate(
+        rows, ["experiment", "changed", "model", *titles], colalign=columns, maxcolwidths=widths, disable_numparse=True
+    )
+
+
+def _cell(row: Mapping[str, Any], path: str, key: str) -> Any:
+    """A value of `exp_show`, which names the file as well where two files have the key; whole numbers without ".0"."""
+    value = row.get(f"{path}:{key}", row.get(key))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _known(number: float) -> float | None:
+    return None if pd.isna(number) else number
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,133 @@
+"""The report's figures: each a chart or a picture, what it says in words, and its values as a table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from lstm_lm.comparison.figures import (
+    GENERALISATION,
+    LEARNING_CURVES,
+    SURPRISAL_BY_POSITION,
+    THROUGHPUT,
+    Description,
+)
+from lstm_lm.comparison.measures import LABELS, LAST_TRAIN_PERPLEXITY, SPEED, SPLITS
+from lstm_lm.evaluation.passage import LAST_POSITION
+from tools.report import chart
+from tools.report.chart import Series, Spec
+from tools.report.difference import Difference
+from tools.report.headline import write
+from tools.report.unfinished import unfinished
+
+_TABLE_ROWS = 11
+
+
+class Figure(NamedTuple):
+    """A chart or a finished picture, with its text alternatives: a sentence or two, and the values as a table."""
+
+    title: str
+    chart: Spec | bytes
+    summary: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def epochs(self) -> bool:
+        """Whether the chart can be zoomed along its epochs."""
+        return self.header[0] == "epoch"
+
+
+def figures(found: Difference, root: Path) -> dict[str, Figure]:
+    """All of them, under the names of their files. Raises OSError where a picture is missing."""
+    state = unfinished(found, root)
+    return {
+        "learning_curves": _over_epochs(found, LEARNING_CURVES, LAST_TRAIN_PERPLEXITY.form, state),
+        "generalisation": _generalisation(found, (root / "plots/generalisation.png").read_bytes()),
+        "throughput": _over_epochs(found, THROUGHPUT, SPEED.form, state),
+    } | _by_position(root)
+
+
+def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
+    """One line for each model, column (with what it is about) and revision; a base like the workspace adds none."""
+    lines = []
+    for at_base in (False, True):
+        for model in LABELS:
+            for column, split in columns.items():
+                points = found.curve(model, column, at_base)
+                if points and not (at_base and points == found.curve(model, column, at_base=False)):
+                    lines.append(Series(model, split, at_base, points))
+    return lines
+
+
+def _over_epochs(found: Difference, figure: Description, form: str, state: Sequence[str]) -> Figure:
+    """Lines over epochs; the table has a handful of them: the first, the last, and evenly between.
+
+    `state` says which trainings are not over.
+    """
+    lines = series(found, figure.columns)
+    here = [line.points for line in lines if not line.base]
+    ends = [
+        f"{line.title} {write(points[min(points)], form)} → {write(points[max(points)], form)}"
+        for line, points in zip(lines, here, strict=False)
+    ]
+    faint = " Faint: the base." if len(here) < len(lines) else ""
+    summary = f"{figure.quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
+    summary = " ".join([*state, summary])
+    scored = sorted(set.intersection(*map(set, here)) or set().union(*here))
+    steps = min(_TABLE_ROWS, len(scored))
+    chosen = sorted({scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)})
+    rows = [[str(epoch), *(write(line.points.get(epoch), form) for line in lines)] for epoch in chosen]
+    spec = chart.lines(lines, figure)
+    return Figure(figure.title, spec, summary, [figure.x, *(line.title for line in lines)], rows)
+
+
+def _generalisation(found: Difference, picture: bytes) -> Figure:
+    """The pipeline's picture of the perplexity on each split; the table has the base as well."""
+    unigram = found.metric("metrics/tokenize.json", "unigram_perplexity").new
+    summary = (
+        f"Perplexity on the text trained on and on text never seen; token frequencies alone reach {unigram:,.2f}. "
+        "A model that is good at train only has learnt its text by heart."
+    )
+    changes = {
+        split: [found.metric("metrics/evaluate.json", f"{model}.{split}.perplexity") for model in LABELS]
+        for split in SPLITS
+    }
+    rows = [
+        [name, *(write(change[side], ",.4f") for side in (1, 0) for change in changes[split])]
+        for split, name in SPLITS.items()
+    ]
+    header = [GENERALISATION.x, *(f"{label}{base}" for base in ("", " (base)") for label in LABELS.values())]
+    return Figure(GENERALISATION.title, picture, summary, header, rows)
+
+
+def _by_position(root: Path) -> dict[str, Figure]:
+    """Mean surprisal by position in the word or line; nothing where a text has no such positions."""
+    tables = {split: _positions(root, split) for split in ("train", "valid")}
+    places = list(dict.fromkeys(place for table in tables.values() for place in table.index))
+    if not places:
+        return {}
+    lines = {f"{LABELS[model]}, {SPLITS[split]}": (model, split) for split in tables for model in LABELS}
+    bars = [
+        {"place": place, "value": value, "line": line, "model": LABELS[model], "split": SPLITS[split]}
+        for line, (model, split) in lines.items()
+        for place, value in tables[split][model].items()
+    ]
+    rows = [
+        [place, *(write(tables[split][model].get(place), ".3f") for model, split in lines.values())] for place in places
+    ]
+    summary = (
+        "Mean surprisal of letters by their position in the word, or of words by that in the line; 0 is what stands "
+        "between words or ends a line. The bits go where a model cannot tell what comes next. Faint: train."
+    )
+    figure = SURPRISAL_BY_POSITION
+    spec = chart.bars(bars, places, figure)
+    return {"surprisal_by_position": Figure(figure.title, spec, summary, [figure.x, *lines], rows)}
+
+
+def _positions(root: Path, split: str) -> pd.DataFrame:
+    """A split's table of mean surprisal, its last position with a plus; an empty one where the file is missing."""
+    path = root / f"plots/surprisal_by_position_{split}.tsv"
+    table = pd.read_csv(path, sep="\t", index_col="position") if path.exists() else pd.DataFrame(columns=list(LABELS))
+    return table.rename(index=lambda position: f"{position}+" if position == LAST_POSITION else str(position))

@@ -1,0 +1,145 @@
+"""The headline table: both models beside each other and against the base, with a judgement of every change.
+
+A change is called better or worse only if nothing but the change itself explains it. It is shown without a
+judgement where
+
+- the base is about other text (corpus.*, tokenize.* or the corpus's size differ), unless it is a speed;
+- rounding explains it: both trainings ran with the same parameters, their first epochs agree to a relative 1e-5,
+  and they drift apart only later, as sums in another order make them do;
+- the environments differ (what metrics/environment_*.json holds, unless a parameter chose it);
+- it is a speed, and the machines or compilers differ or the middle halves of the epochs overlap.
+"""
+
+from typing import Any, NamedTuple
+
+from lstm_lm.comparison.measures import LABELS, MEASURES, SPEED, Measure
+from tools.report.difference import Change, Difference
+from tools.checks.verdict import FIRST_EPOCHS, ROUNDING
+
+NOTHING = "\N{EN DASH}"
+
+_CHOSEN = {"kernel": "model.scratch_kernel", "precision": "train.precision", "instructions": "numerics"}
+"""What the environment's record has -> the parameter that can choose it."""
+
+_SAME_FUNCTION = (
+    "device",
+    "evaluate.",
+    "model.scratch_kernel",
+    "numerics",
+    "train.checkpoint_seconds",
+    "train.processes",
+)
+"""Parameters that do not change what a training computes, only how, or what is done with the model."""
+
+
+class Cell(NamedTuple):
+    """A value; whether it is the better one of the two models; its change against the base, judged.
+
+    `judgement` is better, worse, same, other (a change without a judgement) or none (nothing to compare with).
+    """
+
+    value: str
+    best: bool
+    judgement: str
+    arrow: str
+    change: str
+
+
+def table(found: Difference) -> dict[str, dict[str, Cell]]:
+    """For each measure's title one cell for each model."""
+    return {measure.title: _cells(found, measure) for measure in MEASURES}
+
+
+def same_text(found: Difference) -> bool:
+    """Whether the base's perplexities are about the same tokens as those here."""
+    counts = [found.metric("metrics/tokenize.json", key) for key in ("characters", "tokens")]
+    texts = [change for name, change in found.params.items() if is_text(name)]
+    return all(change.old == change.new for change in (*texts, *counts) if change.old is not None)
+
+
+def is_text(parameter: str) -> bool:
+    """Whether a parameter chooses the text that perplexities are about."""
+    return parameter.startswith(("corpus.", "tokenize."))
+
+
+def other_environment(found: Difference, model: str) -> dict[str, Change]:
+    """What differs between the environments that the model was trained in, here and at the base."""
+    environment = found.metrics.get(f"metrics/environment_{model}.json", {})
+    parameters = {name for name, change in found.params.items() if change.old != change.new}
+    return {
+        key: change
+        for key, change in environment.items()
+        if change.old != change.new and _CHOSEN.get(key) not in parameters
+    }
+
+
+def judge(change: Change, measure: Measure, reason: str = "") -> tuple[str, str, str]:
+    """Judgement, arrow and words for a change; what rounds to the same number has not changed.
+
+    Args:
+        reason: why it must not be judged, "" if it may.
+    """
+    if change.old is None or change.new is None:
+        return "none", "", ""
+    before = write(change.old, measure.form)
+    if write(change.new, measure.form) == before:
+        return "same", "=", "unchanged"
+    arrow = "▲" if change.new > change.old else "▼"
+    if reason and measure.sense:
+        return "other", arrow, f"from {before}, {reason}"
+    if measure.sense == 0 or change.old == 0:
+        return "other", arrow, f"from {before}"
+    judgement = "better" if (change.new - change.old) * measure.sense > 0 else "worse"
+    return judgement, arrow, f"{abs(change.new / change.old - 1):.1%} {judgement} than {before}"
+
+
+def write(number: Any, form: str) -> str:
+    """A number in a format, an en dash for none."""
+    return NOTHING if number is None else format(number, form)
+
+
+def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
+    changes = {model: found.metric(*measure.place(model)) for model in LABELS}
+    written = {model: write(change.new, measure.form) for model, change in changes.items()}
+    known = [change.new * measure.sense for change in changes.values() if change.new is not None]
+    distinct = len(set(written.values())) == len(LABELS) == len(known) and measure.sense != 0
+    return {
+        model: Cell(
+            written[model],
+            distinct and change.new * measure.sense == max(known),
+            *judge(change, measure, _reason(found, measure, model, change)),
+        )
+        for model, change in changes.items()
+    }
+
+
+def _reason(found: Difference, measure: Measure, model: str, change: Change) -> str:
+    """Why a change must not be judged, "" if it may."""
+    if measure is SPEED:
+        path, key = measure.place(model)
+        device, compiler, low, high = (
+            found.metric(path, name) for name in ("device", "compiler", f"{key}_q1", f"{key}_q3")
+        )
+        if device.old != device.new or other_environment(found, model):
+            return "other machine"
+        if compiler.old != compiler.new and "none" not in compiler:
+            return "other compiler"
+        overlap = None not in (*low, *high) and low.new <= high.old and low.old <= high.new
+        return "within the spread" if overlap else ""
+    if not same_text(found):
+        return "other text"
+    if _rounding(found, model, change):
+        return "within rounding"
+    return "other environment" if other_environment(found, model) else ""
+
+
+def _rounding(found: Difference, model: str, change: Change) -> bool:
+    """Whether the base's training computes the same function, so that its results differ by rounding alone."""
+    changed = [name for name, value in found.params.items() if value.old != value.new]
+    here, base = (found.curve(model, "train_perplexity", at_base) for at_base in (False, True))
+    if not here or here.keys() != base.keys() or not all(name.startswith(_SAME_FUNCTION) for name in changed):
+        return False
+    apart = [abs(here[epoch] / base[epoch] - 1) for epoch in sorted(here)]
+    if max(apart) <= ROUNDING:  # the trainings agree to their ends, so what was measured after them must agree as well
+        return bool(change.old and change.new) and abs(change.new / change.old - 1) <= ROUNDING
+    return max(apart[:FIRST_EPOCHS]) <= ROUNDING
