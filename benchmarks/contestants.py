@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lstm_lm.core.params import Model, Train, load_params
+from lstm_lm.core.params import Params, Train, load_params
 from lstm_lm.model.language_model import Architecture, build, scratch_start
 from lstm_lm.model.layer import State
 from lstm_lm.model.lstm_native import loops
@@ -47,7 +47,7 @@ def pipeline_step(
     kind: str, kernel: str, shape: Shape, device: torch.device, precision: str = "fp32", eager: bool = False
 ) -> TrainingStep:
     """The step as the pipeline takes it: captured in a CUDA graph where there is one, unless `eager`."""
-    model = build(kind, shape.vocab_size, _model(shape, kernel), seed=0).to(device)
+    model = build(kind, shape.vocab_size, _params(shape, kernel)).to(device)
     settings = shape.settings(precision)
     step = (EagerStep if eager else make_step)(model, settings)
     return lambda window: step(window, settings.lr)
@@ -112,7 +112,7 @@ def flashrnn_alone(shape: Shape, device: torch.device) -> TrainingStep:
 
 def library_step(shape: Shape, device: torch.device) -> TrainingStep:
     """nn.LSTM in the usual PyTorch loop: clip_grad_norm_ and SGD, nothing read on the host, no graph."""
-    model = build("concise", shape.vocab_size, _model(shape), seed=0).to(device)
+    model = build("concise", shape.vocab_size, _params(shape)).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     state = model.initial_state(shape.batch_size)
 
@@ -130,7 +130,7 @@ def library_step(shape: Shape, device: torch.device) -> TrainingStep:
 
 def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
     """nn.LSTM as the textbook trains it: its clipping parameter by parameter, the loss read after each batch."""
-    model = build("concise", shape.vocab_size, _model(shape), seed=0).to(device)
+    model = build("concise", shape.vocab_size, _params(shape)).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     parameters = list(model.parameters())
 
@@ -174,9 +174,9 @@ def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
     return _textbook_loop(forward, parameters, State(zeros, zeros), update)
 
 
-def _model(shape: Shape, kernel: str = "fused") -> Model:
-    sizes = {"hidden": shape.hidden, "layers": shape.layers, "embedding": shape.embedding}
-    return load_params(PARAMS).model.model_copy(update={**sizes, "scratch_kernel": kernel})
+def _params(shape: Shape, kernel: str = "fused") -> Params:
+    sizes = {"model.hidden": shape.hidden, "model.layers": shape.layers, "model.embedding": shape.embedding}
+    return load_params(PARAMS).changed({**sizes, "seed": 0, "scratch.kernel": kernel})
 
 
 def _textbook_loop(

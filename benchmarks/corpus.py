@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,16 +98,16 @@ class Project:
             self.bytes = file.tell()
         record = {"licence": "none", "files": {"corpus": {"bytes": self.bytes, "sha256": digest.hexdigest()}}}
         (root / "data/corpora/large.yaml").write_text(yaml.safe_dump(record), encoding="utf-8")
-        self.params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        self.params["corpus"]["name"] = "large"
-        self.params["tokenize"] |= {"train_tokens": -1, "valid_tokens": SMALL_TOKENS, "test_tokens": SMALL_TOKENS}
+        self.params = load_params(ROOT / "params.yaml")
+        few = {f"tokenize.{split}_tokens": SMALL_TOKENS for split in ("valid", "test")}
+        self.set({"corpus.name": "large", "tokenize.train_tokens": -1, **few})
 
-    def set(self, section: str, **values: object) -> Params:
-        """Change parameters."""
-        self.params[section] |= values
-        path = self.root / "params.yaml"
-        path.write_text(yaml.safe_dump(self.params, sort_keys=False), encoding="utf-8")
-        return load_params(path)
+    def set(self, changes: Mapping[str, object]) -> Params:
+        """Change parameters, under DVC's names."""
+        self.params = self.params.changed(changes)
+        text = yaml.safe_dump(self.params.model_dump(), sort_keys=False)
+        (self.root / "params.yaml").write_text(text, encoding="utf-8")
+        return self.params
 
     def run(self, stage: str, stop: float | None = None) -> Run:
         """Run a stage's script, at most `stop` seconds.
@@ -144,10 +144,9 @@ def _peak(pid: int) -> int:
 
 def tokenising(project: Project) -> dict[str, Any]:
     """Fetch and tokenize, by the name of what is measured."""
-    project.set("tokenize")
     runs = {"fetch": project.run("fetch")}
     for level, kept in TOKENIZERS:
-        project.set("tokenize", level=level, normalize=kept)
+        project.set({"tokenize.level": level, "tokenize.normalize": kept})
         runs[f"{level}, {kept}"] = project.run("tokenize_corpus")
     return {
         name: {
@@ -162,7 +161,7 @@ def tokenising(project: Project) -> dict[str, Any]:
 
 def training(project: Project, sampling: str, rounds: int) -> dict[str, Any]:
     """Tokens per second on the whole stream and on its first tokens, one after the other, and the stage's memory."""
-    params = project.set("train", sampling=sampling, checkpoint_seconds=STOP_SECONDS / 2)
+    params = project.set({"train.sampling": sampling, "checkpoint.seconds": STOP_SECONDS / 2})
     devices.configure(CPU, "fp32", params.numerics)
     settings = params.train
     stream = load_tokens(project.root / "data/tokens/train.npy")
@@ -172,7 +171,7 @@ def training(project: Project, sampling: str, rounds: int) -> dict[str, Any]:
         start = time.perf_counter()
         cut = PARTITIONS[sampling](len(tokens), settings.batch_size, settings.num_steps, random.Random(0))
         cutting[name] = time.perf_counter() - start
-        step = make_step(build("scratch", len(vocabulary), params.model, params.seed), settings)
+        step = make_step(build("scratch", len(vocabulary), params), settings)
         clocks[name] = timed(partial(_train, step, tokens, cut, settings, itertools.count()), CPU)
     speeds = {
         name: WINDOWS * settings.batch_size * settings.num_steps / seconds
@@ -195,10 +194,9 @@ def _train(step: Step, stream: np.ndarray, cut: Partition, settings: Train, numb
 
 def evaluation(project: Project) -> dict[str, Any]:
     """The memory of the evaluate stage."""
-    params = project.set("model")
     vocabulary = Vocabulary.load(project.root / "data/tokens/vocabulary.json")
     for kind in MODELS:
-        save_model(build(kind, len(vocabulary), params.model, 0), project.root / f"data/models/{kind}.safetensors")
+        save_model(build(kind, len(vocabulary), project.params), project.root / f"data/models/{kind}.safetensors")
     return {"peak_memory_mib": round(project.run("evaluate", STOP_SECONDS).peak_memory_mib)}
 
 
@@ -209,7 +207,7 @@ def measure(megabytes: float, rounds: int | None) -> dict[str, Any]:
         report = {"megabytes": megabytes, "stages": tokenising(project)}
         report["words"] = json.loads((project.root / "metrics/tokenize.json").read_bytes())["vocabulary_size"]
         if rounds is not None:
-            project.set("tokenize", level="char", normalize="letters")
+            project.set({"tokenize.level": "char", "tokenize.normalize": "letters"})
             project.run("tokenize_corpus")
             report["training"] = {sampling: training(project, sampling, rounds) for sampling in PARTITIONS}
             report["evaluate"] = evaluation(project)

@@ -28,8 +28,7 @@ LAST_EPOCHS = 25
 def train(kernel: str, params: Params, root: Path, device: torch.device) -> np.ndarray:
     """Train the scratch model with `kernel`, as the pipeline does; perplexity by epoch, (epochs,)."""
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
-    settings = params.model.model_copy(update={"scratch_kernel": kernel})
-    model = build("scratch", len(vocabulary), settings, params.seed).to(device)
+    model = build("scratch", len(vocabulary), params.changed({"scratch.kernel": kernel})).to(device)
     streams = [load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")]
     epochs = Training(model, streams[0], streams[1], params.train, params.seed).run()
     return np.array([epoch.train_perplexity for epoch in epochs])

@@ -47,7 +47,7 @@ def trainings(plan: Plan) -> dict[str, Any]:
 def _trained(kind: str, plan: Plan) -> dict[str, Any]:
     """SHA-256 of the model's file, perplexities, tokens per second."""
     params, (vocabulary, splits) = plan.params, _corpus(plan.params)
-    model = build(kind, len(vocabulary), params.model, params.seed).to(plan.device)
+    model = build(kind, len(vocabulary), params).to(plan.device)
     epochs = Training(model, splits["train"], splits["valid"], params.train, params.seed).run()
     with tempfile.TemporaryDirectory() as folder:
         save_model(model, Path(folder) / "model.safetensors")

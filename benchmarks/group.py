@@ -46,8 +46,7 @@ def milliseconds(work: Callable[[], object], repetitions: int) -> float:
 
 def shape(group: Group, params: Params, hidden: int, folder: Path) -> dict[str, Any]:
     """A training step, its messages and a checkpoint."""
-    settings = params.model.model_copy(update={"hidden": hidden})
-    model = build("scratch", VOCAB_SIZE, settings, 0)
+    model = build("scratch", VOCAB_SIZE, params.changed({"model.hidden": hidden}))
     rows = params.train.batch_size // group.size
     tokens = torch.randint(VOCAB_SIZE, (params.train.num_steps, rows))
     step, repetitions = EagerStep(model, params.train, group), max(5, 8000 // hidden)
@@ -69,7 +68,7 @@ def usual_loop(group: Group, params: Params) -> dict[str, float]:
     class Usual(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            parts = architecture("concise", VOCAB_SIZE, params.model)
+            parts = architecture("concise", VOCAB_SIZE, params)
             self.lstm, self.output = nn.LSTM(VOCAB_SIZE, parts.hidden), nn.Linear(parts.hidden, VOCAB_SIZE)
 
         def forward(self, inputs: Tensor) -> Tensor:
@@ -94,7 +93,7 @@ def measure(group: Group, device: torch.device, destination: Path, hidden: Seque
     """Write what `group` measures to a JSON file; its first process does."""
     devices.configure(device, "fp32", "portable")
     params = load_params(ROOT / "params.yaml")
-    fix_threads(architecture("concise", VOCAB_SIZE, params.model), processes=2)
+    fix_threads(architecture("concise", VOCAB_SIZE, params), processes=2)
     report: dict[str, Any] = {"agree": milliseconds(lambda: group.highest(0, 0), 300)}
     with tempfile.TemporaryDirectory() as folder:
         report["shapes"] = {size: shape(group, params, size, Path(folder)) for size in hidden}

@@ -19,7 +19,7 @@ from benchmarks.contestants import Shape, TrainingStep, textbook_concise_loop, t
 from lstm_lm.core import device as devices
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
-from lstm_lm.core.params import Params
+from lstm_lm.core.params import Params, load_params
 from lstm_lm.tokens.batching import PARTITIONS, Window, load_tokens
 from tools.project import copy_project, dvc
 
@@ -49,9 +49,8 @@ def repro_seconds(kernel: str, root: Path) -> float:
     with tempfile.TemporaryDirectory(prefix="lstm-lm-whole-") as folder:
         project = copy_project(root, Path(folder) / "project")
         path = project / "params.yaml"
-        params = yaml.safe_load(path.read_text(encoding="utf-8"))
-        params["model"]["scratch_kernel"] = kernel
-        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+        params = load_params(path).changed({"scratch.kernel": kernel})
+        path.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
         start = time.perf_counter()
         if dvc(project, "repro", "--force") != 0:
             raise ValueError("the pipeline failed; its own message stands above")

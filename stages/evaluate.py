@@ -11,7 +11,7 @@ from lstm_lm.core.params import Params
 from lstm_lm.evaluation import continuation as generation
 from lstm_lm.evaluation import inspection
 from lstm_lm.model import score as evaluation
-from lstm_lm.model.language_model import MODELS, load_model
+from lstm_lm.model.language_model import MODELS, fix_threads, load_model
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import SPLITS, Vocabulary, tokens_per_character
 
@@ -23,6 +23,7 @@ def main(params: Params, root: Path) -> None:
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
     models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
+    fix_threads(models["concise"].architecture)
     scores = {}
     for kind, model in models.items():
         try:
@@ -35,7 +36,9 @@ def main(params: Params, root: Path) -> None:
     difference = evaluation.max_logit_difference(models["scratch"], streams["valid"])
     results = {"corpus": params.corpus.name, **scores, "max_logit_difference": difference}
     write_json(root / "metrics/evaluate.json", results)
-    found = inspection.inspect(models, streams, vocabulary, params.evaluate.passage)
+    # The test split is for scores alone: nobody should look at its tokens.
+    shown = {split: streams[split] for split in inspection.SHOWN}
+    found = inspection.inspect(models, shown, vocabulary, params.evaluate.passage)
     inspection.write(found, params.corpus.name, root)
     texts = generation.texts(models, vocabulary, params.evaluate, params.seed)
     write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})

@@ -55,7 +55,7 @@ def build(kernel: str, weights: Mapping[str, Tensor]) -> LSTM:
     elif kernel == "book":
         lstm = Stack([BookLayer(*sizes)], Dropout(0, 0))
     else:
-        lstm = Stack([FusedLayer(*sizes, arithmetic=NATIVE if kernel == "fused" else PYTORCH)], Dropout(0, 0))
+        lstm = Stack([FusedLayer(*sizes, backend=NATIVE if kernel == "fused" else PYTORCH)], Dropout(0, 0))
     lstm.to(weights["W_xi"]).load_textbook(weights)
     return lstm
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lstm_lm.core.params import Model, Train
+from lstm_lm.core.params import Params, Train
 from nursery import Child, Nursery, Result
 
 ROOT = Path(__file__).parents[1]
@@ -31,9 +31,9 @@ PARAMS: dict[str, Any] = {
         "dropout": 0.0,
         "tied": False,
         "init_scale": None,
-        "scratch_kernel": "fused",
-        "init": "book",
     },
+    "scratch": {"kernel": "fused"},
+    "concise": {"init": "book"},
     "train": {
         "batch_size": 8,
         "num_steps": 10,
@@ -49,9 +49,9 @@ PARAMS: dict[str, Any] = {
         "patience": None,
         "sampling": "sequential",
         "precision": "fp32",
-        "checkpoint_seconds": 30,
         "processes": 1,
     },
+    "checkpoint": {"seconds": 30},
     "evaluate": {"prefixes": ["the sea", "a"], "length": 5, "temperature": 0.8, "passage": 40},
 }
 
@@ -68,9 +68,10 @@ def changed(**changes: object) -> dict[str, Any]:
     return params
 
 
-def model_of(**changes: object) -> Model:
-    """The section `model` with some values replaced."""
-    return Model.model_validate({**PARAMS["model"], **changes})
+def params_of(*, seed: object = 0, kernel: object = "fused", init: object = "book", **model: object) -> Params:
+    """Parameters of a model: `PARAMS` with some values replaced, those of the section `model` by their name alone."""
+    sections = {"scratch": {"kernel": kernel}, "concise": {"init": init}, "model": {**PARAMS["model"], **model}}
+    return Params.model_validate({**PARAMS, "seed": seed, **sections})
 
 
 def train_of(**changes: object) -> Train:

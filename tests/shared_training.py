@@ -19,16 +19,16 @@ from lstm_lm.model.language_model import build
 from lstm_lm.training import experiment, processes
 from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
-from projects import model_of, train_of
+from projects import params_of, train_of
 
 Changes = dict[str, object]
 
 CASES: dict[str, tuple[str, Changes, Changes]] = {
-    "fused": ("scratch", {"scratch_kernel": "fused"}, {}),
-    "fused, random": ("scratch", {"scratch_kernel": "fused"}, {"sampling": "random"}),
-    "fused, dropout": ("scratch", {"scratch_kernel": "fused", "dropout": 0.3, "layers": 2, "embedding": 9}, {}),
-    "book": ("scratch", {"scratch_kernel": "book"}, {}),
-    "book, Adam": ("scratch", {"scratch_kernel": "book", "dropout": 0.3}, {"optimizer": "adam", "lr": 0.01}),
+    "fused": ("scratch", {"kernel": "fused"}, {}),
+    "fused, random": ("scratch", {"kernel": "fused"}, {"sampling": "random"}),
+    "fused, dropout": ("scratch", {"kernel": "fused", "dropout": 0.3, "layers": 2, "embedding": 9}, {}),
+    "book": ("scratch", {"kernel": "book"}, {}),
+    "book, Adam": ("scratch", {"kernel": "book", "dropout": 0.3}, {"optimizer": "adam", "lr": 0.01}),
     "library": ("concise", {}, {}),
     "library, Adam": ("concise", {"dropout": 0.3}, {"optimizer": "adam", "lr": 0.01, "sampling": "random"}),
 }
@@ -43,7 +43,7 @@ STREAM = np.array([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TE
 def train(group: Group, kind: str, model: Changes, train: Changes) -> dict[str, Any]:
     """The curves of a training of 20 epochs, the rows that this process had, a gradient norm of the last epoch."""
     settings = train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 20, "clip": CLIP, **train})
-    untrained = build(kind, 28, model_of(hidden=12, **model), seed=3)
+    untrained = build(kind, 28, params_of(hidden=12, **model, seed=3))
     training = Training(untrained, STREAM, STREAM[:60], settings, seed=0, group=group)
     training.run()
     curves = [[epoch.train_perplexity, epoch.valid_perplexity, epoch.tokens] for epoch in training.epochs]

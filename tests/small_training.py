@@ -16,14 +16,14 @@ from lstm_lm.core import device
 from lstm_lm.model.language_model import build
 from lstm_lm.model.score import surprisal
 from lstm_lm.training.loop import Training
-from projects import model_of, train_of
+from projects import params_of, train_of
 
 
 def train(kernel: str) -> str:
     """A digest of all that a training of 2 epochs leaves."""
     torch.backends.mkldnn.enabled = kernel != "library_without_onednn"  # pyright: ignore[reportAttributeAccessIssue]
     kind = "concise" if kernel.startswith("library") else "scratch"
-    model = build(kind, 20, model_of(hidden=37, scratch_kernel=kernel if kind == "scratch" else "fused"), seed=0)
+    model = build(kind, 20, params_of(hidden=37, kernel=kernel if kind == "scratch" else "fused"))
     drawn = random.Random(0)
     stream = np.array([drawn.randrange(1, 20) for _ in range(1200)], np.uint8)
     epochs = Training(model, stream, stream[:300], train_of(batch_size=9, num_steps=12, epochs=2), seed=0).run()

@@ -16,7 +16,7 @@ from lstm_lm.evaluation.continuation import continuation
 from lstm_lm.model.language_model import MODELS, build, load_model, save_model
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
-from projects import model_of
+from projects import params_of
 
 VOCABULARY = Vocabulary.of("the time machine by h g wells")  # has no r, no v
 COMMAND = [sys.executable, "-m", "lstm_lm.generate"]
@@ -31,7 +31,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data/models").mkdir()
     VOCABULARY.save(root / "data/tokens/vocabulary.json")
     for kind in MODELS:
-        model = build(kind, len(VOCABULARY), model_of(hidden=8), seed=3)
+        model = build(kind, len(VOCABULARY), params_of(hidden=8, seed=3))
         save_model(model, root / f"data/models/{kind}.safetensors")
     return root
 

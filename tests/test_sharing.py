@@ -79,7 +79,7 @@ def test_a_colleague_trains_only_what_changed_and_shares_it_as_an_experiment(tea
     colleague.set(("length: 50", "length: 20"))
     assert ran(colleague.dvc("repro")) == {"evaluate"}
     colleague.git("checkout", "--quiet", ".")
-    output = colleague.dvc("exp", "run", "--name", "same-start", "-S", "model.init=shared")
+    output = colleague.dvc("exp", "run", "--name", "same-start", "-S", "concise.init=shared")
     assert ran(output) == {"train_concise", "evaluate", "compare"}
     colleague.dvc("exp", "push", "origin", "same-start")
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from lstm_lm.core.stage import check_package
 from lstm_lm.evaluation.continuation import as_fed, continuation
-from lstm_lm.model.language_model import MODELS, LanguageModel, load_model
+from lstm_lm.model.language_model import MODELS, LanguageModel, fix_threads, load_model
 from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
 
@@ -89,6 +89,7 @@ def prefix_of(text: str | None, tokenizer: Tokenizer) -> Sequence[str]:
 def written(chosen: argparse.Namespace, root: Path) -> Iterator[str]:
     """The prefix, then the continuation, a token at a time. Raises what `load` and `prefix_of` raise."""
     model, vocabulary = load(chosen.model, root)
+    fix_threads(model.architecture)
     tokenizer = Tokenizer.of(vocabulary.tokens)
     prefix = prefix_of(chosen.prefix, tokenizer)
     tokens = continuation(model, vocabulary, prefix, chosen.length, chosen.temperature, chosen.seed)

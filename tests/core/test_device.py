@@ -10,7 +10,7 @@ from lstm_lm.core import device, numerics
 from lstm_lm.model.language_model import build
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep
-from projects import model_of, train_of
+from projects import params_of, train_of
 
 CPU = torch.device("cpu")
 
@@ -54,7 +54,7 @@ def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
         assert str(error).endswith("use fp32")  # noqa: PT017
         return
     settings = train_of(batch_size=2, num_steps=6, precision="bf16")
-    model = build(kind, 5, model_of(hidden=8, scratch_kernel=kernel), seed=0)
+    model = build(kind, 5, params_of(hidden=8, kernel=kernel))
     step, tokens = EagerStep(model, settings), torch.arange(1, 15).reshape(7, 2) // 2 % 4 + 1
     losses = [step(Window(tokens[:-1], tokens[1:], continues=False), 1.0)[0].item() for _ in range(200)]
     assert losses[-1] < 0.5 < losses[0]

@@ -16,7 +16,7 @@ from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.score import surprisal
 from lstm_lm.tokens.text import SPLITS, Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
-from projects import model_of
+from projects import params_of
 
 Level = Literal["char", "word"]
 KINDS = ("scratch", "concise")
@@ -34,7 +34,7 @@ def inspected(
     tokens = tokenizer.tokens(text or TEXTS[level])
     vocabulary = Vocabulary.of(tokens)
     stream = vocabulary.encode(tokens)
-    models = {kind: build(kind, len(vocabulary), model_of(hidden=6), seed=0) for kind in KINDS}
+    models = {kind: build(kind, len(vocabulary), params_of(hidden=6)) for kind in KINDS}
     write(inspect(models, dict.fromkeys(SPLITS, stream), vocabulary, length), "a corpus", folder)
     return models, stream
 

@@ -8,7 +8,7 @@ from torch import nn
 from lstm_lm.evaluation.reading import read, series
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.score import surprisal
-from projects import model_of
+from projects import params_of
 
 VOCAB_SIZE = 11
 STREAM = np.random.default_rng(0).integers(VOCAB_SIZE, size=60, dtype=np.uint8)
@@ -17,7 +17,7 @@ PARTS = [{}, {"layers": 2, "embedding": 8, "tied": True}]
 
 
 def random_model(kind: str, kernel: str, **parts: object) -> LanguageModel:
-    model = build(kind, VOCAB_SIZE, model_of(hidden=8, scratch_kernel=kernel, **parts), seed=0)
+    model = build(kind, VOCAB_SIZE, params_of(hidden=8, kernel=kernel, **parts))
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.7, generator=generator)

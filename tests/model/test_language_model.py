@@ -23,7 +23,7 @@ from lstm_lm.model.language_model import (
 from lstm_lm.model.layer import Dropout, Stack, State
 from lstm_lm.model.lstm_concise import LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import FusedLayer
-from projects import model_of
+from projects import params_of
 
 KERNELS = ("book", "fused", "fused_pytorch", "library")
 VOCAB_SIZE, HIDDEN = 5, 3
@@ -256,13 +256,13 @@ def test_a_file_without_all_weights_is_refused_in_a_line(tmp_path: Path) -> None
 
 
 def test_the_start_is_the_textbook_s_or_the_library_s_and_can_be_shared() -> None:
-    book = model_of(hidden=HIDDEN)
-    shared = book.model_copy(update={"init": "shared"})
+    book = params_of(hidden=HIDDEN, seed=3)
+    shared = params_of(hidden=HIDDEN, seed=3, init="shared")
     start = scratch_start(empty("book").architecture, seed=3)
-    assert_same(build("scratch", VOCAB_SIZE, book, seed=3).textbook(), start)
-    assert_same(build("concise", VOCAB_SIZE, shared, seed=3).textbook(), start)
+    assert_same(build("scratch", VOCAB_SIZE, book).textbook(), start)
+    assert_same(build("concise", VOCAB_SIZE, shared).textbook(), start)
     before = torch.get_rng_state()
-    own = build("concise", VOCAB_SIZE, book, seed=3)
+    own = build("concise", VOCAB_SIZE, book)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(3)
     assert_same(dict(nn.LSTM(VOCAB_SIZE, HIDDEN).state_dict()), dict(own.lstm.state_dict()))
@@ -270,8 +270,8 @@ def test_the_start_is_the_textbook_s_or_the_library_s_and_can_be_shared() -> Non
 
 @pytest.mark.parametrize("kind", ["scratch", "concise"])
 def test_a_uniform_start_fills_its_range_biases_too(kind: str) -> None:
-    settings = model_of(hidden=40, layers=2, embedding=30, init_scale=0.1)
-    for parameter in build(kind, 50, settings, seed=0).parameters():
+    settings = params_of(hidden=40, layers=2, embedding=30, init_scale=0.1)
+    for parameter in build(kind, 50, settings).parameters():
         assert -0.1 <= parameter.min() < -0.08 < 0.08 < parameter.max() <= 0.1
 
 

@@ -1,11 +1,14 @@
-"""The loss, taken in pieces: the gradients of one piece, for every kernel, without all logits at once."""
+"""The loss of every kernel and its gradients against the library's, in float64; in pieces where it is one function."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lstm_lm.model import loss
+from lstm_lm.model.backend import Backend
 from lstm_lm.model.language_model import Architecture, LanguageModel
+from lstm_lm.model.lstm_fused import PYTORCH
+from lstm_lm.model.lstm_native import NATIVE
 
 VOCAB_SIZE, STEPS, ROWS = 11, 5, 3
 
@@ -30,27 +33,38 @@ def gradients(model: LanguageModel) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("kernel", ["book", "fused", "fused_pytorch", "library"])
-def test_pieces_have_the_gradients_of_the_whole(kernel: str, tied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_has_the_value_and_the_gradients_of_the_whole(
+    kernel: str, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, (inputs, targets) = random_model(kernel, tied), window()
     logits, _ = model(inputs, model.initial_state(ROWS))
-    whole = nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+    whole = 3 * nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
     whole.backward()
     expected = gradients(model)
     assert len(expected) == len(list(model.parameters()))
 
     model.zero_grad()
-    sizes = []
-
-    def output(rows: Tensor) -> Tensor:
-        sizes.append(len(rows))
-        return model.output(rows)
-
     monkeypatch.setattr(loss, "PIECE", 4 * VOCAB_SIZE)
     hidden_states, _ = model.hidden_states(inputs, model.initial_state(ROWS))
-    nats = loss.backpropagate(output, model.output.cross_entropy, VOCAB_SIZE, hidden_states, targets)
+    mean = 3 * model.output.loss(hidden_states, targets)
+    mean.backward()
+    torch.testing.assert_close(mean.detach(), whole.detach(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients(model), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
+def test_a_loss_in_one_function_takes_some_rows_at_a_time(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def cross_entropy(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+        sizes.append(len(logits))
+        return backend.cross_entropy(logits, targets, tokens)
+
+    monkeypatch.setattr(loss, "PIECE", 4 * VOCAB_SIZE)
+    hidden_states, weight, bias = torch.randn(STEPS, ROWS, 4), torch.randn(4, VOCAB_SIZE), torch.randn(VOCAB_SIZE)
+    recording = backend._replace(cross_entropy=cross_entropy)
+    loss.linear_cross_entropy(recording, hidden_states, weight, bias, window()[1])
     assert sizes == [4, 4, 4, 3]
-    torch.testing.assert_close(nats, whole.detach(), rtol=1e-6, atol=0)
-    torch.testing.assert_close(gradients(model), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_vocabulary_larger_than_a_piece_takes_row_after_row() -> None:

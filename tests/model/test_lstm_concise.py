@@ -5,12 +5,13 @@ import torch
 from torch import nn
 
 from lstm_lm.model import compiled, language_model
+from lstm_lm.model.backend import Backend
 from lstm_lm.model.language_model import build as build_model
 from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
-from lstm_lm.model.lstm_fused import PYTORCH, Arithmetic
+from lstm_lm.model.lstm_fused import PYTORCH
 from lstm_lm.model.lstm_native import NATIVE
 from lstms import SHAPES, build, random_state, random_tokens, textbook_weights
-from projects import model_of
+from projects import params_of
 
 
 def test_it_is_the_library_s_layer_on_one_hot_inputs() -> None:
@@ -38,10 +39,10 @@ def test_they_keep_the_library_s_default_start() -> None:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("arithmetic", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
-def test_an_output_layer_with_our_arithmetic_is_the_library_s(arithmetic: Arithmetic, tied: bool) -> None:
+@pytest.mark.parametrize("backend", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
+def test_an_output_layer_with_our_backend_is_the_library_s(backend: Backend, tied: bool) -> None:
     gradients = []
-    for own in (None, arithmetic):
+    for own in (None, backend):
         torch.manual_seed(0)
         embedding = LibraryEmbedding(7, 4).double() if tied else None
         output = LibraryOutput(4, 7, embedding, own).double()
@@ -53,10 +54,10 @@ def test_an_output_layer_with_our_arithmetic_is_the_library_s(arithmetic: Arithm
 
 
 def test_portable_numerics_compute_the_output_layer_as_from_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
-    for portable, arithmetic in ((True, NATIVE), (False, None)):
+    for portable, backend in ((True, NATIVE), (False, None)):
         monkeypatch.setattr(language_model, "is_portable", lambda portable=portable: portable)
-        output = build_model("concise", 7, model_of(), 0).output
+        output = build_model("concise", 7, params_of()).output
         assert isinstance(output, LibraryOutput)
-        assert output.arithmetic is arithmetic
-        told = language_model.computed_by("concise", model_of(), torch.device("cpu"), "fp32")
+        assert output.backend is backend
+        told = language_model.kernel_name("library", torch.device("cpu"), "fp32")
         assert told == "torch.nn.LSTM" + ", output layer in C++" * (portable and compiled.library() is not None)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lstm_lm.model.backend import Backend
 from lstm_lm.model.layer import State
-from lstm_lm.model.lstm_fused import PYTORCH, Arithmetic, FusedLayer, Recurrence
+from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, Recurrence
 from lstm_lm.model.lstm_native import NATIVE
 from lstms import DEVICES, FUSED, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
@@ -33,11 +34,11 @@ def deterministic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize("arithmetic", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
+@pytest.mark.parametrize("backend", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
 @pytest.mark.parametrize("device", DEVICES)
-def test_derivatives_are_those_of_finite_differences(arithmetic: Arithmetic, device: str) -> None:
+def test_derivatives_are_those_of_finite_differences(backend: Backend, device: str) -> None:
     def forward(gates: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-        return Recurrence.apply(arithmetic, gates.clone(), *others)  # pyright: ignore[reportReturnType]
+        return Recurrence.apply(backend, gates.clone(), *others)  # pyright: ignore[reportReturnType]
 
     generator = torch.Generator().manual_seed(0)
     steps, rows, _, hidden = SMALL

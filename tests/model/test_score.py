@@ -11,7 +11,7 @@ from lstm_lm.model import lstm_concise
 from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import Architecture, LanguageModel, build
 from lstm_lm.model.score import Score, score, surprisal
-from projects import model_of
+from projects import params_of
 
 VOCAB_SIZE = 11
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
@@ -23,7 +23,7 @@ def random_stream(tokens: int) -> np.ndarray:
 
 def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
     """A model that is far from indifferent."""
-    model = build(kind, VOCAB_SIZE, model_of(hidden=8, scratch_kernel=kernel), seed=0)
+    model = build(kind, VOCAB_SIZE, params_of(hidden=8, kernel=kernel))
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         nn.init.normal_(parameter, generator=generator)
@@ -88,8 +88,8 @@ def test_scoring_leaves_the_model_s_mode_as_it_was() -> None:
 
 @pytest.mark.parametrize("kernel", ["book", "fused", "fused_pytorch"])
 def test_the_same_weights_mean_the_same_in_the_library(kernel: str) -> None:
-    settings = model_of(hidden=8, layers=2, embedding=6, dropout=0.5, init_scale=0.5, scratch_kernel=kernel)
-    model, stream = build("scratch", VOCAB_SIZE, settings, seed=0), random_stream(evaluation.CHUNK + 50)
+    settings = params_of(hidden=8, layers=2, embedding=6, dropout=0.5, init_scale=0.5, kernel=kernel)
+    model, stream = build("scratch", VOCAB_SIZE, settings), random_stream(evaluation.CHUNK + 50)
     assert evaluation.max_logit_difference(model, stream) < 1e-5
 
 

@@ -21,7 +21,7 @@ from lstm_lm.training.step import make_step
 from nursery import PATIENCE_SECONDS
 from projects import Project, changed
 
-ENDLESS = {"train__epochs": 10**5, "train__checkpoint_seconds": 0.02}
+ENDLESS = {"train__epochs": 10**5, "checkpoint__seconds": 0.02}
 
 
 def curve(project: Project, name: str = "curve_scratch") -> pd.DataFrame:

@@ -14,7 +14,7 @@ from lstm_lm.training.loop import Training
 from lstm_lm.training.losses import Diverged
 from projects import Project, train_of
 
-WILD = {"train__lr": 1e6, "train__clip": 1e6, "train__checkpoint_seconds": 1e-9}
+WILD = {"train__lr": 1e6, "train__clip": 1e6, "checkpoint__seconds": 1e-9}
 NUMBER = r"(nan|inf|[-+.e\d]+)"
 MESSAGE = re.compile(
     rf"the training diverged at epoch \d+, batch \d+: loss {NUMBER}, gradient norm {NUMBER} "

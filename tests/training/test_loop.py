@@ -21,7 +21,7 @@ from lstm_lm.tokens.batching import Window
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Epoch, Training
 from lstm_lm.training.step import Step
-from projects import model_of, train_of
+from projects import params_of, train_of
 
 TEXT = b"the time traveller for so it will be convenient to speak of him was expounding a recondite matter to us "
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
@@ -34,7 +34,7 @@ def settings(**changes: object) -> Train:
 
 
 def model(kind: str = "concise", kernel: str = "fused", hidden: int = 12, **parts: object) -> LanguageModel:
-    return build(kind, 28, model_of(hidden=hidden, scratch_kernel=kernel, **parts), seed=3)
+    return build(kind, 28, params_of(hidden=hidden, kernel=kernel, **parts, seed=3))
 
 
 def weights(trained: LanguageModel) -> bytes:

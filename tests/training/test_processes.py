@@ -20,7 +20,7 @@ from projects import Project
 from shared_training import CASES, CLIP, FAILURE
 
 SCRIPT = Path(shared_training.__file__)
-PAIR = {"train__processes": 2, "train__epochs": 40, "train__checkpoint_seconds": 0.2}
+PAIR = {"train__processes": 2, "train__epochs": 40, "checkpoint__seconds": 0.2}
 LAUNCHED = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}
 
 
@@ -38,7 +38,7 @@ class Shared:
 def shared(tokenized: Project, tmp_path_factory: pytest.TempPathFactory) -> Shared:
     folder = tmp_path_factory.mktemp("shared")
     project = tokenized.copy_of(folder / "project")
-    project.set(train__processes=2, train__epochs=2, train__checkpoint_seconds=1e-9)
+    project.set(train__processes=2, train__epochs=2, checkpoint__seconds=1e-9)
     ended = {}
     for count in (1, 2):
         command = [sys.executable, str(SCRIPT), str(count), str(folder)]

@@ -20,7 +20,7 @@ from projects import Project
 RESUMPTIONS = 7
 """Of each of the two models, after kills."""
 CADENCE = 0.05
-LONG = {"train__epochs": 100, "train__checkpoint_seconds": CADENCE}
+LONG = {"train__epochs": 100, "checkpoint__seconds": CADENCE}
 SLACK_SECONDS = 1.5
 """What a busy machine may add to a step, a save and a start."""
 
@@ -103,7 +103,7 @@ def test_killed_at_random_moments(kind: str, small_project: Project, long: Proje
 
 
 def test_no_more_than_the_cadence_is_lost(small_project: Project) -> None:
-    small_project.set(train__epochs=10**5, train__checkpoint_seconds=CADENCE)
+    small_project.set(train__epochs=10**5, checkpoint__seconds=CADENCE)
     child = start_training(small_project, "concise")
     time.sleep(2 * SLACK_SECONDS)
     child.send(signal.SIGKILL)
@@ -284,13 +284,13 @@ def test_other_parameters_are_another_training(stopped: tuple[Project, Path], tm
 
 def test_another_cadence_is_the_same_training(stopped: tuple[Project, Path], tmp_path: Path) -> None:
     project = stopped[0].copy_of(tmp_path / "project")
-    project.set(train__checkpoint_seconds=7)
+    project.set(checkpoint__seconds=7)
     assert "resumed at epoch" in project.run("train_concise").out
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(stopped: tuple[Project, Path], tmp_path: Path) -> None:
     project = stopped[0].copy_of(tmp_path / "project")
-    project.set(train__checkpoint_seconds=0.01)
+    project.set(checkpoint__seconds=0.01)
     before = project.files()
     complaint = project.run("train_concise", file_limit=1000).complaint
     assert complaint.startswith("train_concise: cannot write .checkpoints/concise-")

@@ -10,7 +10,7 @@ from lstm_lm.core.params import Train
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, clipping, make_step
-from projects import model_of, train_of
+from projects import params_of, train_of
 
 VOCAB_SIZE, BATCH_SIZE, NUM_STEPS = 7, 3, 5
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
@@ -21,7 +21,7 @@ def settings(**changes: object) -> Train:
 
 
 def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
-    model = build(kind, VOCAB_SIZE, model_of(hidden=6, scratch_kernel=kernel), seed=0)
+    model = build(kind, VOCAB_SIZE, params_of(hidden=6, kernel=kernel))
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
         nn.init.normal_(parameter, generator=generator)

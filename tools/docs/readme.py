@@ -8,7 +8,7 @@ from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from tools.docs import gpu_figures, scaling
+from tools.docs import gpu_figures, parameters, scaling
 from tools.docs.tables import SPEED, markdown, ratios, speed
 from tools.recipes import standings
 from tools.recipes.recipe import load_recipe, names
@@ -148,7 +148,8 @@ CORPUS_PICTURE = (
     "(../plots/benchmark_corpus.png)"
 )
 TABLES = {
-    "README.md": {"results": results, "recipes": recipes},
+    "README.md": {"results": results, "recipes": recipes, "parameters": parameters.first_parameters},
+    "docs/parameters.md": {"parameters": parameters.all_parameters},
     "docs/recipes.md": {"recipes": all_figures},
     "docs/scaling.md": {"stages": large_texts, "windows": far_windows, "hours": larger_texts},
     "docs/processes.md": {"processes": shared},
@@ -195,6 +196,7 @@ def main(_params: Params, root: Path) -> None:
     """Put the tables into their pages."""
     for page in TABLES:
         write_text(root / page, update(page, root))
+    write_text(root / parameters.PARAMS, parameters.commented(root))
 
 
 def _cell(measure: Measure, value: float, model: str) -> str:

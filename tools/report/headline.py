@@ -18,15 +18,15 @@ from tools.checks.verdict import FIRST_EPOCHS, ROUNDING
 
 NOTHING = "\N{EN DASH}"
 
-_CHOSEN = {"kernel": "model.scratch_kernel", "precision": "train.precision", "instructions": "numerics"}
+_CHOSEN = {"kernel": "scratch.kernel", "precision": "train.precision", "instructions": "numerics"}
 """What the environment's record has -> the parameter that can choose it."""
 
 _SAME_FUNCTION = (
     "device",
     "evaluate.",
-    "model.scratch_kernel",
+    "scratch.kernel",
     "numerics",
-    "train.checkpoint_seconds",
+    "checkpoint.seconds",
     "train.processes",
 )
 """Parameters that do not change what a training computes, only how, or what is done with the model."""

@@ -1,12 +1,18 @@
-"""params.yaml as frozen, validated models."""
+"""params.yaml as frozen, validated models.
 
+The string under a field describes it, in Markdown: docs/parameters.md, README and the comments of params.yaml show it.
+"""
+
+import functools
+import operator
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from lstm_lm.core.yaml_file import load_yaml, shown
+from lstm_lm.core.yaml_file import Section, load_yaml, shown
 
 # Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
 _MANY = 10**9
@@ -24,15 +30,19 @@ _PREFIX_NEEDS = {
 }
 """tokenize.normalize -> a pattern that a prefix must hold, and the same in words."""
 
+MOVED = {
+    "model.scratch_kernel": "scratch.kernel",
+    "model.init": "concise.init",
+    "train.checkpoint_seconds": "checkpoint.seconds",
+}
+"""The name of a parameter in earlier versions -> its name."""
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-
-class Corpus(_Section):
-    """Which text: the name of a record in data/corpora/."""
+class Corpus(Section):
+    """Which text."""
 
     name: str
+    """`time_machine`, `tiny_shakespeare`, `ptb`, `sample`, or [a text of yours](corpora.md)"""
 
     @field_validator("name", mode="before")
     @classmethod
@@ -48,15 +58,21 @@ class Corpus(_Section):
         )
 
 
-class Tokenize(_Section):
-    """How text becomes tokens, and how many each of the three splits gets (-1: all that remain, or all of its file)."""
+class Tokenize(Section):
+    """From the text to tokens, and the three splits."""
 
     level: Literal["char", "word"]
+    """`char`: each character is a token; `word`: each word"""
     normalize: Literal["letters", "none"]
+    """`letters`: a to z and single spaces, in lower case, as in the book; `none`: the text as it is"""
     min_freq: Count
+    """tokens that occur fewer times become `<unk>`"""
     train_tokens: TokenCount
+    """length of the first of three consecutive splits; one may be -1: the rest (of three files, each)"""
     valid_tokens: TokenCount
+    """length of the second split"""
     test_tokens: TokenCount
+    """length of the third split"""
 
     @model_validator(mode="after")
     def _splits_are_possible(self) -> "Tokenize":
@@ -67,17 +83,21 @@ class Tokenize(_Section):
         return self
 
 
-class Model(_Section):
-    """Size and kind of the LSTM; `scratch_kernel` chooses between three ways to compute one function."""
+class Model(Section):
+    """Both models."""
 
     hidden: Size
+    """hidden units of each layer of the LSTM"""
     layers: Annotated[int, Field(ge=1, le=100)]
+    """layers of the LSTM"""
     embedding: Size | None
+    """size of a token's vector; null: one-hot vectors"""
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    """probability of dropout on the input, between layers and before the output"""
     tied: bool
+    """`true`: the output layer's weights are the embedding's"""
     init_scale: Positive | None
-    scratch_kernel: Literal["book", "fused", "fused_pytorch"]
-    init: Literal["book", "shared"]
+    """s: all initial weights are uniform in (-s, s); null: as `concise.init` says"""
 
     @model_validator(mode="after")
     def _tied_weights_have_one_size(self) -> "Model":
@@ -88,25 +108,53 @@ class Model(_Section):
         return self
 
 
-class Train(_Section):
-    """The training loop; `num_steps` is the window of back-propagation through time, in tokens."""
+class Scratch(Section):
+    """The model from scratch alone."""
+
+    kernel: Literal["book", "fused", "fused_pytorch"]
+    """`book`: the loop to read; `fused`: the same, faster, in C++ on a CPU; `fused_pytorch`: without C++"""
+
+
+class Concise(Section):
+    """The model with torch.nn.LSTM alone."""
+
+    init: Literal["book", "shared"]
+    """initial weights: `book`: PyTorch's own, as in the book; `shared`: those of the scratch model"""
+
+
+class Train(Section):
+    """The training of both models."""
 
     batch_size: Count
+    """rows of a batch"""
     num_steps: Count
+    """tokens in a window of back-propagation through time"""
     epochs: Annotated[int, Field(ge=1, le=10**6)]
+    """passes over the train split"""
     lr: Positive
+    """learning rate"""
     clip: Positive
+    """upper bound of the global gradient norm"""
     optimizer: Literal["sgd", "adam"]
+    """`sgd` or `adam`"""
     schedule: Literal["constant", "decay", "cosine"]
+    """`constant`; `decay`: times `lr_decay` before each epoch after `decay_after`; `cosine`: down to 0"""
     lr_decay: Annotated[float, Field(gt=0, le=1)]
+    """factor of the schedule `decay`"""
     decay_after: Annotated[int, Field(ge=0, le=10**6)]
+    """epochs before the schedule `decay` begins"""
     keep: Literal["last", "best"]
+    """weights to keep: `last`: those of the last epoch; `best`: those with the best validation score"""
     valid_every: Count
+    """epochs from one validation score to the next"""
     patience: Count | None
+    """stop after so many validation scores without improvement; null: never"""
     sampling: Literal["sequential", "random"]
+    """`sequential`: the state is carried from batch to batch; `random`: each window starts from zero"""
     precision: Literal["fp32", "tf32", "bf16"]
-    checkpoint_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    """`fp32`; `tf32` on CUDA; `bf16`: products in bfloat16, weights in float32"""
     processes: Count
+    """[processes](processes.md) that share the rows of a batch, one for each GPU or group of cores"""
 
     @property
     def tokens_needed(self) -> int:
@@ -123,26 +171,53 @@ class Train(_Section):
         return self
 
 
-class Evaluate(_Section):
-    """The prefixes to continue, by how many tokens, the temperature of the sampled one; the passage's length."""
+class Checkpoint(Section):
+    """The saved state of a running training. No result depends on it."""
+
+    seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    """seconds between two checkpoints"""
+
+
+class Evaluate(Section):
+    """What is asked of the trained models."""
 
     prefixes: list[Prefix]
+    """texts that each model continues"""
     length: Annotated[int, Field(ge=1, le=10**6)]
+    """tokens to continue each prefix with"""
     temperature: Positive
+    """temperature of the sampled continuation; the other one is greedy"""
     passage: Annotated[int, Field(ge=1, le=1000)]
+    """tokens of a passage of each split to look at one by one"""
 
 
-class Params(_Section):
+class Params(Section):
     """All of params.yaml."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """seed of the initial weights, the order of the data and the sampling"""
     device: Literal["auto", "cpu", "cuda", "mps"]
+    """`auto`, `cpu`, `cuda` or `mps`"""
     numerics: Literal["portable", "native"]
+    """`portable`: the same bytes on every x86-64 processor with AVX2; `native`: its own fastest code"""
     corpus: Corpus
     tokenize: Tokenize
     model: Model
+    scratch: Scratch
+    concise: Concise
     train: Train
+    checkpoint: Checkpoint
     evaluate: Evaluate
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_has_moved(cls, content: Any) -> Any:
+        for old, new in MOVED.items():
+            section, key = old.split(".")
+            found = content.get(section) if isinstance(content, dict) else None
+            if isinstance(found, dict) and key in found:
+                raise ValueError(f"{old} is now {new}")
+        return content
 
     @model_validator(mode="after")
     def _train_split_holds_a_window(self) -> "Params":
@@ -169,6 +244,14 @@ class Params(_Section):
                 f"train.precision is 'tf32', which only a CUDA GPU has; with device {self.device} use fp32 or bf16"
             )
         return self
+
+    def changed(self, changes: Mapping[str, object]) -> "Params":
+        """These parameters with other values under DVC's names, such as {"model.hidden": 512}. Raises ValueError."""
+        content = self.model_dump()
+        for name, value in changes.items():
+            *sections, key = name.split(".")
+            functools.reduce(operator.getitem, sections, content)[key] = value
+        return Params.model_validate(content)
 
 
 def corpus_name(text: str) -> str:

@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """Keys and values of a YAML file: no others, of exactly these types, not to be changed.
+
+    The string under a field is its description.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 def load_yaml(path: Path, model: type[_Model]) -> _Model:

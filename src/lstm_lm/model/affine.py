@@ -1,14 +1,12 @@
 """An affine map, X W + b, whose product and gradients are computed by whatever function is given for it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-Product = Callable[[Tensor, Tensor], Tensor]
-"""(rows, depth) times (depth, columns), either of them transposed or not, to (rows, columns)."""
+from lstm_lm.model.backend import Product
 
 
 class Affine(torch.autograd.Function):
@@ -31,13 +29,14 @@ class Affine(torch.autograd.Function):
         """The gradient of X W + b to those of X, W and b, where they are asked for."""
         rows, weight = ctx.saved_tensors
         of_rows, of_weight, of_bias = ctx.needs_input_grad[1:]
-        product, d_rows, d_weight = ctx.product, None, None
-        if of_rows:
-            d_rows = product(d_outputs, weight.T)
-        if of_weight:  # laid out in memory as the weight is: autograd would copy any other
-            transposed = weight.T.is_contiguous()
-            d_weight = product(d_outputs.T, rows).T if transposed else product(rows.T, d_outputs)
+        d_rows = ctx.product(d_outputs, weight.T) if of_rows else None
+        d_weight = weight_gradient(ctx.product, rows, d_outputs, weight) if of_weight else None
         return None, d_rows, d_weight, d_outputs.sum(0) if of_bias else None
+
+
+def weight_gradient(product: Product, rows: Tensor, d_outputs: Tensor, weight: Tensor) -> Tensor:
+    """The gradient X^T dY of a weight, laid out in memory as the weight is: autograd would copy any other."""
+    return product(d_outputs.T, rows).T if weight.T.is_contiguous() else product(rows.T, d_outputs)
 
 
 def affine(product: Product, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

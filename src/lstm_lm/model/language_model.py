@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lstm_lm.core.atomic import write_bytes
 from lstm_lm.core.numerics import is_portable
-from lstm_lm.core.params import Model
+from lstm_lm.core.params import Params
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, FusedOutput
@@ -54,11 +54,10 @@ class Architecture(BaseModel):
         return self.embedding or self.vocab_size
 
 
-def architecture(kind: str, vocab_size: int, settings: Model) -> Architecture:
-    """The architecture of the "scratch" or the "concise" model that the `model` block of params.yaml asks for."""
-    kernel = settings.scratch_kernel if kind == "scratch" else "library"
-    parts = settings.model_dump(include={"hidden", "layers", "embedding", "dropout", "tied"})
-    return Architecture(kernel=kernel, vocab_size=vocab_size, **parts)
+def architecture(kind: str, vocab_size: int, params: Params) -> Architecture:
+    """The architecture of the "scratch" or the "concise" model that params.yaml asks for."""
+    kernel = params.scratch.kernel if kind == "scratch" else "library"
+    return Architecture(kernel=kernel, vocab_size=vocab_size, **params.model.model_dump(exclude={"init_scale"}))
 
 
 class LanguageModel(nn.Module):
@@ -133,22 +132,22 @@ def fix_threads(architecture: Architecture, processes: int = 1) -> None:
         torch.set_num_threads(2 if architecture.hidden >= 128 and processes == 1 else 1)
 
 
-def build(kind: str, vocab_size: int, settings: Model, seed: int) -> LanguageModel:
-    """A model at its start, on the CPU, from `seed` alone.
+def build(kind: str, vocab_size: int, params: Params) -> LanguageModel:
+    """The "scratch" or the "concise" model with its initial weights, on the CPU.
 
-    "scratch" starts from N(0, 0.01^2) weights and zero biases, the same numbers for every kernel; "concise"
-    from PyTorch's own default. With `settings.init_scale` s both start uniform in (-s, s), biases too; where
-    `settings.init` is "shared", "concise" starts from the very start of "scratch".
+    "scratch" has N(0, 0.01^2) weights and zero biases, the same numbers for every kernel; "concise" has PyTorch's own
+    defaults. With `model.init_scale` s, both are uniform in (-s, s), biases too. With `concise.init: shared`, "concise"
+    has the initial weights of "scratch".
     """
+    scale, seed = params.model.init_scale, params.seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LanguageModel(architecture(kind, vocab_size, settings), seed)
-        fix_threads(model.architecture)
-        if settings.init_scale is not None:
+        model = LanguageModel(architecture(kind, vocab_size, params), seed)
+        if scale is not None:
             for parameter in model.parameters():
-                nn.init.uniform_(parameter, -settings.init_scale, settings.init_scale)
-    if kind == "scratch" or settings.init == "shared":
-        model.load_textbook(scratch_start(model.architecture, seed, settings.init_scale))
+                nn.init.uniform_(parameter, -scale, scale)
+    if kind == "scratch" or params.concise.init == "shared":
+        model.load_textbook(scratch_start(model.architecture, seed, scale))
     return model
 
 
@@ -164,12 +163,11 @@ def scratch_start(architecture: Architecture, seed: int, scale: float | None = N
     }
 
 
-def computed_by(kind: str, settings: Model, device: torch.device, precision: str) -> str:
-    """What computes the model in a training on `device`, for the record, with what the C++ code has a part in."""
+def kernel_name(kernel: str, device: torch.device, precision: str) -> str:
+    """The kernel of a training as it is recorded, with its use of C++."""
     ours = loops(device, precision)
-    if kind == "concise":
+    if kernel == "library":
         return "torch.nn.LSTM, output layer in C++" if is_portable() and ours == "C++" else "torch.nn.LSTM"
-    kernel = settings.scratch_kernel
     return f"fused, loops in {ours}" if kernel == "fused" else kernel
 
 
@@ -196,7 +194,6 @@ def load_model(path: Path) -> LanguageModel:
         with safe_open(path, framework="pt") as file:
             model = LanguageModel(Architecture.model_validate_json((file.metadata() or {})[_ARCHITECTURE]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        fix_threads(model.architecture)
         if model.architecture.kernel == "library":
             model.load_state_dict(model.state_dict() | weights)
             if weights.keys() != _library_weights(model).keys():
@@ -227,8 +224,8 @@ def _library(
     vocab_size, hidden, layers = architecture.vocab_size, architecture.hidden, architecture.layers
     embedding = LibraryEmbedding(vocab_size, architecture.embedding) if architecture.embedding else None
     lstm = LibraryLSTM(architecture.input_size, hidden, layers, dropout=dropout.p if layers > 1 else 0.0)
-    tied_to, arithmetic = embedding if architecture.tied else None, NATIVE if is_portable() else None
-    return embedding, lstm, LibraryOutput(hidden, vocab_size, tied_to, arithmetic)
+    tied_to, backend = embedding if architecture.tied else None, NATIVE if is_portable() else None
+    return embedding, lstm, LibraryOutput(hidden, vocab_size, tied_to, backend)
 
 
 def _scratch(architecture: Architecture, dropout: Dropout) -> tuple[BookEmbedding | None, Stack, BookOutput]:
@@ -240,7 +237,7 @@ def _scratch(architecture: Architecture, dropout: Dropout) -> tuple[BookEmbeddin
     if architecture.kernel == "book":
         layers, output = [BookLayer(size, hidden) for size in sizes], BookOutput(hidden, vocab_size, tied_to)
     else:
-        arithmetic = NATIVE if architecture.kernel == "fused" else PYTORCH
-        layers = [FusedLayer(size, hidden, arithmetic) for size in sizes]
-        output = FusedOutput(hidden, vocab_size, tied_to, arithmetic)
+        backend = NATIVE if architecture.kernel == "fused" else PYTORCH
+        layers = [FusedLayer(size, hidden, backend) for size in sizes]
+        output = FusedOutput(hidden, vocab_size, tied_to, backend)
     return embedding, Stack(layers, dropout), output

@@ -1,13 +1,13 @@
-"""The loss of a window and its gradients, some rows of logits at a time: with many words they would fill the memory."""
+"""The output layer and the loss as one function, some rows of logits at a time: many words would fill the memory."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-CrossEntropy = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-"""The type of `cross_entropy`."""
+from lstm_lm.model.affine import product_dtype, weight_gradient
+from lstm_lm.model.backend import Backend
 
 PIECE = 2**23
 """Logits that are computed at once, 32 MiB in float32: 838 tokens over 10,000 words. Each piece more costs a pass over
@@ -20,14 +20,16 @@ def cross_entropy(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor,
     Args:
         logits: (rows, vocab_size), which may be overwritten.
         targets: token ids, int64, (rows,).
-        tokens: what to divide by; for a mean over all rows of all pieces, their number.
+        tokens: the divisor; for a mean over all rows of all pieces, their number.
 
     Returns:
         A scalar; the gradient of the logits, in their type.
     """
-    leaf = logits.detach().float().requires_grad_()
-    nats = nn.functional.cross_entropy(leaf, targets, reduction="sum") / tokens
-    nats.backward()
+    with torch.enable_grad():
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        leaf = logits.detach().to(dtype).requires_grad_()
+        nats = nn.functional.cross_entropy(leaf, targets, reduction="sum") / tokens
+        nats.backward()
     assert leaf.grad is not None
     return nats.detach(), leaf.grad.to(logits.dtype)
 
@@ -37,50 +39,59 @@ def rows_at_once(vocab_size: int) -> int:
     return max(1, PIECE // vocab_size)
 
 
-def backpropagate(
-    output: Callable[[Tensor], Tensor],
-    cross_entropy: CrossEntropy,
-    vocab_size: int,
-    hidden_states: Tensor,
-    targets: Tensor,
+def linear_cross_entropy(
+    backend: Backend, hidden_states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
 ) -> Tensor:
-    """Add the gradients of the mean cross-entropy to `grad` of every weight that it depends on.
+    """The mean cross-entropy of a window, nats per token, a scalar.
 
     Args:
-        output: the output layer, (rows, hidden) to logits (rows, vocab_size).
-        cross_entropy: the loss of some of the rows and its gradient.
-        vocab_size: tokens in the vocabulary.
-        hidden_states: the inputs of `output`, (num_steps, batch_size, hidden), with the graph of the weights below it.
+        backend: what computes it.
+        hidden_states: (num_steps, batch_size, hidden).
+        weight: of the output layer, (hidden, vocab_size).
+        bias: (vocab_size,).
         targets: token ids, int64, (num_steps, batch_size).
-
-    Returns:
-        The mean, nats per token, a scalar on the device.
     """
-    rows, wanted = hidden_states.detach().flatten(0, 1), targets.flatten()
-    gradient, mean = torch.empty_like(rows), rows.new_zeros((), dtype=torch.float32)
-    count = rows_at_once(vocab_size)
-    for piece, of_piece, d_piece in zip(*(all.split(count) for all in (rows, wanted, gradient)), strict=True):
-        logits = output(piece.requires_grad_())
-        nats, d_logits = cross_entropy(logits.detach(), of_piece, len(wanted))
-        _Given.apply(logits, d_logits).backward()
-        assert piece.grad is not None
-        d_piece.copy_(piece.grad)
-        mean += nats
-    _Given.apply(hidden_states, gradient.view_as(hidden_states)).backward()
-    return mean
+    rows, wanted = hidden_states.flatten(0, 1), targets.flatten()
+    return LinearCrossEntropy.apply(backend, rows, weight, bias, wanted)  # pyright: ignore[reportReturnType]
 
 
-class _Given(torch.autograd.Function):
-    """A scalar whose gradient with respect to a tensor is given.
+class LinearCrossEntropy(torch.autograd.Function):
+    """(backend, H, W, b, targets) -> the mean of -ln softmax(H W + b)[target] over the rows of H (rows, hidden).
 
-    `tensor.backward(gradient)` computes the same, but imports PyTorch's symbolic shapes: half a second and 34 MiB.
+    With dY the gradient of the logits Y = H W + b, dH = dY W^T, dW = H^T dY, and db is the sum of dY's rows. The
+    forward pass computes them some rows at a time and keeps them instead of the logits (a fused linear cross-entropy;
+    Hsu and others, 2024, Liger Kernel).
+
+    Under autocast the products are taken in its type, all else in the weights' own.
     """
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient)
-        return tensor.new_zeros(())
+    def forward(ctx: Any, backend: Backend, *inputs: Tensor) -> Tensor:
+        """H, W, b and the targets (rows,) to the mean."""
+        hidden_states, weight, bias, targets = inputs
+        dtype, count = product_dtype(weight), rows_at_once(len(bias))
+        factor, mean, d_rows = weight.to(dtype), bias.new_zeros(()), torch.empty_like(hidden_states)
+        d_weight, d_bias = None, None
+        pieces = (all_rows.split(count) for all_rows in (hidden_states.to(dtype), targets, d_rows))
+        for rows, wanted, d_piece in zip(*pieces, strict=True):
+            logits = backend.product(rows, factor).to(bias.dtype).add_(bias)
+            nats, d_logits = backend.cross_entropy(logits, wanted, len(targets))
+            mean += nats
+            d_products = d_logits.to(dtype)
+            d_piece.copy_(backend.product(d_products, factor.T))
+            d_weight = _add(d_weight, weight_gradient(backend.product, rows, d_products, weight).to(weight.dtype))
+            d_bias = _add(d_bias, d_logits.sum(0))
+        ctx.save_for_backward(d_rows, d_weight, d_bias)
+        return mean
 
     @staticmethod
-    def backward(ctx: Any, _: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return ctx.saved_tensors[0], None
+    @once_differentiable
+    def backward(ctx: Any, d_mean: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The gradient of the mean to those of H, W and b."""
+        d_rows, d_weight, d_bias = (gradient * d_mean for gradient in ctx.saved_tensors)
+        return None, d_rows, d_weight, d_bias, None
+
+
+def _add(total: Tensor | None, part: Tensor) -> Tensor:
+    """The sum of the parts so far."""
+    return part if total is None else total.add_(part)

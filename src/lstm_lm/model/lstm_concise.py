@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.affine import affine
+from lstm_lm.model.backend import Backend
 from lstm_lm.model.layer import State, Textbook
-from lstm_lm.model.loss import cross_entropy
-from lstm_lm.model.lstm_fused import Arithmetic
+from lstm_lm.model.loss import linear_cross_entropy
 
 _GATES = "ifco"
 """The textbook's names of the library's blocks, in its order: i, f, g, o."""
@@ -77,7 +77,7 @@ class LibraryOutput(nn.Linear):
     """torch.nn.Linear with the textbook's names: its weight is W_hq transposed; where it is tied, the embedding's.
 
     Args:
-        arithmetic: what computes the layer and the loss; None: the library.
+        backend: what computes the layer and the loss; None: the library.
     """
 
     def __init__(
@@ -85,20 +85,25 @@ class LibraryOutput(nn.Linear):
         hidden: int,
         vocab_size: int,
         embedding: LibraryEmbedding | None = None,
-        arithmetic: Arithmetic | None = None,
+        backend: Backend | None = None,
     ) -> None:
         super().__init__(hidden, vocab_size)
-        self.arithmetic = arithmetic
-        self.cross_entropy = arithmetic.cross_entropy if arithmetic else cross_entropy
+        self.backend = backend
         self.tied = embedding is not None
         if embedding is not None:
             self.weight = embedding.weight
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        if self.arithmetic is None:
+        if self.backend is None:
             return super().forward(input)
-        return affine(self.arithmetic.product, input, self.weight.T, self.bias)
+        return affine(self.backend.product, input, self.weight.T, self.bias)
+
+    def loss(self, hidden_states: Tensor, targets: Tensor) -> Tensor:
+        """See `BookOutput.loss`."""
+        if self.backend is None:
+            return nn.functional.cross_entropy(self(hidden_states).flatten(0, 1), targets.flatten())
+        return linear_cross_entropy(self.backend, hidden_states, self.weight.T, self.bias, targets)
 
     def textbook(self) -> Textbook:
         """W_hq (hidden, vocab_size), unless it is the embedding's, and b_q (vocab_size,)."""

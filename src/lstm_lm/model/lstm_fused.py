@@ -1,15 +1,16 @@
 """The long short-term memory of `lstm_scratch`, its gates fused, back-propagation through time derived by hand."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lstm_lm.model.affine import Product, affine, product_dtype
+from lstm_lm.model.affine import affine, product_dtype
+from lstm_lm.model.backend import Backend, Trace, new_trace
 from lstm_lm.model.layer import Layer, Textbook
-from lstm_lm.model.loss import CrossEntropy, cross_entropy
+from lstm_lm.model.loss import cross_entropy, linear_cross_entropy
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookOutput
 
 _GATES = "cifo"
@@ -20,40 +21,8 @@ _through_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
 _through_tanh = torch.ops.aten.tanh_backward.grad_input
 
 
-class Trace(NamedTuple):
-    """What a forward pass leaves for the backward pass, for every step of a window.
-
-    `gates` holds C~, I, F and O side by side, (num_steps, batch_size, 4 hidden). `hidden` and `cells` begin
-    with the initial state, (num_steps + 1, batch_size, hidden). `squashed` is tanh(C), (num_steps,
-    batch_size, hidden).
-    """
-
-    gates: Tensor
-    cells: Tensor
-    squashed: Tensor
-    hidden: Tensor
-
-
-def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
-    """A trace that begins with the initial state, the rest of it but `gates` still to be written."""
-    num_steps, batch_size, _ = gates.shape
-    hidden = gates.new_empty(num_steps + 1, batch_size, initial_hidden.shape[-1])
-    cells, squashed = torch.empty_like(hidden), torch.empty_like(hidden[1:])
-    hidden[0], cells[0] = initial_hidden, initial_cell
-    return Trace(gates, cells, squashed, hidden)
-
-
-class Arithmetic(NamedTuple):
-    """What alone depends on how numbers are computed: the loops over time, which are one pair, products, the loss."""
-
-    run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
-    run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-    product: Product
-    cross_entropy: CrossEntropy
-
-
 class Recurrence(torch.autograd.Function):
-    r"""(arithmetic, A', W_h, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
+    r"""(backend, A', W_h, H_0, C_0) -> (H_1 ... H_T, C_T), with gradients derived by hand.
 
     A' = X W_x + b, (num_steps, batch_size, 4 hidden), is what reaches the gates from below; it is overwritten.
     Forward, for t = 1 ... T, with * the element-wise product and sigma the logistic function:
@@ -82,13 +51,13 @@ class Recurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, arithmetic: Arithmetic, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, backend: Backend, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """A' (overwritten), W_h, H_0 and C_0 to H_1 ... H_T and C_T."""
         gates, W_h, hidden, cell = inputs
         recurrent = W_h.to(product_dtype(W_h))
-        trace = arithmetic.run(gates, recurrent, hidden, cell)
+        trace = backend.run(gates, recurrent, hidden, cell)
         ctx.save_for_backward(recurrent, *trace)
-        ctx.arithmetic = arithmetic
+        ctx.backend = backend
         return trace.hidden[1:], trace.cells[-1]
 
     @staticmethod
@@ -99,9 +68,9 @@ class Recurrence(torch.autograd.Function):
         """Gradients of H_1 ... H_T and of C_T to those of A', W_h, H_0 and C_0."""
         recurrent, *saved = ctx.saved_tensors
         trace = Trace(*saved)
-        d_gates, d_hidden, d_cell = ctx.arithmetic.run_back(trace, recurrent, d_outputs, d_cell)
+        d_gates, d_hidden, d_cell = ctx.backend.run_back(trace, recurrent, d_outputs, d_cell)
         previous = trace.hidden[:-1].flatten(0, 1)
-        d_W_h = ctx.arithmetic.product(previous.to(recurrent.dtype).T, d_gates.flatten(0, 1).to(recurrent.dtype))
+        d_W_h = ctx.backend.product(previous.to(recurrent.dtype).T, d_gates.flatten(0, 1).to(recurrent.dtype))
         return None, d_gates, d_W_h.to(d_gates.dtype), d_hidden, d_cell
 
 
@@ -162,7 +131,7 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total.add_(left.to(right.dtype) @ right)
 
 
-PYTORCH = Arithmetic(run, run_back, torch.mm, cross_entropy)
+PYTORCH = Backend(run, run_back, torch.mm, cross_entropy)
 
 
 class FusedLayer(Layer):
@@ -172,12 +141,12 @@ class FusedLayer(Layer):
     b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
 
     Args:
-        arithmetic: what computes, PyTorch or C++ (`lstm_native`).
+        backend: `PYTORCH`, or `lstm_native.NATIVE`, which is C++.
     """
 
-    def __init__(self, input_size: int, hidden: int, arithmetic: Arithmetic = PYTORCH) -> None:
+    def __init__(self, input_size: int, hidden: int, backend: Backend = PYTORCH) -> None:
         super().__init__(input_size, hidden)
-        self.arithmetic = arithmetic
+        self.backend = backend
         self.W_x = nn.Parameter(torch.zeros(input_size, 4 * hidden))
         self.W_h = nn.Parameter(torch.zeros(hidden, 4 * hidden))
         self.b = nn.Parameter(torch.zeros(4 * hidden))
@@ -202,24 +171,28 @@ class FusedLayer(Layer):
         if inputs.ndim == 2:
             gates = (self.W_x + self.b).index_select(0, inputs.reshape(-1)).view(*inputs.shape, -1)
         else:
-            gates = affine(self.arithmetic.product, inputs, self.W_x, self.b).to(self.W_h.dtype)
-        outputs, cell = Recurrence.apply(self.arithmetic, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
+            gates = affine(self.backend.product, inputs, self.W_x, self.b).to(self.W_h.dtype)
+        outputs, cell = Recurrence.apply(self.backend, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
         return outputs, outputs[-1], cell
 
 
 class FusedOutput(BookOutput):
-    """`BookOutput` with the arithmetic of the layers below it."""
+    """`BookOutput` with the backend of the layers below it, and its loss as one function of the hidden states."""
 
     def __init__(
         self,
         hidden: int,
         vocab_size: int,
         embedding: BookEmbedding | None = None,
-        arithmetic: Arithmetic = PYTORCH,
+        backend: Backend = PYTORCH,
     ) -> None:
         super().__init__(hidden, vocab_size, embedding)
-        self.arithmetic, self.cross_entropy = arithmetic, arithmetic.cross_entropy
+        self.backend = backend
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        return affine(self.arithmetic.product, hidden_states, self.weight(), self.b_q)
+        return affine(self.backend.product, hidden_states, self.weight(), self.b_q)
+
+    def loss(self, hidden_states: Tensor, targets: Tensor) -> Tensor:
+        """See `BookOutput.loss`."""
+        return linear_cross_entropy(self.backend, hidden_states, self.weight(), self.b_q, targets)

@@ -1,7 +1,4 @@
-"""The arithmetic of the fused LSTM in C++: its two loops over time, matrix products and the loss, on the CPU.
-
-Where there is no compiler, on another device, in another type and under autocast it is the arithmetic in PyTorch.
-"""
+"""The backend in C++, for the CPU. Without a compiler, on another device, in another type: that in PyTorch."""
 
 import ctypes
 
@@ -9,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lstm_lm.model import compiled, loss, lstm_fused
-from lstm_lm.model.lstm_fused import Arithmetic, Trace, new_trace
+from lstm_lm.model.backend import Backend, Trace, new_trace
 
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 
@@ -54,7 +51,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor,
     return (sums.log() + margins).sum() / tokens, gradient
 
 
-NATIVE = Arithmetic(run, run_back, product, cross_entropy)
+NATIVE = Backend(run, run_back, product, cross_entropy)
 
 
 def loops(device: torch.device, precision: str) -> str:
@@ -64,7 +61,7 @@ def loops(device: torch.device, precision: str) -> str:
 
 
 def _is_for_us(left: Tensor, right: Tensor) -> bool:
-    """Whether the C++ code can do it: compiled, on the CPU, in float32 or float64 throughout."""
+    """Whether the C++ code supports these tensors: it is compiled, and both are float32 or float64 on the CPU."""
     ours = left.device.type == "cpu" and left.dtype == right.dtype and left.dtype in _NAMES
     return ours and compiled.library() is not None
 

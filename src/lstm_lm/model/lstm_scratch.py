@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.layer import Layer, Textbook
-from lstm_lm.model.loss import cross_entropy
 
 
 class BookLayer(Layer):
@@ -106,7 +105,6 @@ class BookOutput(nn.Module):
         if embedding is None:
             self.W_hq = nn.Parameter(torch.zeros(hidden, vocab_size))
         self.b_q = nn.Parameter(torch.zeros(vocab_size))
-        self.cross_entropy = cross_entropy
         self._tied_to = (embedding,)  # in a tuple, torch does not count its weights as this module's
 
     def textbook(self) -> Textbook:
@@ -125,3 +123,12 @@ class BookOutput(nn.Module):
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
         return hidden_states @ self.weight() + self.b_q
+
+    def loss(self, hidden_states: Tensor, targets: Tensor) -> Tensor:
+        """The mean cross-entropy of a window, nats per token, a scalar.
+
+        Args:
+            hidden_states: (num_steps, batch_size, hidden).
+            targets: token ids, int64, (num_steps, batch_size).
+        """
+        return nn.functional.cross_entropy(self(hidden_states).flatten(0, 1), targets.flatten())

@@ -11,7 +11,7 @@ from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
 from lstm_lm.core.stage import project
 from lstm_lm.model import compiled
-from lstm_lm.model.language_model import LanguageModel, architecture, build, computed_by, fix_threads, save_model
+from lstm_lm.model.language_model import LanguageModel, architecture, build, fix_threads, kernel_name, save_model
 from lstm_lm.model.loss import rows_at_once
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.streams import read_digests
@@ -46,12 +46,12 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     check_memory(kind, params, len(vocabulary), device)
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")}
-    kernel = computed_by(kind, params.model, device, params.train.precision)
+    model = build(kind, len(vocabulary), params).to(device)
+    kernel = kernel_name(model.architecture.kernel, device, params.train.precision)
     environment = devices.environment(device, kernel, params.train.precision)
-    model = build(kind, len(vocabulary), params.model, params.seed).to(device)
     fix_threads(model.architecture, group.size)
     key = training_key(kind, params, environment, read_digests(root / "data/tokens"))
-    checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.train.checkpoint_seconds)
+    checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.checkpoint.seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}")
 
     def write_curves() -> None:
@@ -85,8 +85,8 @@ def training_key(kind: str, params: Params, environment: dict[str, object], toke
 
     `tokens` has the digest of each stream, as the tokenize stage wrote it down: the streams may be larger than memory.
     """
-    train = params.train.model_copy(update={"checkpoint_seconds": 0})
-    settings = f"{params.seed} {params.model!r} {train!r} {environment!r} {tokens!r}"
+    own = params.scratch if kind == "scratch" else params.concise
+    settings = f"{params.seed} {params.model!r} {own!r} {params.train!r} {environment!r} {tokens!r}"
     package = Path(__file__).parents[1]
     code = [source.read_bytes() for source in sorted(package.rglob("*.[cp][py]*")) if source.suffix in (".py", ".cpp")]
     return digest(kind.encode(), settings.encode(), *code)
@@ -101,7 +101,7 @@ def check_memory(kind: str, params: Params, vocab_size: int, device: torch.devic
     share a training have all this for their own rows, and the gradients once more; on a CPU, in one memory.
     """
     count = params.train.processes
-    parts, hidden = architecture(kind, vocab_size, params.model), params.model.hidden
+    parts, hidden = architecture(kind, vocab_size, params), params.model.hidden
     with torch.device("meta"):  # shapes without numbers
         weights = sum(parameter.numel() for parameter in LanguageModel(parts).parameters())
     copies = {"sgd": 3, "adam": 5}[params.train.optimizer] + (count > 1)

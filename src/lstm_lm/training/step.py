@@ -10,7 +10,6 @@ from lstm_lm.core import device as devices
 from lstm_lm.core.params import Train
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.layer import State
-from lstm_lm.model.loss import backpropagate
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
@@ -70,8 +69,9 @@ class EagerStep:
         self.model.zero_grad()
         with devices.autocast(inputs.device, self.precision):
             hidden_states, state = self.model.hidden_states(inputs, self.carried)
-        cross_entropy, vocab_size = self.model.output.cross_entropy, self.model.architecture.vocab_size
-        loss = backpropagate(self._logits, cross_entropy, vocab_size, hidden_states, targets)
+            loss = self.model.output.loss(hidden_states, targets)
+        loss.backward()
+        loss = loss.detach()
         gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
         self.group.average([*gradients, loss])
         scale, norm = clipping(gradients, self.clip)
@@ -79,10 +79,6 @@ class EagerStep:
         for carried, new in zip(self.carried, state.detach(), strict=True):
             carried.copy_(new)
         return loss, norm
-
-    def _logits(self, hidden_states: Tensor) -> Tensor:
-        with devices.autocast(hidden_states.device, self.precision):
-            return self.model.output(hidden_states)
 
 
 class GraphedStep:

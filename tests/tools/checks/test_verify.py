@@ -81,12 +81,12 @@ def test_on_another_kind_of_machine_rounding_passes_and_a_wrong_seed_fails(
     small_project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     committed = trained(small_project, seed=7)
-    assert report(committed, trained(small_project, seed=7, model__scratch_kernel="fused_pytorch"))
+    assert report(committed, trained(small_project, seed=7, scratch__kernel="fused_pytorch"))
     said = capsys.readouterr().out
     assert "other kind" in said
     assert "device: 1 -> 2" in said
     assert said.endswith("The results are reproduced.\n")
-    wrong = trained(small_project, seed=8, model__scratch_kernel="fused_pytorch")
+    wrong = trained(small_project, seed=8, scratch__kernel="fused_pytorch")
     wrong["metrics/train_scratch.json"] = committed["metrics/train_scratch.json"]  # it tells the seed
     assert not report(committed, wrong)
     assert re.search(r"plots/curve_scratch\.tsv +DIFFERENT +first 20 epochs", capsys.readouterr().out)

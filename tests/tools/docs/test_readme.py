@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lstm_lm.core.atomic import write_json
-from tools.docs import readme
+from tools.docs import parameters, readme
 
 ROOT = Path(__file__).parents[3]
 
@@ -14,6 +14,18 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("page", readme.TABLES)
 def test_tables_are_those_of_the_committed_metrics(page: str) -> None:
     assert readme.update(page, ROOT) == (ROOT / page).read_text(encoding="utf-8"), "run `make readme`"
+
+
+def test_the_comments_of_params_yaml_are_the_meanings_of_its_parameters() -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert parameters.commented(ROOT) == text, "run `make readme`"
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_comment_follows_its_value(tmp_path: Path) -> None:
+    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "params.yaml").write_text("\n".join(line.partition(" #")[0].rstrip() for line in lines) + "\n")
+    assert parameters.commented(tmp_path).splitlines() == lines
 
 
 def test_the_stacks_are_ratios_of_speeds(tmp_path: Path) -> None:

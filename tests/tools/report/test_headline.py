@@ -54,7 +54,7 @@ def test_judgements(change, sense, expected):
 @pytest.mark.parametrize(
     "difference",
     [
-        compared(drift=0.1, model__scratch_kernel=Change("book", "fused"), kernel=Change("book", "fused")),
+        compared(drift=0.1, scratch__kernel=Change("book", "fused"), kernel=Change("book", "fused")),
         compared(drift=0.1, threads=Change(2, 4)),
         compared(drift=0.1, first=1e-7),
         compared(drift=0.1, numerics_=Change("portable", "native"), instructions=Change("portable", "x86_64 AVX512")),
