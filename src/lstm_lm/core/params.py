@@ -68,7 +68,7 @@ class Tokenize(Section):
     min_freq: Count
     """tokens that occur fewer times become `<unk>`"""
     train_tokens: TokenCount
-    """length of the first of three consecutive splits; one may be -1: the rest (of three files, each)"""
+    """length of the first of three splits in a row; one may be -1, the rest (of three files, each)"""
     valid_tokens: TokenCount
     """length of the second split"""
     test_tokens: TokenCount
