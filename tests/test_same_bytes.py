@@ -13,14 +13,15 @@ import sys
 
 import pytest
 
-from lstm_lm.core import numerics
+from lstm_lm.core.processor import processor
 from projects import ROOT
 
 FROM_SCRATCH = ("book", "fused", "fused_pytorch")
 EMULATOR = "qemu-x86_64"
 
 pytestmark = pytest.mark.skipif(
-    not {"avx2", "fma"} <= numerics.flags(), reason="the same bytes are promised to x86-64 processors with AVX2 and FMA"
+    not {"avx2", "fma"} <= processor().instructions,
+    reason="the same bytes are promised to x86-64 processors with AVX2 and FMA",
 )
 
 
@@ -47,7 +48,7 @@ def test_any_width_of_vectors_in_the_loops(width: int) -> None:
     assert trained("fused", CXXFLAGS=f"-DVECTOR_BYTES={width} -Wno-psabi") == trained("fused")
 
 
-@pytest.mark.skipif("avx512f" not in numerics.flags(), reason="this processor has no AVX-512 to do without")
+@pytest.mark.skipif("avx512f" not in processor().instructions, reason="this processor has no AVX-512 to do without")
 def test_with_and_without_the_widest_instructions() -> None:
     kernels = (*FROM_SCRATCH, "library")
     assert trained(*kernels, CXXFLAGS="-march=x86-64-v3") == trained(*kernels)

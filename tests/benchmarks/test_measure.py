@@ -10,12 +10,12 @@ from benchmarks.measure import CPU, Entry, interleaved, processes, quartiles, ta
 from benchmarks.run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
 from lstm_lm.comparison.measures import read
 from lstm_lm.core import device as devices
-from lstm_lm.core import numerics
+from lstm_lm.core.processor import processor
 
 SMALL = Shape(hidden=4, batch_size=2, num_steps=3)
 
 
-@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 CPU with AVX2 and FMA")
+@pytest.mark.skipif(not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 CPU with AVX2 and FMA")
 def test_each_mode_has_a_process_whose_libraries_compute_in_it() -> None:
     with processes() as pools:
         records = {

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lstm_lm.core import device, numerics
+from lstm_lm.core.processor import Processor, processor
 from lstm_lm.model.language_model import build
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep
@@ -79,17 +80,21 @@ def test_the_environment_names_all_that_the_bytes_depend_on() -> None:
     assert (environment["device"], environment["kernel"], environment["precision"]) == ("cpu", "fused", "fp32")
 
 
-@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+@pytest.mark.skipif(
+    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
+)
 def test_two_hosts_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
     here = [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")]
-    monkeypatch.setattr(device, "_processor", lambda: "another processor")
+    monkeypatch.setattr(device, "processor", lambda: Processor("another processor", frozenset()))
     assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     assert device.device_name(CPU) == "another processor, 64 threads"
     assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
 
 
-@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+@pytest.mark.skipif(
+    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
+)
 def test_the_processor_and_its_threads_count_only_where_its_own_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.environment(CPU, "fused", "fp32")["instructions"] == "portable x86-64 (AVX2, FMA)"
     for name in numerics.PINS:

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from lstm_lm.core import numerics
+from lstm_lm.core.processor import Processor, processor
 
-SUPPORTED = pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 CPU with AVX2 and FMA")
+SUPPORTED = pytest.mark.skipif(
+    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 CPU with AVX2 and FMA"
+)
 
 
 def computed(code: str, **variables: str) -> tuple[Any, str]:
     """What a fresh process prints as JSON after importing the package, and its stderr."""
-    command = [sys.executable, "-c", f"import json, os, lstm_lm\nfrom lstm_lm import numerics\n{code}"]
+    command = [sys.executable, "-c", f"import json, os, lstm_lm\nfrom lstm_lm.core import numerics\n{code}"]
     done = subprocess.run(command, env=clean() | variables, capture_output=True, text=True, check=True)
     return json.loads(done.stdout), done.stderr
 
@@ -84,14 +87,14 @@ def test_a_variable_of_the_user_s_is_respected_with_a_line_where_it_breaks_the_p
 @SUPPORTED
 def test_a_processor_without_the_instructions_is_not_called_portable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert numerics.is_portable()
-    monkeypatch.setattr(numerics, "flags", lambda: {"avx"})
+    monkeypatch.setattr(numerics, "processor", lambda: Processor("old", frozenset({"avx"})))
     assert not numerics.is_portable()
 
 
 def test_numpy_does_without_the_widest_instructions_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
     for flags, expected in (({"avx2"}, None), ({"avx2", "avx512f"}, "X86_V4")):
         monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
-        monkeypatch.setattr(numerics, "flags", lambda flags=flags: flags)
+        monkeypatch.setattr(numerics, "processor", lambda flags=flags: Processor("some", frozenset(flags)))
         numerics.pin()
         assert os.environ.get("NPY_DISABLE_CPU_FEATURES") == expected
     monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lstm_lm.core import numerics
+from lstm_lm.core.processor import processor
 from lstm_lm.model import compiled
 from lstm_lm.model.compiled import COMPILE, library
 from lstm_lm.model.lstm_fused import FusedLayer
@@ -174,7 +174,9 @@ EXPECTED = "79cd76bc3781ae12\n"
 WIDTHS = {"-march=x86-64-v3": {"avx2", "fma"}, "-march=x86-64-v4": {"avx512f", "avx512vl"}}
 
 
-@pytest.mark.skipif(not {"avx2", "fma"} <= numerics.flags(), reason="needs an x86-64 processor with AVX2 and FMA")
+@pytest.mark.skipif(
+    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
+)
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 @pytest.mark.parametrize("optimisation", ["-O2", "-O3"])
 @pytest.mark.parametrize("width", WIDTHS)
@@ -183,7 +185,7 @@ def test_any_compiler_optimisation_and_width_gives_the_same_bytes(
 ) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"there is no {compiler} here")
-    if not WIDTHS[width] <= numerics.flags():
+    if not WIDTHS[width] <= processor().instructions:
         pytest.skip(f"this processor cannot run {width}")
     for words in ([], ["2", "3"]):
         assert digest(tmp_path, [compiler, optimisation, width], *words) == EXPECTED

@@ -15,6 +15,7 @@ from torch.utils.collect_env import run as run_command
 
 from lstm_lm.core.numerics import choose as choose_code
 from lstm_lm.core.numerics import is_portable
+from lstm_lm.core.processor import processor
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where Linux tells a container how many bytes it may use."""
@@ -110,7 +111,7 @@ def device_name(device: torch.device) -> str:
     """The name of the GPU or of the processor, as the machine gives it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    return f"{processor().name}, {torch.get_num_threads()} threads"
 
 
 def measured_on(device: torch.device) -> str:
@@ -140,12 +141,3 @@ def _instructions(device: torch.device) -> str:
     if device.type == "cpu" and is_portable():
         return "portable x86-64 (AVX2, FMA)"
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {device_name(device)}"
-
-
-def _processor() -> str:
-    """The CPU's model name where Linux tells it, else what Python knows."""
-    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

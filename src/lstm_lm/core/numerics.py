@@ -8,7 +8,8 @@ process that this one starts; `MARK` tells those processes that the pins are our
 
 import os
 import sys
-from pathlib import Path
+
+from lstm_lm.core.processor import processor
 
 PINS = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -21,14 +22,13 @@ PINS = {
 MARK = "LSTM_LM_PINNED"
 """Names the variables that this package has set, separated by commas."""
 
-_CPUINFO = Path("/proc/cpuinfo")
 _NUMPY = ("NPY_DISABLE_CPU_FEATURES", "X86_V4")
 """numpy complains where it is told to do without what the processor does not have."""
 
 
 def pin() -> None:
     """Pin what the user has not set; to be called before torch or numpy compute anything."""
-    wanted = PINS | ({_NUMPY[0]: _NUMPY[1]} if "avx512f" in flags() else {})
+    wanted = PINS | ({_NUMPY[0]: _NUMPY[1]} if "avx512f" in processor().instructions else {})
     missing = {name for name in wanted if name not in os.environ}
     inherited = {name for name in _ours() if os.environ.get(name) == wanted.get(name)}
     os.environ.update({name: wanted[name] for name in missing})
@@ -57,16 +57,7 @@ def choose(numerics: str) -> None:
 def is_portable() -> bool:
     """Whether all pins are in place, on a processor that has the instructions they ask for."""
     pinned = all(os.environ.get(name, "").upper() == value.upper() for name, value in PINS.items())
-    return pinned and {"avx2", "fma"} <= flags()
-
-
-def flags() -> set[str]:
-    """The instruction sets of an x86-64 processor, as Linux names them; empty where it does not tell."""
-    try:
-        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+    return pinned and {"avx2", "fma"} <= processor().instructions
 
 
 def _ours() -> set[str]:

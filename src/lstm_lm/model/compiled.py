@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from lstm_lm.core.atomic import write_bytes
+from lstm_lm.core.processor import processor
 
 SOURCE = Path(__file__).with_name("lstm_native.cpp")
 CACHE = SOURCE.parent / "__pycache__"
@@ -101,18 +102,9 @@ def _key() -> str:
     """A name for what the compiled bytes depend on: source, commands and, -march being native, the processor."""
     source = SOURCE.read_text(encoding="utf-8")
     variables = (os.environ.get("CXX", ""), os.environ.get("CXXFLAGS", ""))
-    parts = (source, *variables, *COMPILE, *LINK, torch.__version__, _processor())
+    machine = (platform.machine(), processor().name, *sorted(processor().instructions))
+    parts = (source, *variables, *COMPILE, *LINK, torch.__version__, *machine)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _processor() -> str:
-    """The processor and its instruction sets, as far as the system tells."""
-    known = (platform.machine(), platform.processor())
-    try:
-        lines = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
-    except OSError:
-        lines = set()
-    return " ".join([*known, *sorted(line for line in lines if line.startswith(("model name", "flags", "Features")))])
 
 
 def _first_line(error: Exception) -> str:
