@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lstm_lm.core.params import Params, Train, load_params
 from lstm_lm.model.language_model import Architecture, build, scratch_start
 from lstm_lm.model.layer import State
-from lstm_lm.model.lstm_native import loops
+from lstm_lm.model.native_backend import loops
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, make_step
 

@@ -33,7 +33,7 @@ from benchmarks.measure import (
 )
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
-from lstm_lm.model.lstm_native import loops
+from lstm_lm.model.native_backend import loops
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
 

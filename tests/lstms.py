@@ -11,8 +11,8 @@ from torch import Tensor
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryLSTM
 from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer
-from lstm_lm.model.lstm_native import NATIVE
 from lstm_lm.model.lstm_scratch import BookLayer
+from lstm_lm.model.native_backend import NATIVE
 
 LSTM = Stack | LibraryLSTM
 

@@ -8,8 +8,8 @@ from lstm_lm.model import compiled, language_model
 from lstm_lm.model.backend import Backend
 from lstm_lm.model.language_model import build as build_model
 from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
-from lstm_lm.model.lstm_fused import PYTORCH
-from lstm_lm.model.lstm_native import NATIVE
+from lstm_lm.model.native_backend import NATIVE
+from lstm_lm.model.pytorch_backend import PYTORCH
 from lstms import SHAPES, build, random_state, random_tokens, textbook_weights
 from projects import params_of
 

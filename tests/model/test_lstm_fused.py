@@ -8,8 +8,9 @@ from torch import Tensor
 
 from lstm_lm.model.backend import Backend
 from lstm_lm.model.layer import State
-from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, Recurrence
-from lstm_lm.model.lstm_native import NATIVE
+from lstm_lm.model.lstm_fused import FusedLayer, Recurrence
+from lstm_lm.model.native_backend import NATIVE
+from lstm_lm.model.pytorch_backend import PYTORCH
 from lstms import DEVICES, FUSED, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 SMALL = Shape(4, 2, 5, 3)

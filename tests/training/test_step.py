@@ -9,7 +9,7 @@ from torch import nn
 from lstm_lm.core.params import Train
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.tokens.batching import Window
-from lstm_lm.training.step import EagerStep, clipping, make_step
+from lstm_lm.training.step import EagerStep, make_step
 from projects import params_of, train_of
 
 VOCAB_SIZE, BATCH_SIZE, NUM_STEPS = 7, 3, 5
@@ -31,19 +31,6 @@ def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
 def random_window(seed: int, continues: bool = False) -> Window:
     tokens = torch.randint(VOCAB_SIZE, (NUM_STEPS + 1, BATCH_SIZE), generator=torch.Generator().manual_seed(seed))
     return Window(tokens[:-1], tokens[1:], continues)
-
-
-@pytest.mark.parametrize("bound", [0.01, 1.0, 4.9, 5.0, 5.1, 100.0])
-def test_clipping_is_the_textbook_s(bound: float) -> None:
-    gradients = [torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([-4.0])]  # the global norm is 5
-    scale, norm = clipping(gradients, bound)
-    assert norm.item() == 5
-    assert scale.item() == pytest.approx(bound / 5 if bound < 5 else 1, rel=1e-6)
-
-
-def test_clipping_leaves_zero_gradients() -> None:
-    scale, norm = clipping([torch.zeros(3)], 1.0)
-    assert (scale.item(), norm.item()) == (1, 0)
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)

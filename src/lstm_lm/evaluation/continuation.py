@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lstm_lm.core import elementary
 from lstm_lm.core.params import Evaluate
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.tokens.text import Vocabulary
@@ -63,9 +64,9 @@ def choose(logits: Tensor, temperature: float | None, generator: np.random.Gener
     known = logits[1:]
     if temperature is None:
         return int(known.argmax()) + 1
-    # torch's softmax, not numpy's exp: numpy chooses its code by the processor, and the last bit differs.
-    probabilities = torch.softmax((known - known.max()) / temperature, 0)
-    return int(generator.choice(len(known), p=probabilities.numpy())) + 1
+    with np.errstate(over="ignore"):  # a temperature of next to nothing
+        scaled = (known - known.max()).numpy() / temperature
+    return int(generator.choice(len(known), p=elementary.softmax(scaled))) + 1
 
 
 def texts(

@@ -1,16 +1,9 @@
 """What a way to compute the fused model consists of. There are two: `lstm_fused` in PyTorch, `lstm_native` in C++."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-
-Product = Callable[[Tensor, Tensor], Tensor]
-"""(rows, depth) times (depth, columns), either of them transposed or not, to (rows, columns)."""
-
-CrossEntropy = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-"""See `loss.cross_entropy`."""
 
 
 class Trace(NamedTuple):
@@ -36,10 +29,38 @@ def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Tr
     return Trace(gates, cells, squashed, hidden)
 
 
-class Backend(NamedTuple):
-    """One way to compute: the forward and the backward loop over time, a matrix product, the cross-entropy."""
+class Backend(Protocol):
+    """One way to compute, a module with these functions."""
 
-    run: Callable[[Tensor, Tensor, Tensor, Tensor], Trace]
-    run_back: Callable[[Trace, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-    product: Product
-    cross_entropy: CrossEntropy
+    def run(self, gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
+        """The forward loop of `lstm_fused.Recurrence`; `gates` holds A' and is overwritten."""
+        ...
+
+    def run_back(
+        self, trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The backward loop: dA_1 ... dA_T, dH_0 and dC_0."""
+        ...
+
+    def product(self, left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The matrix product of left (rows, depth) and right (depth, columns), plus bias (columns,) in each row."""
+        ...
+
+    def look_up(self, table: Tensor, bias: Tensor, ids: Tensor) -> Tensor:
+        """Rows of a table (types, columns) plus bias (columns,), (ids, columns)."""
+        ...
+
+    def sum_rows(self, rows: Tensor, ids: Tensor | None = None, types: int = 1) -> Tensor:
+        """For each id from 0 to types - 1 the sum of its rows (ids, columns), (types, columns); without ids, of all."""
+        ...
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+        """The sum of -ln softmax(logits)[target], in nats, over `tokens`, and its gradient, in the logits' type.
+
+        The logits (rows, vocab_size) may be overwritten; targets are token ids, int64, (rows,).
+        """
+        ...
+
+    def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """-ln softmax(logits)[target] in nats, float64, (rows,); the logits (rows, vocab_size) may be overwritten."""
+        ...

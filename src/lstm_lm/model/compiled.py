@@ -1,4 +1,4 @@
-"""lstm_native.cpp as a shared library: compiled on demand for this machine, cached, never required."""
+"""The C++ code in native/ as a shared library: compiled on demand for this machine, cached, checked, never required."""
 
 import ctypes
 import functools
@@ -12,35 +12,36 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
-
 from lstm_lm.core.atomic import write_bytes
 from lstm_lm.core.processor import processor
 
-SOURCE = Path(__file__).with_name("lstm_native.cpp")
-CACHE = SOURCE.parent / "__pycache__"
+SOURCES = Path(__file__).with_name("native")
+CACHE = SOURCES.parent / "__pycache__"
 """Where Python keeps what it compiled from this folder; nothing is written outside the project."""
 
-# Nothing here may change a number: no fused products but those in the source, no reordered sums.
-COMPILE = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
-COMPILE += ("-fPIC", "-fopenmp", "-c")
+FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-fast-math", "-ffp-contract=off")
+FLAGS += ("-fopenmp-simd", "-pthread", "-fPIC", "-shared")
+"""They follow the user's CXXFLAGS: none of those may reorder a sum, fuse a product with it or give up the speed."""
 
-# GCC's threads are those of the OpenMP library that libtorch_cpu brings along, so it links without -fopenmp: two such
-# libraries would fight over the cores. Clang's code needs a library of its own.
-LINK = ("-shared", "-Wl,--no-as-needed", f"-L{Path(torch.__file__).parent / 'lib'}", "-ltorch_cpu")
-_CLANG_S_OPENMP = b"__kmpc_fork_call"
+PROCESSOR = (("-march=native",), ("-mcpu=native",), ())
+"""For this machine's processor, in the words that a compiler knows, or for any."""
+
+DIGEST = 0xD4EF862A7A78C650
+"""What the library's `digest` returns on every machine."""
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The library, from the cache or compiled now; None, with a message, where that is not possible."""
-    path = CACHE / f"lstm_native-{_key()}.so"
+    path = CACHE / f"native-{_key()}.so"
     try:
         if not _is_whole(path):
             content = build()
             write_bytes(path, content + hashlib.sha256(content).digest())
         loaded = ctypes.CDLL(str(path))
-        loaded.compiler.restype = ctypes.c_char_p
+        loaded.compiler.restype, loaded.digest.restype = ctypes.c_char_p, ctypes.c_uint64
+        if (digest := loaded.digest(ctypes.c_int64(2))) != DIGEST:
+            raise OSError(f"this compiler's code computes other numbers (digest {digest:016x}, not {DIGEST:016x})")
         return loaded
     except (OSError, subprocess.SubprocessError, AttributeError, ValueError) as error:
         print(f"no loops in C++, computing with those in PyTorch: {_first_line(error)}", file=sys.stderr)
@@ -54,7 +55,7 @@ def compiler() -> str:
 
 
 def build() -> bytes:
-    """The library made from SOURCE for this processor, by CXX (else c++) with CXXFLAGS.
+    """The library made from SOURCES for this processor, by CXX (else c++) with CXXFLAGS.
 
     Raises:
         OSError: there is no C++ compiler or no place for temporary files.
@@ -65,19 +66,15 @@ def build() -> bytes:
     if not compiler or shutil.which(compiler[0]) is None:
         raise OSError(f"no C++ compiler {' '.join(compiler)!r}; install one or set CXX")
     with tempfile.TemporaryDirectory() as folder:
-        compiled, linked = Path(folder, "lstm_native.o"), Path(folder, "lstm_native.so")
-        _run([*compiler, *COMPILE, *flags, str(SOURCE), "-o", str(compiled)])
-        link = [*compiler, str(compiled), "-o", str(linked), *LINK]
-        if _CLANG_S_OPENMP not in compiled.read_bytes():
-            _run(link)
-        else:
+        made = Path(folder, "native.so")
+        for number, processor_flags in enumerate(PROCESSOR, 1):
             try:
-                _run([*link, "-fopenmp"])
-            except subprocess.CalledProcessError as error:
-                raise OSError(
-                    f"{compiler[0]} has no OpenMP library: install it (Debian: libomp-dev) or set CXX=g++"
-                ) from error
-        return linked.read_bytes()
+                _run([*compiler, *flags, *FLAGS, *processor_flags, str(SOURCES / "library.cpp"), "-o", str(made)])
+                break
+            except subprocess.CalledProcessError:
+                if number == len(PROCESSOR):
+                    raise
+        return made.read_bytes()
 
 
 def _run(command: list[str]) -> None:
@@ -100,10 +97,10 @@ def _is_whole(path: Path) -> bool:
 
 def _key() -> str:
     """A name for what the compiled bytes depend on: source, commands and, -march being native, the processor."""
-    source = SOURCE.read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
     variables = (os.environ.get("CXX", ""), os.environ.get("CXXFLAGS", ""))
     machine = (platform.machine(), processor().name, *sorted(processor().instructions))
-    parts = (source, *variables, *COMPILE, *LINK, torch.__version__, *machine)
+    parts = (*sources, *variables, *FLAGS, *machine)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

@@ -15,9 +15,11 @@ from lstm_lm.core.numerics import is_portable
 from lstm_lm.core.params import Params
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
-from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer, FusedOutput
-from lstm_lm.model.lstm_native import NATIVE, loops
+from lstm_lm.model.lstm_fused import FusedLayer, FusedOutput
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookLayer, BookOutput
+from lstm_lm.model.native_backend import NATIVE, loops
+from lstm_lm.model.normal import randn
+from lstm_lm.model.pytorch_backend import PYTORCH
 
 MODELS = ("scratch", "concise")
 
@@ -157,10 +159,7 @@ def scratch_start(architecture: Architecture, seed: int, scale: float | None = N
     zeros = LanguageModel(architecture.model_copy(update={"kernel": "book"})).textbook()
     if scale is not None:
         return {name: scale * (2 * torch.rand(zero.shape, generator=generator) - 1) for name, zero in zeros.items()}
-    return {
-        name: torch.randn(zero.shape, generator=generator) * 0.01 if name.startswith("W") else zero
-        for name, zero in zeros.items()
-    }
+    return {name: randn(zero.shape, generator) * 0.01 if name.startswith("W") else zero for name, zero in zeros.items()}
 
 
 def kernel_name(kernel: str, device: torch.device, precision: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lstm_lm.model.affine import product_dtype, weight_gradient
@@ -12,26 +12,6 @@ from lstm_lm.model.backend import Backend
 PIECE = 2**23
 """Logits that are computed at once, 32 MiB in float32: 838 tokens over 10,000 words. Each piece more costs a pass over
 the output layer's weights and their gradients."""
-
-
-def cross_entropy(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
-    """The sum of -ln softmax(logits)[target], in nats, over `tokens`, and its gradient.
-
-    Args:
-        logits: (rows, vocab_size), which may be overwritten.
-        targets: token ids, int64, (rows,).
-        tokens: the divisor; for a mean over all rows of all pieces, their number.
-
-    Returns:
-        A scalar; the gradient of the logits, in their type.
-    """
-    with torch.enable_grad():
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        leaf = logits.detach().to(dtype).requires_grad_()
-        nats = nn.functional.cross_entropy(leaf, targets, reduction="sum") / tokens
-        nats.backward()
-    assert leaf.grad is not None
-    return nats.detach(), leaf.grad.to(logits.dtype)
 
 
 def rows_at_once(vocab_size: int) -> int:
@@ -74,13 +54,13 @@ class LinearCrossEntropy(torch.autograd.Function):
         d_weight, d_bias = None, None
         pieces = (all_rows.split(count) for all_rows in (hidden_states.to(dtype), targets, d_rows))
         for rows, wanted, d_piece in zip(*pieces, strict=True):
-            logits = backend.product(rows, factor).to(bias.dtype).add_(bias)
+            logits = backend.product(rows, factor, bias)
             nats, d_logits = backend.cross_entropy(logits, wanted, len(targets))
             mean += nats
             d_products = d_logits.to(dtype)
             d_piece.copy_(backend.product(d_products, factor.T))
-            d_weight = _add(d_weight, weight_gradient(backend.product, rows, d_products, weight).to(weight.dtype))
-            d_bias = _add(d_bias, d_logits.sum(0))
+            d_weight = _add(d_weight, weight_gradient(backend, rows, d_products, weight).to(weight.dtype))
+            d_bias = _add(d_bias, backend.sum_rows(d_logits)[0])
         ctx.save_for_backward(d_rows, d_weight, d_bias)
         return mean
 

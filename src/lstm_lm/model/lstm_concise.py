@@ -97,13 +97,19 @@ class LibraryOutput(nn.Linear):
         """Map (..., hidden) to logits (..., vocab_size)."""
         if self.backend is None:
             return super().forward(input)
-        return affine(self.backend.product, input, self.weight.T, self.bias)
+        return affine(self.backend, input, self.weight.T, self.bias)
 
     def loss(self, hidden_states: Tensor, targets: Tensor) -> Tensor:
         """See `BookOutput.loss`."""
         if self.backend is None:
             return nn.functional.cross_entropy(self(hidden_states).flatten(0, 1), targets.flatten())
         return linear_cross_entropy(self.backend, hidden_states, self.weight.T, self.bias, targets)
+
+    def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """See `BookOutput.surprisal`."""
+        if self.backend is None:
+            return nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()
+        return self.backend.surprisal(logits, targets)
 
     def textbook(self) -> Textbook:
         """W_hq (hidden, vocab_size), unless it is the embedding's, and b_q (vocab_size,)."""

@@ -8,17 +8,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lstm_lm.model.affine import affine, product_dtype
-from lstm_lm.model.backend import Backend, Trace, new_trace
+from lstm_lm.model.backend import Backend, Trace
 from lstm_lm.model.layer import Layer, Textbook
-from lstm_lm.model.loss import cross_entropy, linear_cross_entropy
+from lstm_lm.model.loss import linear_cross_entropy
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookOutput
+from lstm_lm.model.pytorch_backend import PYTORCH
 
 _GATES = "cifo"
 _PARTS = ("W_x", "W_h", "b_")
-
-# Each writes incoming * (its function's derivative, from the function's value) into grad_input.
-_through_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
-_through_tanh = torch.ops.aten.tanh_backward.grad_input
 
 
 class Recurrence(torch.autograd.Function):
@@ -74,66 +71,6 @@ class Recurrence(torch.autograd.Function):
         return None, d_gates, d_W_h.to(d_gates.dtype), d_hidden, d_cell
 
 
-def run(gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
-    """The forward loop; `gates` holds A' and is overwritten."""
-    trace = new_trace(gates, initial_hidden, initial_cell)
-    # Views are made before the loop, all at once: inside it, each would cost as much as the arithmetic.
-    A, C, tanh_C, H = (buffer.unbind() for buffer in trace)
-    C_tilde, I, F, O = (gate.unbind() for gate in gates.chunk(4, dim=-1))
-    IFO = gates[..., len(recurrent) :].unbind()
-    for t in range(len(gates)):
-        _add_product(A[t], H[t], recurrent)
-        C_tilde[t].tanh_()
-        IFO[t].sigmoid_()
-        torch.mul(F[t], C[t], out=C[t + 1]).addcmul_(I[t], C_tilde[t])
-        torch.tanh(C[t + 1], out=tanh_C[t])
-        torch.mul(O[t], tanh_C[t], out=H[t + 1])
-    return trace
-
-
-def run_back(trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The backward loop: dA_1 ... dA_T, dH_0 and dC_0."""
-    C_tilde, _, F, _ = trace.gates.chunk(4, dim=-1)
-    d_gates, hidden_to_cell = _derivatives(trace)
-    d_hidden = torch.cat([torch.zeros_like(d_outputs[:1]), d_outputs])
-    dC = d_cell.clone()
-    by_gate = d_gates.unflatten(-1, (4, C_tilde.shape[-1]))
-    dA, dA_CIF, dA_O = d_gates.unbind(), by_gate[:, :, :3].unbind(), by_gate[:, :, 3].unbind()
-    dH, F, hidden_to_cell = d_hidden.unbind(), F.unbind(), hidden_to_cell.unbind()
-    transposed = recurrent.T.contiguous()  # a product with a transposed view takes half as long again
-    for t in reversed(range(len(dA))):
-        dC.addcmul_(dH[t + 1], hidden_to_cell[t])
-        dA_CIF[t].mul_(dC.unsqueeze(1))
-        dA_O[t].mul_(dH[t + 1])
-        dC.mul_(F[t])
-        _add_product(dH[t], dA[t], transposed)
-    return d_gates, d_hidden[0], dC
-
-
-def _derivatives(trace: Trace) -> tuple[Tensor, Tensor]:
-    """For all steps at once, what dC_t and dH_t are multiplied with on the way to dA_t, and dH_t on that to dC_t."""
-    C_tilde, I, F, O = trace.gates.chunk(4, dim=-1)
-    factors, hidden_to_cell = torch.empty_like(trace.gates), torch.empty_like(trace.squashed)
-    to_C_tilde, to_I, to_F, to_O = factors.chunk(4, dim=-1)
-    _through_tanh(I, C_tilde, grad_input=to_C_tilde)
-    _through_sigmoid(C_tilde, I, grad_input=to_I)
-    _through_sigmoid(trace.cells[:-1], F, grad_input=to_F)
-    _through_sigmoid(trace.squashed, O, grad_input=to_O)
-    _through_tanh(O, trace.squashed, grad_input=hidden_to_cell)
-    return factors, hidden_to_cell
-
-
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add the product of `left` and `right`, taken in `right`'s type, to `total`, in place."""
-    if left.dtype == right.dtype:
-        total.addmm_(left, right)
-    else:
-        total.add_(left.to(right.dtype) @ right)
-
-
-PYTORCH = Backend(run, run_back, torch.mm, cross_entropy)
-
-
 class FusedLayer(Layer):
     """`BookLayer`'s function with its twelve weights in three tensors, several times fewer operations.
 
@@ -141,7 +78,7 @@ class FusedLayer(Layer):
     b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
 
     Args:
-        backend: `PYTORCH`, or `lstm_native.NATIVE`, which is C++.
+        backend: what computes it.
     """
 
     def __init__(self, input_size: int, hidden: int, backend: Backend = PYTORCH) -> None:
@@ -168,10 +105,7 @@ class FusedLayer(Layer):
 
     def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run over a window; see `Layer.forward`."""
-        if inputs.ndim == 2:
-            gates = (self.W_x + self.b).index_select(0, inputs.reshape(-1)).view(*inputs.shape, -1)
-        else:
-            gates = affine(self.backend.product, inputs, self.W_x, self.b).to(self.W_h.dtype)
+        gates = affine(self.backend, inputs, self.W_x, self.b).to(self.W_h.dtype)
         outputs, cell = Recurrence.apply(self.backend, gates, self.W_h, hidden, cell)  # pyright: ignore[reportGeneralTypeIssues]
         return outputs, outputs[-1], cell
 
@@ -191,8 +125,12 @@ class FusedOutput(BookOutput):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        return affine(self.backend.product, hidden_states, self.weight(), self.b_q)
+        return affine(self.backend, hidden_states, self.weight(), self.b_q)
 
     def loss(self, hidden_states: Tensor, targets: Tensor) -> Tensor:
         """See `BookOutput.loss`."""
         return linear_cross_entropy(self.backend, hidden_states, self.weight(), self.b_q, targets)
+
+    def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """See `BookOutput.surprisal`."""
+        return self.backend.surprisal(logits, targets)

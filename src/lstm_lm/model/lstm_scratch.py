@@ -132,3 +132,7 @@ class BookOutput(nn.Module):
             targets: token ids, int64, (num_steps, batch_size).
         """
         return nn.functional.cross_entropy(self(hidden_states).flatten(0, 1), targets.flatten())
+
+    def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """-ln p(target) in nats, float64, (rows,), from logits (rows, vocab_size), which may be overwritten."""
+        return nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lstm_lm.core import elementary
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.loss import rows_at_once
 from lstm_lm.tokens.batching import whole_stream
@@ -25,10 +26,7 @@ class Score(NamedTuple):
     @property
     def perplexity(self) -> float:
         """exp(nats per token); infinite where that overflows."""
-        try:
-            return math.exp(self.nats / self.tokens)
-        except OverflowError:
-            return math.inf
+        return float(elementary.exp(np.asarray(self.nats / self.tokens)))
 
     @property
     def bits_per_token(self) -> float:
@@ -43,14 +41,14 @@ def surprisal(model: LanguageModel, stream: np.ndarray) -> Tensor:
         stream: token ids, (tokens,), of any integer type.
 
     Returns:
-        Nats of all tokens but the first, which nothing precedes, float32, (tokens - 1,), on the CPU.
+        Nats of all tokens but the first, which nothing precedes, float64, (tokens - 1,), on the CPU.
     """
     return torch.cat(list(_surprisals(model, stream)))
 
 
 def score(model: LanguageModel, stream: np.ndarray) -> Score:
     """The sum of the surprisals of a stream, token ids (tokens,), the state carried from end to end."""
-    return Score(sum(float(nats.double().sum()) for nats in _surprisals(model, stream)), len(stream) - 1)
+    return Score(sum(math.fsum(nats.tolist()) for nats in _surprisals(model, stream)), len(stream) - 1)
 
 
 def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
@@ -101,7 +99,7 @@ def _chunk(model: LanguageModel) -> int:
 
 @torch.no_grad()
 def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
-    """Surprisal of a stream, a chunk of tokens at a time, float32, on the CPU."""
+    """Surprisal of a stream, a chunk of tokens at a time, float64, on the CPU."""
     device, chunk = next(model.parameters()).device, _chunk(model)
     state, was_training = model.initial_state(1), model.training
     model.eval()
@@ -109,6 +107,6 @@ def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
         for window in whole_stream(stream, chunk):
             inputs, targets = window.inputs.to(device), window.targets.to(device)
             logits, state = model(inputs, state)
-            yield nn.functional.cross_entropy(logits[:, 0].float(), targets[:, 0], reduction="none").cpu()
+            yield model.output.surprisal(logits[:, 0], targets[:, 0]).cpu()
     finally:
         model.train(was_training)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from lstm_lm.core import elementary
 from lstm_lm.core.atomic import write_text
 from lstm_lm.tokens.streams import Stream
 
@@ -109,9 +110,8 @@ def unigram_entropy(counts: Iterable[int]) -> float:
     """
     counts = [count for count in counts if count]
     tokens = sum(counts)
-    probabilities = (count / tokens for count in counts)
-    # Not numpy's log2 and sum: they compute with what the processor offers, and the last bit differs.
-    return -math.fsum(p * math.log2(p) for p in probabilities) + 0.0
+    probabilities = np.array(counts) / tokens
+    return -math.fsum((probabilities * elementary.log(probabilities)).tolist()) / math.log(2) + 0.0
 
 
 def split(parts: Sequence[_S], counts: Sequence[int]) -> dict[str, _S]:
@@ -168,7 +168,7 @@ def describe(frequencies: np.ndarray, streams: Mapping[str, Stream]) -> dict[str
         **{f"{name}_characters": stream.characters for name, stream in streams.items()},
         "vocabulary_size": len(frequencies),
         "unigram_entropy_bits": entropy,
-        "unigram_perplexity": math.pow(2, entropy),
+        "unigram_perplexity": float(elementary.exp(np.asarray(entropy * math.log(2)))),
     }
 
 

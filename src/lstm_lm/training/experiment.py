@@ -88,7 +88,7 @@ def training_key(kind: str, params: Params, environment: dict[str, object], toke
     own = params.scratch if kind == "scratch" else params.concise
     settings = f"{params.seed} {params.model!r} {own!r} {params.train!r} {environment!r} {tokens!r}"
     package = Path(__file__).parents[1]
-    code = [source.read_bytes() for source in sorted(package.rglob("*.[cp][py]*")) if source.suffix in (".py", ".cpp")]
+    code = [source.read_bytes() for source in sorted(package.rglob("*")) if source.suffix in (".py", ".cpp", ".h")]
     return digest(kind.encode(), settings.encode(), *code)
 
 

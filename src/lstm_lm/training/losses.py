@@ -54,7 +54,7 @@ class Losses:
         bad = (~torch.isfinite(losses + norms)).nonzero()
         if len(bad):
             raise self.diverged(int(bad[0]))
-        return losses.sum().item()
+        return math.fsum(losses.tolist())
 
     def finite(self, perplexity: float) -> float:
         """The perplexity of the epoch so far, unless it overflowed. Raises Diverged."""

@@ -1,16 +1,19 @@
-"""Optimisers: how gradients change the weights; torch's own are the reference in tests.
+"""Optimisers: how gradients change the weights. The C++ code computes them where it can, else PyTorch.
 
-torch.optim's first use imports torch's compiler, seconds of every start.
+torch.optim's own are the reference in tests; their first use imports torch's compiler, seconds of every start.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from lstm_lm.model import native_backend
+
 
 class Optimizer:
-    """Changes weights by their gradients; nothing is read on the host.
+    """Changes weights by their gradients, clipped by their global norm.
 
     Args:
         parameters: the weights, on one device.
@@ -19,26 +22,59 @@ class Optimizer:
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = list(parameters)
 
-    def update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
-        """One step along `gradients`, one for each parameter, which are overwritten.
+    @torch.no_grad()
+    def update(self, gradients: list[Tensor], bound: float, lr: Tensor) -> Tensor:
+        """One step along `gradients`, one for each parameter, which may be overwritten.
 
-        `scale` is what to multiply them by, `lr` the learning rate, scalar tensors.
+        Args:
+            gradients: alike in shape and type to the parameters.
+            bound: of the gradients' global norm.
+            lr: the learning rate, a scalar tensor on the parameters' device. A GPU's value is not read on the host.
+
+        Returns:
+            The norm before clipping, a scalar tensor.
         """
-        raise NotImplementedError
+        if native_backend.supports(*self.parameters):
+            return torch.tensor(self._update_native(gradients, bound, lr.item()), dtype=lr.dtype)
+        scale, norm = clipping(gradients, bound)
+        self._update(gradients, scale, lr)
+        return norm
 
     def state(self) -> dict[str, Tensor]:
         """What the next step needs beside the weights, to be saved and, in place, restored."""
         return {}
 
+    def _update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
+        """`update` in PyTorch, the gradients to be multiplied by `scale`."""
+        raise NotImplementedError
+
+    def _update_native(self, gradients: list[Tensor], bound: float, lr: float) -> float:
+        """`update` in C++."""
+        raise NotImplementedError
+
+
+def clipping(gradients: list[Tensor], bound: float) -> tuple[Tensor, Tensor]:
+    """How to clip gradients by their global norm: g <- min(1, theta / |g|) g.
+
+    This is the textbook's formula without its branch, so that nothing waits for the device
+    (`torch.nn.utils.clip_grad_norm_` divides by norm + 1e-6).
+
+    Returns:
+        What to multiply the gradients by, min(1, bound / norm), and their norm, scalar tensors on the device.
+    """
+    norm = nn.utils.get_total_norm(gradients, foreach=True)
+    return torch.clamp(bound / norm, max=1.0), norm
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent: w <- w - lr g."""
 
-    @torch.no_grad()
-    def update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
-        """See `Optimizer.update`."""
+    def _update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
         torch._foreach_mul_(gradients, lr * scale)  # pyright: ignore[reportPrivateImportUsage]
         torch._foreach_sub_(list[Tensor](self.parameters), gradients)  # pyright: ignore[reportPrivateImportUsage]
+
+    def _update_native(self, gradients: list[Tensor], bound: float, lr: float) -> float:
+        return native_backend.sgd(self.parameters, gradients, bound, lr)
 
 
 class Adam(Optimizer):
@@ -58,9 +94,7 @@ class Adam(Optimizer):
         self.powers = torch.ones(2, dtype=torch.float64, device=self.parameters[0].device)
         self.betas = torch.tensor([self.BETA_1, self.BETA_2], dtype=torch.float64, device=self.powers.device)
 
-    @torch.no_grad()
-    def update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
-        """See `Optimizer.update`."""
+    def _update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
         torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage]
         self.powers.mul_(self.betas)
         mean_bias, square_bias = (1 - self.powers).unbind()
@@ -73,6 +107,12 @@ class Adam(Optimizer):
         steps = torch._foreach_div(self.means, scales)  # pyright: ignore[reportPrivateImportUsage]
         torch._foreach_mul_(steps, (lr / mean_bias).to(lr.dtype))  # pyright: ignore[reportPrivateImportUsage]
         torch._foreach_sub_(list[Tensor](self.parameters), steps)  # pyright: ignore[reportPrivateImportUsage]
+
+    def _update_native(self, gradients: list[Tensor], bound: float, lr: float) -> float:
+        self.powers.mul_(self.betas)
+        mean_bias, square_bias = (1 - self.powers).tolist()
+        constants = (self.BETA_1, self.BETA_2, self.EPSILON, lr / mean_bias, math.sqrt(square_bias))
+        return native_backend.adam(self.parameters, gradients, self.means, self.squares, bound, constants)
 
     def state(self) -> dict[str, Tensor]:
         """The averages, by the number of the parameter, and the powers."""

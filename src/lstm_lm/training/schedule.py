@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+
+from lstm_lm.core import elementary
 from lstm_lm.core.params import Train
 
 
@@ -17,7 +20,8 @@ def learning_rate(settings: Train, epoch: int, done: float) -> float:
         done: share of the windows of the current epoch that are done, from 0 to below 1.
     """
     if settings.schedule == "decay":
-        return settings.lr * settings.lr_decay ** max(0, epoch + 1 - settings.decay_after)
+        return settings.lr * math.prod([settings.lr_decay] * (epoch + 1 - settings.decay_after))
     if settings.schedule == "cosine":
-        return settings.lr * (1 + math.cos(math.pi * (epoch + done) / settings.epochs)) / 2
+        cosine, _ = elementary.turn(np.asarray((epoch + done) / settings.epochs / 2))
+        return settings.lr * (1 + float(cosine)) / 2
     return settings.lr

@@ -4,7 +4,7 @@ import sys
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lstm_lm.core import device as devices
 from lstm_lm.core.params import Train
@@ -13,19 +13,6 @@ from lstm_lm.model.layer import State
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
-
-
-def clipping(gradients: list[Tensor], bound: float) -> tuple[Tensor, Tensor]:
-    """How to clip gradients by their global norm: g <- min(1, theta / |g|) g.
-
-    This is the textbook's formula without its branch, so that nothing waits for the device
-    (`torch.nn.utils.clip_grad_norm_` divides by norm + 1e-6).
-
-    Returns:
-        What to multiply the gradients by, min(1, bound / norm), and their norm, scalar tensors on the device.
-    """
-    norm = nn.utils.get_total_norm(gradients, foreach=True)
-    return torch.clamp(bound / norm, max=1.0), norm
 
 
 class Step(Protocol):
@@ -74,8 +61,7 @@ class EagerStep:
         loss = loss.detach()
         gradients = [parameter.grad for parameter in self.optimizer.parameters if parameter.grad is not None]
         self.group.average([*gradients, loss])
-        scale, norm = clipping(gradients, self.clip)
-        self.optimizer.update(gradients, scale, self.lr)
+        norm = self.optimizer.update(gradients, self.clip, self.lr)
         for carried, new in zip(self.carried, state.detach(), strict=True):
             carried.copy_(new)
         return loss, norm

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from lstm_lm.model import lstm_fused, lstm_native
-from lstm_lm.model.affine import Affine
+from lstm_lm.model.affine import Affine, LookUp
+from lstm_lm.model.native_backend import NATIVE
+from lstm_lm.model.pytorch_backend import PYTORCH, PyTorch
 from lstms import SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
@@ -16,8 +17,8 @@ needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_with_a_compiler_the_loops_in_pytorch_are_not_used(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(lstm_fused, "run")
-    monkeypatch.delattr(lstm_fused, "run_back")
+    for method in ("run", "run_back", "product", "look_up", "sum_rows", "cross_entropy"):
+        monkeypatch.delattr(PyTorch, method)
     shape = SHAPES[0]
     everything(build("fused", textbook_weights(shape, dtype)), random_tokens(shape), random_state(shape, dtype))
 
@@ -52,7 +53,9 @@ def test_products_are_the_library_s(
     right = torch.randn((columns, depth) if transposed[1] else (depth, columns), generator=generator, dtype=dtype)
     left, right = left.T if transposed[0] else left, right.T if transposed[1] else right
     rtol = {torch.float32: 1e-4, torch.float64: 1e-12}[dtype]
-    torch.testing.assert_close(lstm_native.product(left, right), left @ right, rtol=rtol, atol=rtol)
+    bias = torch.randn(columns, generator=generator, dtype=dtype)
+    torch.testing.assert_close(NATIVE.product(left, right), left @ right, rtol=rtol, atol=rtol)
+    torch.testing.assert_close(NATIVE.product(left, right, bias), left @ right + bias, rtol=rtol, atol=rtol)
 
 
 @needs_compiler
@@ -61,7 +64,40 @@ def test_an_affine_map_has_the_library_s_gradients() -> None:
     inputs = [
         torch.randn(size, generator=generator, dtype=torch.float64).requires_grad_() for size in ((5, 4), (4, 3), (3,))
     ]
-    assert torch.autograd.gradcheck(lambda *given: Affine.apply(lstm_native.product, *given), inputs)
+    assert torch.autograd.gradcheck(lambda *given: Affine.apply(NATIVE, *given), inputs)
+
+
+@needs_compiler
+def test_a_look_up_has_the_gradients_of_a_product_with_one_hot_vectors() -> None:
+    generator, ids = torch.Generator().manual_seed(0), torch.tensor([4, 0, 4, 2, 4])
+    table, bias = (torch.randn(size, generator=generator, dtype=torch.float64) for size in ((5, 700), (700,)))
+    d_rows = torch.randn(5, 700, generator=generator, dtype=torch.float64)
+    results = []
+    for look_up in (True, False):
+        leaves = table.clone().requires_grad_(), bias.clone().requires_grad_()
+        one_hot = nn.functional.one_hot(ids, 5).double()
+        rows = LookUp.apply(NATIVE, *leaves, ids) if look_up else one_hot @ leaves[0] + leaves[1]
+        rows.backward(d_rows)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+        results.append([rows, *(leaf.grad for leaf in leaves)])
+    for actual, expected in zip(*results, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-13, atol=1e-13)
+
+
+@needs_compiler
+@pytest.mark.parametrize("bad", [28, 200, -100, 2**40, -(2**63)])
+@pytest.mark.parametrize("place", [0, 4])
+def test_an_id_outside_of_the_vocabulary_is_refused(bad: int, place: int) -> None:
+    ids = torch.arange(5)
+    ids[place] = bad
+    rows, table, bias = torch.zeros(5, 28), torch.zeros(28, 3), torch.zeros(3)
+    for call in (
+        lambda: NATIVE.cross_entropy(rows, ids, 5),
+        lambda: NATIVE.surprisal(rows, ids),
+        lambda: NATIVE.look_up(table, bias, ids),
+        lambda: NATIVE.sum_rows(rows, ids, 28),
+    ):
+        with pytest.raises(ValueError, match=f"^the token id at place {place + 1} is not in the vocabulary"):
+            call()
 
 
 @needs_compiler
@@ -74,10 +110,12 @@ def test_the_loss_is_the_library_s(sizes: tuple[int, int], dtype: torch.dtype) -
     leaf = logits.to(dtype).double().requires_grad_()
     expected = nn.functional.cross_entropy(leaf, targets, reduction="sum") / 9
     expected.backward()
-    nats, gradient = lstm_native.cross_entropy(logits.to(dtype), targets, 9)
+    nats, gradient = NATIVE.cross_entropy(logits.to(dtype), targets, 9)
     rtol = {torch.float32: 2e-5, torch.float64: 1e-13}[dtype]
     torch.testing.assert_close(nats.double(), expected.detach(), rtol=rtol, atol=rtol)
     torch.testing.assert_close(gradient.double(), leaf.grad, rtol=rtol, atol=1e-3 * rtol)
+    each = nn.functional.cross_entropy(leaf, targets, reduction="none")
+    torch.testing.assert_close(NATIVE.surprisal(logits.to(dtype), targets), each.detach(), rtol=rtol, atol=rtol)
 
 
 @needs_compiler
@@ -86,7 +124,7 @@ def test_a_logit_that_is_not_finite_makes_the_loss_so(bad: float) -> None:
     for column in (0, 3, 20):
         logits = torch.zeros(2, 21)
         logits[1, column] = bad
-        nats, _ = lstm_native.cross_entropy(logits, torch.tensor([1, 2]), 2)
+        nats, _ = NATIVE.cross_entropy(logits, torch.tensor([1, 2]), 2)
         assert not nats.isfinite()
 
 
@@ -97,7 +135,7 @@ def test_its_activations_are_right_to_the_last_bits(dtype: torch.dtype) -> None:
     x = torch.cat([x, torch.tensor([torch.inf, -torch.inf])]).to(dtype)
     zeros = x.new_zeros(len(x), 1)
     gates = x[None, :, None].repeat(1, 1, 4)
-    trace = lstm_native.run(gates.clone(), x.new_zeros(1, 4), zeros, zeros)
+    trace = NATIVE.run(gates.clone(), x.new_zeros(1, 4), zeros, zeros)
     precise = gates.double()
     expected = torch.cat([precise[..., :1].tanh(), precise[..., 1:].sigmoid()], dim=-1)
     torch.testing.assert_close(trace.gates.double(), expected, rtol=4 * torch.finfo(dtype).eps, atol=1e-37)
@@ -107,13 +145,13 @@ def test_its_activations_are_right_to_the_last_bits(dtype: torch.dtype) -> None:
 def test_what_is_not_a_number_stays_so() -> None:
     gates, zeros = torch.zeros(2, 1, 4), torch.zeros(1, 1)
     gates[0, 0, 2] = torch.nan
-    trace = lstm_native.run(gates, torch.zeros(1, 4), zeros, zeros)
+    trace = NATIVE.run(gates, torch.zeros(1, 4), zeros, zeros)
     assert trace.cells.isnan().flatten().tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_other_types_are_left_to_the_loops_in_pytorch(dtype: torch.dtype) -> None:
     gates, zeros, recurrent = torch.zeros(2, 1, 12, dtype=dtype), torch.zeros(1, 3), torch.ones(3, 12, dtype=dtype)
-    expected = lstm_fused.run(gates.clone(), recurrent, zeros, zeros)
-    actual = lstm_native.run(gates, recurrent, zeros, zeros)
+    expected = PYTORCH.run(gates.clone(), recurrent, zeros, zeros)
+    actual = NATIVE.run(gates, recurrent, zeros, zeros)
     assert all(torch.equal(one, other) for one, other in zip(actual, expected, strict=True))

@@ -1,0 +1,218 @@
+"""The backend in C++, for the CPU. Without a compiler, on another device, in another type: the one in PyTorch.
+
+C++ reads and writes wherever it is told. So each tensor passes `_checked`, on its way there, and the
+C++ code checks ids itself.
+"""
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lstm_lm.model import compiled
+from lstm_lm.model.backend import Trace, new_trace
+from lstm_lm.model.pytorch_backend import PYTORCH
+
+_NAMES = {torch.float32: "float", torch.float64: "double"}
+_NO_MEMORY = -1
+
+
+class Native:
+    """See `Backend`. ValueError where an id is not in its table or vocabulary."""
+
+    def run(self, gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
+        """See `Backend.run`."""
+        if not supports(gates, recurrent):
+            return PYTORCH.run(gates, recurrent, initial_hidden, initial_cell)
+        trace, dtype = new_trace(gates, initial_hidden, initial_cell), gates.dtype
+        steps, rows, hidden = trace.squashed.shape
+        _call(
+            "forward",
+            dtype,
+            _checked(gates, dtype, steps, rows, 4 * hidden),
+            _checked(recurrent.contiguous(), dtype, hidden, 4 * hidden),
+            _checked(trace.hidden, dtype, steps + 1, rows, hidden),
+            _checked(trace.cells, dtype, steps + 1, rows, hidden),
+            _checked(trace.squashed, dtype, steps, rows, hidden),
+            *(steps, rows, hidden),
+        )
+        return trace
+
+    def run_back(
+        self, trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Backend.run_back`."""
+        if not supports(trace.gates, recurrent):
+            return PYTORCH.run_back(trace, recurrent, d_outputs, d_cell)
+        (steps, rows, hidden), dtype = trace.squashed.shape, trace.gates.dtype
+        d_gates, d_hidden = torch.empty_like(trace.gates), d_cell.new_zeros(rows, hidden)
+        d_cell = d_cell.clone(memory_format=torch.contiguous_format)
+        _call(
+            "backward",
+            dtype,
+            _checked(trace.gates, dtype, steps, rows, 4 * hidden),
+            _checked(recurrent.contiguous(), dtype, hidden, 4 * hidden),
+            _checked(trace.cells, dtype, steps + 1, rows, hidden),
+            _checked(trace.squashed, dtype, steps, rows, hidden),
+            _checked(d_outputs.contiguous(), dtype, steps, rows, hidden),
+            _checked(d_gates, dtype, steps, rows, 4 * hidden),
+            _checked(d_hidden, dtype, rows, hidden),
+            _checked(d_cell, dtype, rows, hidden),
+            *(steps, rows, hidden),
+        )
+        return d_gates, d_hidden, d_cell
+
+    def product(self, left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+        """See `Backend.product`."""
+        if not supports(left, right):
+            return PYTORCH.product(left, right, bias)
+        (rows, depth), columns, dtype = left.shape, right.shape[1], left.dtype
+        total = left.new_empty(rows, columns)
+        _call(
+            "multiply",
+            dtype,
+            _checked(left, dtype, rows, depth, strided=True),
+            _checked(right, dtype, depth, columns, strided=True),
+            None if bias is None else _checked(bias, dtype, columns),
+            _checked(total, dtype, rows, columns),
+            *(rows, depth, columns, *left.stride(), *right.stride()),
+        )
+        return total
+
+    def look_up(self, table: Tensor, bias: Tensor, ids: Tensor) -> Tensor:
+        """See `Backend.look_up`."""
+        if not supports(table, bias):
+            return PYTORCH.look_up(table, bias, ids)
+        (types, columns), count, dtype = table.shape, len(ids), table.dtype
+        rows = table.new_empty(count, columns)
+        _call(
+            "look_up",
+            dtype,
+            _checked(table.contiguous(), dtype, types, columns),
+            _checked(bias, dtype, columns),
+            _checked(ids, torch.int64, count),
+            _checked(rows, dtype, count, columns),
+            *(count, types, columns),
+        )
+        return rows
+
+    def sum_rows(self, rows: Tensor, ids: Tensor | None = None, types: int = 1) -> Tensor:
+        """See `Backend.sum_rows`."""
+        if not supports(rows):
+            return PYTORCH.sum_rows(rows, ids, types)
+        (count, columns), dtype = rows.shape, rows.dtype
+        totals = rows.new_zeros(types, columns)
+        _call(
+            "add_rows",
+            dtype,
+            _checked(rows.contiguous(), dtype, count, columns),
+            None if ids is None else _checked(ids, torch.int64, count),
+            _checked(totals, dtype, types, columns),
+            *(count, types, columns),
+        )
+        return totals
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+        """See `Backend.cross_entropy`."""
+        if not supports(logits):
+            return PYTORCH.cross_entropy(logits, targets, tokens)
+        gradient, nats = _losses(logits, targets, tokens)
+        return (nats[-1] / tokens).to(logits.dtype), gradient
+
+    def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """See `Backend.surprisal`."""
+        if not supports(logits):
+            return PYTORCH.surprisal(logits, targets)
+        return _losses(logits, targets, tokens=0)[1][:-1]
+
+
+NATIVE = Native()
+
+
+def loops(device: torch.device, precision: str) -> str:
+    """The language of `NATIVE`'s loops in a training on `device`: "C++" or "PyTorch"."""
+    native = device.type == "cpu" and precision != "bf16" and compiled.library() is not None
+    return "C++" if native else "PyTorch"
+
+
+def supports(*tensors: Tensor) -> bool:
+    """Whether the C++ code can compute with these tensors: float32 or float64, all alike, on the CPU."""
+    dtype = tensors[0].dtype
+    ours = dtype in _NAMES and all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in tensors)
+    return ours and compiled.library() is not None
+
+
+def sgd(weights: Sequence[Tensor], gradients: Sequence[Tensor], bound: float, lr: float) -> float:
+    """Clip the gradients by their global norm, then w <- w - lr g; the norm. All tensors are float32 or float64."""
+    return _update("sgd", (weights, gradients), bound, lr)
+
+
+def adam(
+    weights: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    means: Sequence[Tensor],
+    squares: Sequence[Tensor],
+    bound: float,
+    constants: tuple[float, float, float, float, float],
+) -> float:
+    """Clip the gradients by their global norm, then one step of Adam; the norm.
+
+    `constants` are beta_1, beta_2, epsilon and, at step t, lr / (1 - beta_1^t) and sqrt(1 - beta_2^t).
+    """
+    return _update("adam", (weights, gradients, means, squares), bound, *constants)
+
+
+def _update(name: str, tensors: Sequence[Sequence[Tensor]], *numbers: float) -> float:
+    """Call an optimiser on several lists of tensors, alike in their shapes; the gradients' norm."""
+    weights = tensors[0]
+    dtype, count, norm = weights[0].dtype, len(weights), ctypes.c_double()
+    pointers = [
+        (ctypes.c_void_p * count)(
+            *(_checked(t, dtype, *w.shape).data_ptr() for t, w in zip(alike, weights, strict=True))
+        )
+        for alike in tensors
+    ]
+    sizes = (ctypes.c_int64 * count)(*(weight.numel() for weight in weights))
+    _call(name, dtype, *pointers, sizes, ctypes.byref(norm), count, *map(ctypes.c_double, numbers))
+    return norm.value
+
+
+def _losses(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+    """The logits, overwritten, and the surprisal of each target, float64, with their sum at the end, (rows + 1,)."""
+    (rows, columns), dtype = logits.shape, logits.dtype
+    logits, nats = logits.contiguous(), logits.new_empty(rows + 1, dtype=torch.float64)
+    _call(
+        "cross_entropy",
+        dtype,
+        _checked(logits, dtype, rows, columns),
+        _checked(targets.contiguous(), torch.int64, rows),
+        _checked(nats, torch.float64, rows + 1),
+        *(rows, columns, tokens),
+    )
+    return logits, nats
+
+
+def _checked(tensor: Tensor, dtype: torch.dtype, *shape: int, strided: bool = False) -> Tensor:
+    """The tensor. Raises ValueError unless it is as C++ takes it to be."""
+    fits = tensor.dtype == dtype and tuple(tensor.shape) == shape and tensor.device.type == "cpu"
+    if not fits or not (strided or tensor.is_contiguous()):
+        raise ValueError(f"a tensor is {tensor.dtype} {tuple(tensor.shape)}; expected {dtype} {shape}, contiguous")
+    return tensor
+
+
+def _call(name: str, dtype: torch.dtype, *arguments: object) -> None:
+    """Call a function of the library with torch's number of threads."""
+    function = getattr(compiled.library(), f"{name}_{_NAMES[dtype]}")
+    status = function(*map(_as_c, (*arguments, torch.get_num_threads())))
+    if status == _NO_MEMORY:
+        raise MemoryError(f"not enough memory to compute {name}")
+    if status:
+        raise ValueError(f"the token id at place {status} is not in the vocabulary: run the tokenize stage again")
+
+
+def _as_c(argument: object) -> object:
+    """A tensor as its address, a whole number in 64 bits, anything else as it is."""
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    return ctypes.c_int64(argument) if isinstance(argument, int) else argument
