@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lstm_lm.core.params import Params, Train, load_params
 from lstm_lm.model.language_model import Architecture, build, scratch_start
 from lstm_lm.model.layer import State
-from lstm_lm.model.native_backend import loops
+from lstm_lm.model.native_backend import computes
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, make_step
 
@@ -212,7 +212,7 @@ def _textbook_clip(parameters: list[Tensor] | list[nn.Parameter]) -> None:
 
 def contestants(device: torch.device) -> list[str]:
     """The ways of training in CONTESTANTS that `device` can run."""
-    native = loops(device, "fp32") != "PyTorch"
+    native = computes(device, "fp32")
     return [name for name in CONTESTANTS if name not in (PRODUCTS, FLASHRNN) and (native or "C++" not in name)]
 
 

@@ -33,7 +33,7 @@ from benchmarks.measure import (
 )
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
-from lstm_lm.model.native_backend import loops
+from lstm_lm.model.native_backend import computes
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
 
@@ -179,7 +179,7 @@ def idle_repro(rounds: int) -> dict[str, float] | None:
 
 def measure(rounds: int) -> dict[str, Any]:
     """Everything that is measured, stamped with what it was measured on."""
-    kernel = f"all; fused in PyTorch, {loops(CPU, 'fp32')}"
+    kernel = f"all; fused in PyTorch{' and C++' if computes(CPU, 'fp32') else ''}"
     with processes() as pools:
         results = default_shape(pools, rounds)
         return {

@@ -11,6 +11,7 @@ from lstm_lm.core.params import Params
 from lstm_lm.evaluation import continuation as generation
 from lstm_lm.evaluation import inspection
 from lstm_lm.model import score as evaluation
+from lstm_lm.model.arithmetic import check_arithmetic
 from lstm_lm.model.language_model import MODELS, fix_threads, load_model
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.text import SPLITS, Vocabulary, tokens_per_character
@@ -24,6 +25,9 @@ def main(params: Params, root: Path) -> None:
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
     models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
     fix_threads(models["concise"].architecture)
+    if where.type == "cpu":
+        for model in models.values():
+            check_arithmetic(model.architecture, rows=1)
     scores = {}
     for kind, model in models.items():
         try:

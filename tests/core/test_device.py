@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 def test_auto_is_the_best_there_is() -> None:
-    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    best = "cuda" if torch.cuda.is_available() else "cpu"
     assert device.choose("auto").type == best
     assert device.choose("cpu") == CPU
 
@@ -72,35 +71,43 @@ def test_memory_is_the_machine_s_or_the_container_s(tmp_path: Path, monkeypatch:
     assert device.peak_memory(CPU) < installed
 
 
-def test_the_environment_names_all_that_the_bytes_depend_on() -> None:
-    device.configure(CPU, "fp32", "portable")
-    environment = device.environment(CPU, "fused", "fp32")
-    assert (environment["torch"], environment["numpy"]) == (torch.__version__, np.__version__)
-    assert environment["deterministic"] is True
-    assert (environment["device"], environment["kernel"], environment["precision"]) == ("cpu", "fused", "fp32")
+def test_the_record_of_what_is_the_same_everywhere_names_no_machine_and_no_version() -> None:
+    record = device.environment(CPU, "fused in C++", "fp32", everywhere=True)
+    assert record == {"device": "cpu", "kernel": "fused in C++", "precision": "fp32"}
 
 
-@pytest.mark.skipif(
+def test_builds_of_one_version_of_torch_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.13.0+cu130")
+    cuda = device.environment(CPU, "torch.nn.LSTM", "fp32")
+    monkeypatch.setattr(torch, "__version__", "2.13.0+cpu")
+    assert device.environment(CPU, "torch.nn.LSTM", "fp32") == cuda
+    assert cuda["torch"] == "2.13.0"
+
+
+SUPPORTED = pytest.mark.skipif(
     not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
 )
+
+
+@SUPPORTED
 def test_two_hosts_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")]
+    here = device.environment(CPU, "torch.nn.LSTM", "fp32")
     monkeypatch.setattr(device, "processor", lambda: Processor("another processor", frozenset()))
-    assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
+    assert device.environment(CPU, "torch.nn.LSTM", "fp32") == here
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     assert device.device_name(CPU) == "another processor, 64 threads"
-    assert [device.environment(CPU, kernel, "fp32") for kernel in ("fused", "torch.nn.LSTM")] == here
+    assert device.environment(CPU, "torch.nn.LSTM", "fp32") == here
 
 
-@pytest.mark.skipif(
-    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
-)
+@SUPPORTED
 def test_the_processor_and_its_threads_count_only_where_its_own_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device.environment(CPU, "fused", "fp32")["instructions"] == "portable x86-64 (AVX2, FMA)"
+    record = device.environment(CPU, "torch.nn.LSTM", "fp32")
+    assert record["instructions"] == "portable x86-64 (AVX2, FMA)"
     for name in numerics.PINS:
         with monkeypatch.context() as context:
             context.delenv(name)
-            assert device.device_name(CPU) in str(device.environment(CPU, "fused", "fp32")["instructions"])
+            record = device.environment(CPU, "torch.nn.LSTM", "fp32")
+            assert device.device_name(CPU) in str(record["instructions"])
 
 
 @pytest.mark.gpu

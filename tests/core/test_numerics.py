@@ -7,9 +7,10 @@ import sys
 from typing import Any
 
 import pytest
+import torch
 
-from lstm_lm.core import numerics
-from lstm_lm.core.processor import Processor, processor
+from lstm_lm.core import device, numerics
+from lstm_lm.core.processor import processor
 
 SUPPORTED = pytest.mark.skipif(
     not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 CPU with AVX2 and FMA"
@@ -18,7 +19,8 @@ SUPPORTED = pytest.mark.skipif(
 
 def computed(code: str, **variables: str) -> tuple[Any, str]:
     """What a fresh process prints as JSON after importing the package, and its stderr."""
-    command = [sys.executable, "-c", f"import json, os, lstm_lm\nfrom lstm_lm.core import numerics\n{code}"]
+    imports = "import json, os, lstm_lm\nfrom lstm_lm.core import device, numerics\n"
+    command = [sys.executable, "-c", imports + code]
     done = subprocess.run(command, env=clean() | variables, capture_output=True, text=True, check=True)
     return json.loads(done.stdout), done.stderr
 
@@ -76,7 +78,7 @@ def test_native_takes_back_what_this_package_set_here_or_in_the_process_that_sta
 
 
 def test_a_variable_of_the_user_s_is_respected_with_a_line_where_it_breaks_the_promise() -> None:
-    code = 'numerics.choose("portable"); print(json.dumps([os.environ["MKL_CBWR"], numerics.is_portable()]))'
+    code = 'numerics.choose("portable"); print(json.dumps([os.environ["MKL_CBWR"], device.is_portable()]))'
     found, said = computed(code, MKL_CBWR="AUTO")
     assert found == ["AUTO", False]
     assert said.count("\n") == 1
@@ -85,17 +87,15 @@ def test_a_variable_of_the_user_s_is_respected_with_a_line_where_it_breaks_the_p
 
 
 @SUPPORTED
-def test_a_processor_without_the_instructions_is_not_called_portable(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert numerics.is_portable()
-    monkeypatch.setattr(numerics, "processor", lambda: Processor("old", frozenset({"avx"})))
-    assert not numerics.is_portable()
+def test_torch_tells_whether_a_pin_took_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.is_portable()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert not device.is_portable()
 
 
-def test_numpy_does_without_the_widest_instructions_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    for flags, expected in (({"avx2"}, None), ({"avx2", "avx512f"}, "X86_V4")):
-        monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
-        monkeypatch.setattr(numerics, "processor", lambda flags=flags: Processor("some", frozenset(flags)))
-        numerics.pin()
-        assert os.environ.get("NPY_DISABLE_CPU_FEATURES") == expected
-    monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES")
-    monkeypatch.setenv(numerics.MARK, ",".join(numerics.PINS))
+def test_other_machines_have_no_pins() -> None:
+    code = "print(json.dumps([name for name in numerics.PINS if name in os.environ]))"
+    arm = "import platform; platform.machine = lambda: 'aarch64'\n"
+    command = [sys.executable, "-c", f"{arm}import json, os, lstm_lm\nfrom lstm_lm.core import numerics\n{code}"]
+    done = subprocess.run(command, env=clean(), capture_output=True, text=True, check=True)
+    assert (json.loads(done.stdout), done.stderr) == ([], "")

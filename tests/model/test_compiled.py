@@ -12,7 +12,7 @@ from lstm_lm.core.processor import processor
 from lstm_lm.model import compiled
 from lstm_lm.model.compiled import DIGEST, FLAGS, library
 from lstm_lm.model.lstm_fused import FusedLayer
-from lstm_lm.model.native_backend import NATIVE, loops
+from lstm_lm.model.native_backend import NATIVE, computes
 from lstms import FUSED, SHAPES, assert_same, build, everything, random_state, random_tokens, textbook_weights
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
@@ -43,7 +43,7 @@ def compiler_that(tmp_path: Path, script: str) -> str:
 def test_it_is_compiled_once_and_found_again(anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     monkeypatch.setenv("CXX", compiler_that(tmp_path, f'echo called >> "{log}"; exec c++ "$@"'))
-    assert loops(CPU, "fp32") == "C++"
+    assert computes(CPU, "fp32")
     assert compiled.compiler() != ""
     calls = log.read_text(encoding="utf-8")
     library.cache_clear()
@@ -104,7 +104,7 @@ def test_without_a_working_compiler_the_loops_are_pytorch_s_and_it_says_so(
     monkeypatch.setenv("CXX", "/nowhere/c++" if script is None else compiler_that(tmp_path, script))
     shape = SHAPES[0]
     weights, tokens, state = textbook_weights(shape), random_tokens(shape), random_state(shape)
-    assert loops(CPU, "fp32") == "PyTorch"
+    assert not computes(CPU, "fp32")
     actual, expected = (everything(build(kernel, weights), tokens, state) for kernel in FUSED)
     assert_same(actual, expected, rtol=0, atol=0)
     message = capsys.readouterr().err
@@ -129,7 +129,7 @@ def test_nothing_is_compiled_where_it_is_of_no_use(
 ) -> None:
     monkeypatch.setenv("CXX", "/nowhere/c++")
     FusedLayer(5, 3, NATIVE)
-    assert loops(torch.device(device), precision) == "PyTorch"
+    assert not computes(torch.device(device), precision)
     assert capsys.readouterr().err == ""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from lstm_lm.core import numerics
+from lstm_lm.core import device
 from lstm_lm.core.interruption import Signals
 from nursery import Child, Nursery
 from projects import Project
@@ -155,7 +155,7 @@ def test_two_processes_give_the_same_bytes(small_project: Project, short: Projec
 
 def test_it_goes_on_on_another_processor(small_project: Project, short: Project) -> None:
     """Another processor has other vectors and threads; the loops in C++ compiled for those stand for it."""
-    if not numerics.is_portable():
+    if not device.is_portable():
         pytest.skip("needs an x86-64 processor with AVX2 and FMA")
     stop(small_project, "scratch")
     other = {"CXXFLAGS": "-march=x86-64-v3 -DVECTOR_BYTES=16", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}

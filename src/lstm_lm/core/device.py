@@ -7,14 +7,13 @@ import resource
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils.collect_env import get_nvidia_driver_version
 from torch.utils.collect_env import run as run_command
 
 from lstm_lm.core.numerics import choose as choose_code
-from lstm_lm.core.numerics import is_portable
+from lstm_lm.core.numerics import is_x86_64, unpinned
 from lstm_lm.core.processor import processor
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -22,14 +21,17 @@ CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose(name: str) -> torch.device:
-    """The device for `device:` in params.yaml; "auto" takes CUDA, else MPS, else the CPU.
+    """The device for `device:` in params.yaml; "auto" takes CUDA, else the CPU.
+
+    It never takes MPS: on a CPU the model from scratch has the same bytes as on every other machine, and nn.LSTM's
+    gradients on MPS were wrong with dropout between layers in torch up to 2.14 (pytorch/pytorch issue 190056).
 
     Raises:
         ValueError: the device asked for is not on this machine.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
+        name = "cuda" if available["cuda"] else "cpu"
     if not available[name]:
         allowed = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
         raise ValueError(f"device is {name}, which this machine does not have; allowed here: {allowed}")
@@ -50,6 +52,11 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
         choose_code(numerics)
         if numerics == "native" and "MKL_DOMAIN_NUM_THREADS" not in os.environ:
             torch.set_num_threads(torch.get_num_threads())  # MKL has read the pin when it was loaded
+        if numerics == "portable" and is_x86_64() and not (unpinned() or is_portable()):
+            capability = torch.backends.cpu.get_cpu_capability()
+            print(
+                f"torch computes with {capability}, not AVX2: nn.LSTM's bytes are this machine's own", file=sys.stderr
+            )
     if precision == "tf32" and device.type != "cuda":
         raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
     if precision == "bf16" and not _has_bf16(device):
@@ -119,17 +126,20 @@ def measured_on(device: torch.device) -> str:
     return f"{device_name(device)}, torch {torch.__version__}"
 
 
-def environment(device: torch.device, kernel: str, precision: str) -> dict[str, object]:
-    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes."""
-    return {
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "device": device.type,
-        "instructions": _instructions(device),
-        "kernel": kernel,
-        "precision": precision,
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-    }
+def environment(device: torch.device, kernel: str, precision: str, everywhere: bool = False) -> dict[str, object]:
+    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes.
+
+    Nothing else if they are the same `everywhere`. Builds of one version of torch (+cpu, +cu130) compute alike.
+    """
+    record: dict[str, object] = {"device": device.type, "kernel": kernel, "precision": precision}
+    if everywhere:
+        return record
+    return record | {"torch": torch.__version__.partition("+")[0], "instructions": _instructions(device)}
+
+
+def is_portable() -> bool:
+    """Whether torch computes on the CPU with code for every x86-64 processor: the pins are set, and it heeds them."""
+    return is_x86_64() and not unpinned() and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
 def _instructions(device: torch.device) -> str:

@@ -11,13 +11,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lstm_lm.core.atomic import write_bytes
-from lstm_lm.core.numerics import is_portable
+from lstm_lm.core.device import is_portable
 from lstm_lm.core.params import Params
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import FusedLayer, FusedOutput
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookLayer, BookOutput
-from lstm_lm.model.native_backend import NATIVE, loops
+from lstm_lm.model.native_backend import NATIVE, computes
 from lstm_lm.model.normal import randn
 from lstm_lm.model.pytorch_backend import PYTORCH
 
@@ -162,12 +162,18 @@ def scratch_start(architecture: Architecture, seed: int, scale: float | None = N
     return {name: randn(zero.shape, generator) * 0.01 if name.startswith("W") else zero for name, zero in zeros.items()}
 
 
+FUSED_IN_CPP = "fused in C++"
+"""The kernel whose bytes are the same on every machine, as it is recorded."""
+
+
 def kernel_name(kernel: str, device: torch.device, precision: str) -> str:
     """The kernel of a training as it is recorded, with its use of C++."""
-    ours = loops(device, precision)
+    native = computes(device, precision)
     if kernel == "library":
-        return "torch.nn.LSTM, output layer in C++" if is_portable() and ours == "C++" else "torch.nn.LSTM"
-    return f"fused, loops in {ours}" if kernel == "fused" else kernel
+        return "torch.nn.LSTM, output layer in C++" if is_portable() and native else "torch.nn.LSTM"
+    if kernel == "fused":
+        return FUSED_IN_CPP if native else "fused in PyTorch"
+    return kernel
 
 
 def save_model(model: LanguageModel, path: Path) -> None:

@@ -130,10 +130,9 @@ class Native:
 NATIVE = Native()
 
 
-def loops(device: torch.device, precision: str) -> str:
-    """The language of `NATIVE`'s loops in a training on `device`: "C++" or "PyTorch"."""
-    native = device.type == "cpu" and precision != "bf16" and compiled.library() is not None
-    return "C++" if native else "PyTorch"
+def computes(device: torch.device, precision: str) -> bool:
+    """Whether `NATIVE` computes a training on `device` in C++."""
+    return device.type == "cpu" and precision != "bf16" and compiled.library() is not None
 
 
 def supports(*tensors: Tensor) -> bool:

@@ -105,6 +105,7 @@ def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
     model.eval()
     try:
         for window in whole_stream(stream, chunk):
+            window.check(model.architecture.vocab_size)
             inputs, targets = window.inputs.to(device), window.targets.to(device)
             logits, state = model(inputs, state)
             yield model.output.surprisal(logits[:, 0], targets[:, 0]).cpu()

@@ -26,9 +26,12 @@ def load_tokens(path: Path) -> np.ndarray:
         OSError: the file cannot be read.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        stream = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} is damaged; run the tokenize stage again") from error
+    if not (isinstance(stream, np.ndarray) and stream.ndim == 1 and stream.dtype.kind == "u"):
+        raise ValueError(f"{path} is not a stream of token ids; run the tokenize stage again")
+    return stream
 
 
 class Window(NamedTuple):
@@ -40,6 +43,15 @@ class Window(NamedTuple):
     inputs: Tensor
     targets: Tensor
     continues: bool
+
+    def check(self, vocab_size: int) -> None:
+        """Raise ValueError unless all ids are below `vocab_size`: the model would read beyond its weights."""
+        largest = int(max(self.inputs.max(), self.targets.max()))
+        if largest >= vocab_size:
+            raise ValueError(
+                f"the stream has the token id {largest}, the vocabulary {vocab_size} tokens: "
+                "run the tokenize stage again"
+            )
 
 
 class Partition(NamedTuple):

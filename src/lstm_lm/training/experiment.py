@@ -11,7 +11,16 @@ from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
 from lstm_lm.core.stage import project
 from lstm_lm.model import compiled
-from lstm_lm.model.language_model import LanguageModel, architecture, build, fix_threads, kernel_name, save_model
+from lstm_lm.model.arithmetic import check_arithmetic
+from lstm_lm.model.language_model import (
+    FUSED_IN_CPP,
+    LanguageModel,
+    architecture,
+    build,
+    fix_threads,
+    kernel_name,
+    save_model,
+)
 from lstm_lm.model.loss import rows_at_once
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.streams import read_digests
@@ -48,8 +57,10 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")}
     model = build(kind, len(vocabulary), params).to(device)
     kernel = kernel_name(model.architecture.kernel, device, params.train.precision)
-    environment = devices.environment(device, kernel, params.train.precision)
+    environment = devices.environment(device, kernel, params.train.precision, kernel == FUSED_IN_CPP)
     fix_threads(model.architecture, group.size)
+    if device.type == "cpu" and params.train.precision == "fp32":
+        check_arithmetic(model.architecture, params.train.batch_size // group.size)
     key = training_key(kind, params, environment, read_digests(root / "data/tokens"))
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.checkpoint.seconds)
     print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}")

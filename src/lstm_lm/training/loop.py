@@ -158,6 +158,7 @@ class Training:
 
     def _train_on(self, window: Window, lr: float) -> None:
         """One step."""
+        window.check(self.model.architecture.vocab_size)
         window = Window(window.inputs.to(self.device), window.targets.to(self.device), window.continues)
         self.losses.add(*self.step(window, lr))
 

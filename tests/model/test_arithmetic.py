@@ -1,0 +1,58 @@
+"""Code that computes nonsense is found before a model is used."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lstm_lm.core.device import is_portable
+from lstm_lm.model import arithmetic
+from lstm_lm.model.arithmetic import check_arithmetic
+from lstm_lm.model.language_model import Architecture
+from lstm_lm.model.native_backend import Native
+
+PARTS = {"vocab_size": 11, "hidden": 9, "layers": 2, "embedding": 9, "dropout": 0.5}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("kernel", ["book", "fused", "fused_pytorch", "library"])
+def test_right_code_passes(kernel: str, tied: bool) -> None:
+    check_arithmetic(Architecture.model_validate({**PARTS, "kernel": kernel, "tied": tied}), rows=3)
+
+
+@pytest.mark.parametrize("method", ["product", "sum_rows", "look_up"])
+def test_one_wrong_number_is_noticed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = getattr(Native, method)
+
+    def wrong(*given: object) -> torch.Tensor:
+        result = right(*given)
+        result[0, 0] += 1
+        return result
+
+    monkeypatch.setattr(Native, method, wrong)
+    with pytest.raises(
+        ValueError, match=r"^the kernel fused computes wrong values on this machine \(the .* is off by "
+    ):
+        check_arithmetic(Architecture(kernel="fused", vocab_size=11, hidden=9), rows=3)
+
+
+@pytest.mark.skipif(not is_portable(), reason="needs oneDNN's LSTM, on an x86-64 processor with AVX2 and FMA")
+@pytest.mark.parametrize("variable", arithmetic.SUSPECTS)
+def test_too_few_threads_for_the_library_are_noticed(variable: str) -> None:
+    code = """
+import torch
+from lstm_lm.model.arithmetic import check_arithmetic
+from lstm_lm.model.language_model import Architecture, fix_threads
+architecture = Architecture(kernel="library", vocab_size=28, hidden=256)
+fix_threads(architecture)
+check_arithmetic(architecture, rows=32)
+"""
+    value = {"OMP_THREAD_LIMIT": "1", "OMP_DYNAMIC": "true", "OMP_MAX_ACTIVE_LEVELS": "0"}[variable]
+    command, environment = [sys.executable, "-c", code], os.environ | {variable: value}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if variable == "OMP_DYNAMIC" and done.returncode == 0:
+        pytest.skip("OpenMP granted the threads: this machine is idle")
+    assert done.stderr.splitlines()[-1].startswith("ValueError: torch.nn.LSTM computes wrong values on this machine")
+    assert done.stderr.rstrip().endswith(f"unset {variable}={value}")
