@@ -2,11 +2,10 @@
 
 import contextlib
 import itertools
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,14 +23,13 @@ Answer = Callable[["Handler"], None]
 class Server:
     """What a test knows of a running server: its address, and when it was asked for which path."""
 
-    url: str
+    url: str = ""
     hits: list[tuple[float, str]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def pauses(self) -> list[float]:
         """Seconds between each request and the next."""
-        times = [time for time, _ in self.hits]
-        return [later - sooner for sooner, later in itertools.pairwise(times)]
+        return [later - sooner for (sooner, _), (later, _) in itertools.pairwise(self.hits)]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,19 +41,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.record.hits.append((time.monotonic(), self.path))
         answer = self.answers[min(len(self.record.hits), len(self.answers)) - 1]
-        with contextlib.suppress(OSError):  # the client has had enough and hung up
+        with contextlib.suppress(OSError):  # the client has hung up
             answer(self)
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         pass
-
-    def begin(self, status: int, **headers: str) -> None:
-        """Send the status and the headers (underscores stand for hyphens)."""
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
 
 
 class _Server(ThreadingHTTPServer):
@@ -63,19 +54,39 @@ class _Server(ThreadingHTTPServer):
         """A client that refuses our certificate is a test's purpose, not news for stderr."""
 
 
+def sends(
+    content: bytes = b"", blocks: Iterable[bytes] = (), status: int | None = 200, pause: float = 0.0, **headers: object
+) -> Answer:
+    """Send a status, headers (underscores stand for hyphens), the content and more blocks, each after a pause.
+
+    Without a status the content is all: the status line too, or not even that.
+    """
+
+    def answer(handler: Handler) -> None:
+        if status is not None:
+            handler.send_response(status)
+            for name, value in headers.items():
+                handler.send_header(name.replace("_", "-"), str(value))
+            handler.end_headers()
+        for block in itertools.chain([content], blocks):
+            if handler.record.stopping.wait(pause):
+                return
+            handler.wfile.write(block)
+
+    return answer
+
+
 @contextlib.contextmanager
 def serve(*answers: Answer, certificate: Path | None = None) -> Iterator[Server]:
     """Run a server on a free port of loopback, with TLS if there is a certificate (with its key, PEM)."""
-    record = Server("")
+    record = Server()
     handler = type("Handler", (Handler,), {"record": record, "answers": answers})
     with _Server(("127.0.0.1", 0), handler) as server:
-        scheme = "http"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             server.socket = context.wrap_socket(server.socket, server_side=True)
-            scheme = "https"
-        record.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
+        record.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -84,13 +95,6 @@ def serve(*answers: Answer, certificate: Path | None = None) -> Iterator[Server]
             record.stopping.set()
             server.shutdown()
             thread.join()
-
-
-def refusing_url() -> str:
-    """An address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def make_certificate(path: Path) -> None:
@@ -106,82 +110,3 @@ def make_certificate(path: Path) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     path.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-
-
-def sends(content: bytes, **headers: str) -> Answer:
-    """Status 200 and the whole of `content`."""
-
-    def answer(handler: Handler) -> None:
-        handler.begin(200, Content_Length=str(len(content)), **headers)
-        handler.wfile.write(content)
-
-    return answer
-
-
-def answers(status: int, **headers: str) -> Answer:
-    """A status and no content."""
-    return lambda handler: handler.begin(status, Content_Length="0", **headers)
-
-
-def redirects(target: str) -> Answer:
-    """A redirect; `{hit}` in the target stands for the number of the request, so that no two are alike."""
-    return lambda handler: handler.begin(302, Content_Length="0", Location=target.format(hit=len(handler.record.hits)))
-
-
-def truncates(content: bytes) -> Answer:
-    """Half of what the length promises, then the end."""
-
-    def answer(handler: Handler) -> None:
-        handler.begin(200, Content_Length=str(len(content)))
-        handler.wfile.write(content[: len(content) // 2])
-
-    return answer
-
-
-def truncates_without_length(content: bytes) -> Answer:
-    """Half of the content, no length promised, then the end."""
-
-    def answer(handler: Handler) -> None:
-        handler.begin(200)
-        handler.wfile.write(content[: len(content) // 2])
-
-    return answer
-
-
-def drips(content: bytes) -> Answer:
-    """One byte of the content at a time, each soon enough that no read times out."""
-
-    def answer(handler: Handler) -> None:
-        handler.begin(200, Content_Length=str(len(content)))
-        for byte in content:
-            if handler.record.stopping.wait(0.02):
-                return
-            handler.wfile.write(bytes([byte]))
-
-    return answer
-
-
-def drips_headers(handler: Handler) -> None:
-    """One header that never ends, a byte at a time."""
-    handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Endless: ")
-    while not handler.record.stopping.wait(0.02):
-        handler.wfile.write(b"x")
-
-
-def floods(handler: Handler) -> None:
-    """Content without an end."""
-    handler.begin(200)
-    while not handler.record.stopping.is_set():
-        handler.wfile.write(b"time traveller " * 1000)
-
-
-def redirects_with_endless_body(handler: Handler) -> None:
-    """A redirect to itself whose content nobody should read."""
-    handler.begin(302, Location=handler.path)
-    while not handler.record.stopping.is_set():
-        handler.wfile.write(b"time traveller " * 1000)
-
-
-def sleeps(handler: Handler) -> None:
-    """Nothing at all, and the connection left open."""
-    handler.record.stopping.wait()

@@ -61,7 +61,7 @@ def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repo
     The code in the workspace was broken meanwhile: an experiment runs the code that it was queued with.
     """
     repository = trained.copy_to(tmp_path_factory.mktemp("queue") / "project")
-    repository.set(("checkpoint_seconds: 30", "checkpoint_seconds: 0.001"))
+    repository.set((" seconds: 30", " seconds: 0.001"))
     repository.commit()
     values = ",".join(map(str, HIDDEN))
     repository.dvc("exp", "run", "--queue", "--name", "sweep", "-S", f"model.hidden={values}")
@@ -73,6 +73,7 @@ def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repo
     finally:
         stop_workers(repository)
     assert running == 2
+    assert (repository.folder / ".checkpoints").is_dir()  # in the project, not in the copies that DVC deletes
     repository.git("checkout", "--quiet", str(edited))
     return repository
 

@@ -38,6 +38,14 @@ def tokens(project: Project, content: bytes) -> tuple[list[str], np.ndarray]:
     return vocabulary, np.concatenate([np.load(folder / f"{name}.npy") for name in ("train", "valid", "test")])
 
 
+def refusal(project: Project, stage: str = "tokenize_corpus") -> str:
+    """The complaint of a stage that must fail and leave everything as it was."""
+    before = project.files()
+    complaint = project.run(stage).complaint
+    assert project.files() == before
+    return complaint
+
+
 def test_line_ends_and_byte_order_marks_make_no_difference(project: Project) -> None:
     plain = tokens(project, (PROSE * 20).encode())
     with_mark = tokens(project, (PROSE * 20).encode("utf-8-sig"))
@@ -45,12 +53,8 @@ def test_line_ends_and_byte_order_marks_make_no_difference(project: Project) -> 
     assert description["characters"] == len(PROSE * 20)
     assert with_mark[0] == plain[0]
     assert np.array_equal(with_mark[1], plain[1])
-    for content in (
-        (PROSE * 20).replace("\n", "\r\n").encode(),
-        (PROSE * 20).replace("\n", "\r").encode(),
-        (PROSE * 20).replace("!", "\N{EM DASH}\0\N{PILE OF POO}").encode(),
-    ):
-        other = tokens(project, content)
+    for old, new in (("\n", "\r\n"), ("\n", "\r"), ("!", "\N{EM DASH}\0\N{PILE OF POO}")):
+        other = tokens(project, (PROSE * 20).replace(old, new).encode())
         assert other[0] == plain[0]
         assert np.array_equal(other[1], plain[1])
 
@@ -84,25 +88,20 @@ TOO_SHORT = {
 def test_too_few_tokens_for_the_windows(content: bytes, project: Project) -> None:
     put(project, content)
     project.run_through("fetch")
-    before = project.files()
-    complaint = project.run("tokenize_corpus").complaint
+    complaint = refusal(project)
     assert complaint.startswith("tokenize_corpus: the corpus has ")
     assert "tokens, too few for tokenize.train_tokens -1" in complaint
     assert complaint.endswith("lower them or take a longer text")
-    assert project.files() == before
 
 
 def test_shorter_than_one_batch_of_windows(project: Project) -> None:
     put(project, (PROSE * 13).encode())
     project.run_through("fetch", "tokenize_corpus")
-    before = project.files()
-    for kind in ("scratch", "concise"):
-        complaint = project.run(f"train_{kind}").complaint
-        assert complaint == (
-            f"train_{kind}: the train split has 63 tokens; train.batch_size 8 and train.num_steps 10 need "
+    for stage in ("train_scratch", "train_concise"):
+        assert refusal(project, stage) == (
+            f"{stage}: the train split has 63 tokens; train.batch_size 8 and train.num_steps 10 need "
             "at least 91: lower them or raise tokenize.train_tokens"
         )
-    assert project.files() == before
 
 
 def test_just_long_enough_for_one_batch_of_windows(project: Project) -> None:
@@ -144,18 +143,16 @@ NOT_UTF_8 = {
 def test_another_encoding_is_named_in_one_line(content: bytes, reason: str, project: Project) -> None:
     put(project, content)
     project.run_through("fetch")
-    before = project.files()
-    complaint = project.run("tokenize_corpus").complaint
+    complaint = refusal(project)
     assert complaint.startswith("tokenize_corpus: data/raw/corpus.txt: ")
     assert reason in complaint
     assert complaint.endswith("; save the text as UTF-8")
-    assert project.files() == before
 
 
 def test_a_text_cut_in_the_middle_of_a_character_is_said_to_be_so(project: Project) -> None:
     put(project, PROSE.encode() + "\N{EM DASH}".encode()[:2])
     project.run_through("fetch")
-    assert project.run("tokenize_corpus").complaint == (
+    assert refusal(project) == (
         f"tokenize_corpus: data/raw/corpus.txt: byte 0xe2 at offset {len(PROSE)} is not UTF-8: "
         "the text ends in the middle of a character"
     )
@@ -193,36 +190,34 @@ def test_three_files_are_the_three_splits(project: Project) -> None:
         ids = np.load(folder / f"{part}.npy")
         assert "".join(vocabulary[index] for index in ids) == Tokenizer("char", "letters").normalize(content)
     project.set(corpus__name="own", **{**counts, "tokenize__test_tokens": 16})
-    before = project.files()
-    assert "the corpus's test file has 15 tokens" in project.run("tokenize_corpus").complaint
-    assert project.files() == before
+    assert "the corpus's test file has 15 tokens" in refusal(project)
 
 
 def test_only_one_split_of_one_file_may_be_all_that_is_left(project: Project) -> None:
     put(project, (PROSE * 50).encode())
     project.run_through("fetch")
     project.set(**SMALL, tokenize__test_tokens=-1)
-    assert "only one of train_tokens, valid_tokens, test_tokens may be -1" in project.run("tokenize_corpus").complaint
+    assert "only one of train_tokens, valid_tokens, test_tokens may be -1" in refusal(project)
 
 
 def test_no_raw_text_yet(project: Project) -> None:
-    assert "data/raw/corpus.txt" in project.run("tokenize_corpus").complaint
+    assert "data/raw/corpus.txt" in refusal(project)
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"[1, 2]", b"\x80\x04pickle"])
-def test_damaged_tokens_are_said_to_be_so(damage: bytes, small_project: Project) -> None:
-    (small_project.root / "data/tokens/train.npy").write_bytes(damage)
-    complaint = small_project.run("train_concise").complaint
-    assert complaint == "train_concise: data/tokens/train.npy is damaged; run the tokenize stage again"
+DAMAGES = {
+    "train.npy": ([b"", b"\x93NUMPY", b"[1, 2]", b"\x80\x04pickle"], "is damaged; run the tokenize stage again"),
+    "vocabulary.json": ([b"", b"\xff", b'["a"]', b'["<unk>", 1]', b"[" * 100_000], "is not a vocabulary"),
+}
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff", b'["a"]', b'["<unk>", 1]', b"[" * 100_000])
-def test_a_damaged_vocabulary_is_said_to_be_so(damage: bytes, small_project: Project) -> None:
-    (small_project.root / "data/tokens/vocabulary.json").write_bytes(damage)
-    complaint = small_project.run("train_concise").complaint
-    assert complaint.startswith("train_concise: data/tokens/vocabulary.json is not a vocabulary")
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_tokens_are_said_to_be_so(name: str, small_project: Project) -> None:
+    damages, reason = DAMAGES[name]
+    for damage in damages:
+        (small_project.root / "data/tokens" / name).write_bytes(damage)
+        assert refusal(small_project, "train_concise").startswith(f"train_concise: data/tokens/{name} {reason}")
 
 
 def test_missing_tokens_are_named(small_project: Project) -> None:
     shutil.rmtree(small_project.root / "data/tokens")
-    assert "data/tokens/vocabulary.json" in small_project.run("train_concise").complaint
+    assert "data/tokens/vocabulary.json" in refusal(small_project, "train_concise")

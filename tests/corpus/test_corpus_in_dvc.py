@@ -39,24 +39,21 @@ def repro(repository: Repository) -> set[str]:
     return ran(repository.dvc("repro", "--single-item", *STAGES))
 
 
-def fails(repository: Repository, *arguments: str) -> str:
-    """The output of a dvc command that must fail."""
+def fails(repository: Repository, *command: str) -> str:
+    """What a command that must fail writes to stderr."""
     done = subprocess.run(
-        ["dvc", *arguments],
-        cwd=repository.folder,
-        env=repository.environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=repository.folder, env=repository.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode != 0, done.stdout
-    return done.stdout + done.stderr
+    return done.stderr
 
 
-def add_own(repository: Repository, name: str = "own") -> Path:
-    text = repository.folder / f"data/corpora/{name}.txt"
+def add_own(repository: Repository) -> Path:
+    """Register a text of the user's own and name it in params.yaml."""
+    text = repository.folder / "data/corpora/own.txt"
     text.write_bytes(TEXT)
-    write_record(text.parent, name, {"corpus": TEXT})
+    write_record(text.parent, "own", {"corpus": TEXT})
+    repository.set(("sample ", "own "))
     return text
 
 
@@ -79,7 +76,6 @@ def test_the_record_of_the_named_corpus_counts(project: Repository) -> None:
 def test_a_text_that_dvc_tracks_may_be_missing(project: Repository) -> None:
     text = add_own(project)
     project.dvc("add", str(text))
-    project.set(("sample ", "own "))
     assert repro(project) == set(STAGES)
     text.unlink()
     assert repro(project) == set()
@@ -87,7 +83,6 @@ def test_a_text_that_dvc_tracks_may_be_missing(project: Repository) -> None:
 
 def test_a_change_of_code_without_a_network_keeps_the_corpus(project: Repository) -> None:
     text = add_own(project)
-    project.set(("sample ", "own "))
     assert repro(project) == set(STAGES)
     text.unlink()
     with (project.folder / "src/lstm_lm/corpus/download.py").open("a") as file:
@@ -99,9 +94,14 @@ def test_a_change_of_code_without_a_network_keeps_the_corpus(project: Repository
     assert (project.folder / "data/raw/corpus.txt").read_bytes() == TEXT
 
 
+def test_another_corpus_in_dvcs_cache_is_no_news(project: Repository) -> None:
+    add_own(project).unlink()
+    said = fails(project, "dvc", "repro", "--single-item", "fetch")
+    assert f"no source has own.txt:\n  {project.folder}/data/corpora/own.txt: no such file;\nways out: " in said
+
+
 def test_back_to_an_earlier_corpus_without_its_source(project: Repository) -> None:
     text = add_own(project)
-    project.set(("sample ", "own "))
     assert repro(project) == set(STAGES)
     project.set(("own ", "sample "))
     text.unlink()
@@ -126,20 +126,15 @@ def test_make_run_says_what_to_type_instead_of_a_wrong_name(project: Repository)
     right = params.read_text()
     for name, advice in ADVICE.items():
         params.write_text(right.replace("name: sample ", f"name: {name} "))
-        command = [sys.executable, "-m", "tools.quickstart"]
-        done = subprocess.run(
-            command, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 1
-        assert advice in done.stderr
-        assert done.stderr.count("\n") == 1
+        [line] = fails(project, sys.executable, "-m", "tools.quickstart").splitlines()
+        assert advice in line
         assert (project.folder / "data/raw/corpus.txt").exists()
 
 
 def test_dvc_names_the_record_that_is_missing(project: Repository) -> None:
     params = project.folder / "params.yaml"
     right = params.read_text()
-    said = fails(project, "exp", "run", "-S", "corpus.name=nowhere")
+    said = fails(project, "dvc", "exp", "run", "-S", "corpus.name=nowhere")
     assert "'data/corpora/nowhere.yaml' does not exist" in said
     params.write_text(right)
     project.dvc("checkout", "--quiet", "data/raw")
@@ -147,12 +142,11 @@ def test_dvc_names_the_record_that_is_missing(project: Repository) -> None:
 
 
 def test_an_experiment_elsewhere_needs_the_record_in_git_alone(project: Repository) -> None:
-    add_own(project)
-    record = project.folder / "data/corpora/own.yaml"
-    command = ("exp", "run", "--temp", "--set-param", "corpus.name=own", "fetch")
+    text = add_own(project)
+    command = ("dvc", "exp", "run", "--temp", "fetch")
     assert "'data/corpora/own.yaml' does not exist" in fails(project, *command)
-    project.git("add", str(record))
-    assert f"own: {record.with_suffix('.txt')}" in project.dvc(*command)
+    project.git("add", str(text.with_suffix(".yaml")))
+    assert f"own: {text}" in project.run(*command)
 
 
 def test_an_experiment_elsewhere_finds_a_relative_mirror(project: Repository) -> None:
@@ -161,5 +155,5 @@ def test_an_experiment_elsewhere_finds_a_relative_mirror(project: Repository) ->
     add_own(project).rename(mirror / "own.txt")
     project.commit()
     project.environment["CORPUS_MIRROR"] = "../mirror"
-    output = project.dvc("exp", "run", "--temp", "--set-param", "corpus.name=own", "fetch")
+    output = project.dvc("exp", "run", "--temp", "fetch")
     assert os.path.normpath(output.split("own: ")[1].splitlines()[0]) == str(mirror / "own.txt")

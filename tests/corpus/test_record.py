@@ -33,6 +33,7 @@ BROKEN = {
     "no digest": ({"files": {"corpus": {"bytes": 3}}}, "missing key files.corpus.sha256"),
     "short digest": ({"files": {"corpus": {"bytes": 3, "sha256": "ab"}}}, "files.corpus.sha256 is 'ab'"),
     "no size": ({"files": {"corpus": {"bytes": 0, "sha256": "0" * 64}}}, "files.corpus.bytes is 0"),
+    "too large": ({"files": {"corpus": {"bytes": 10**19, "sha256": "0" * 64}}}, f"files.corpus.bytes is {10**19}; "),
     "an address of another kind": (
         {"files": {"corpus": {"bytes": 3, "sha256": "0" * 64, "sources": ["file:///etc/passwd"]}}},
         "files.corpus.sources.0 is 'file:///etc/passwd'",

@@ -65,9 +65,9 @@ def is_running(name: str, root: Path) -> bool:
 
 
 def project(root: Path) -> Path:
-    """The project that the stage in `root` belongs to: what is kept there outlives an experiment.
+    """The project that the stage in `root` belongs to: its own texts, and what outlives an experiment, are there.
 
-    DVC runs an experiment of --queue or --temp in a folder that it deletes; DVC_ROOT names the project.
+    DVC runs an experiment of --queue or --temp in a copy that it deletes; DVC_ROOT names the project.
     """
     return Path(os.environ.get("DVC_ROOT", root))
 

@@ -1,12 +1,12 @@
-"""Bytes from a URL: bounded in time and size, retried where that may help, or one line that says why not."""
+"""Downloads into a file: only the bytes of its record, in bounded time, tried again where that may help."""
 
+import hashlib
 import http.client
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
+from typing import BinaryIO, cast
 from urllib.parse import urljoin
 
 import requests
@@ -14,138 +14,124 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.util import Retry
 
-from lstm_lm.corpus.incoming import Incoming, SourceFailed
+from lstm_lm.corpus.record import File
 
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Status codes of a server that may answer better a little later."""
 CHUNK_BYTES = 2**16
+RETRY = Retry(
+    total=2,
+    other=0,  # such as an untrusted certificate
+    status_forcelist=[408, 425, 429, 500, 502, 503, 504],
+    raise_on_status=False,
+    backoff_factor=0.5,
+    retry_after_max=30,
+)
+"""The second try follows at once, the third after a second; a busy server's Retry-After changes that."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How patient a download is; times in seconds."""
+    """How patient a download is."""
 
-    connect_seconds: float = 10.0
-    read_seconds: float = 20.0
-    total_seconds: float = 120.0
-    """For one URL: all tries, redirects and pauses together."""
-    bytes_per_second: float = 200_000.0
-    """The slowest transfer that is waited for: a large file gets so much more time."""
-    tries: int = 3
-    backoff_seconds: float = 0.5
-    """The second try follows the first at once; then come a pause of twice this, and each later one doubles."""
-    retry_after_seconds: int = 30
-    """The longest pause that a server's Retry-After can ask for."""
-    redirects: int = 5
+    timeout: tuple[float, float] = (10.0, 20.0)  # seconds to connect, and from one read to the next
+    total_seconds: float = 120.0  # for all tries, redirects and pauses together
+    bytes_per_second: float = 200_000.0  # the slowest transfer that is waited for: a large file gets more time
+    retry: Retry = RETRY
 
 
-class _Session(requests.Session):
-    """Leaves redirects to `_opened`: the library would read their bodies, however long, and follow them anywhere."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
+class SourceFailed(Exception):
+    """A source does not give a file; the message is the reason."""
 
 
-def download(url: str, incoming: Incoming, limits: Limits) -> None:
-    """Write the content of `url` to `incoming`, with a progress bar on stderr where that is a terminal.
-
-    It runs in a thread of its own: a read time-out alone never ends while single bytes still drip in.
+def receive(blocks: Iterable[bytes], output: BinaryIO, file: File) -> None:
+    """Write `blocks` to `output`, from its start; never more bytes than the record says.
 
     Raises:
-        SourceFailed: it cannot be had within `limits`.
-        OSError: it cannot be written.
+        SourceFailed: they are not what the record says.
     """
-    seconds = limits.total_seconds + incoming.expected.bytes / limits.bytes_per_second
-    deadline = time.monotonic() + seconds
-    future: Future[None] = Future()
+    output.seek(0)
+    output.truncate()
+    sha256, size, start = hashlib.sha256(), 0, b""
+    for block in blocks:
+        size += len(block)
+        if size > file.bytes:
+            raise SourceFailed(f"more than the {file.bytes:,} bytes of the text")
+        start = start or block.lstrip()[:1]
+        sha256.update(block)
+        output.write(block)
+    digest = sha256.hexdigest()
+    if digest != file.sha256:
+        what = "an HTML page" if start == b"<" else "other bytes" if size else "an empty file"
+        raise SourceFailed(f"{what} instead of the text (SHA-256 {digest[:12]}..., expected {file.sha256[:12]}...)")
+    output.flush()  # a full disk is noticed before any of several files takes its place
 
-    def settle() -> None:
+
+def download(url: str, limits: Limits, output: BinaryIO, file: File) -> None:
+    """Write the content of `url` to `output`, with a progress bar where stderr is a terminal.
+
+    A thread does it, because a read time-out never ends a download that still gets single bytes.
+
+    Raises:
+        SourceFailed: the content cannot be had within `limits`, or is not what the record says.
+    """
+    seconds = limits.total_seconds + file.bytes / limits.bytes_per_second
+    done: Future[None] = Future()
+
+    def work() -> None:
         try:
-            future.set_result(_get(url, incoming, limits, deadline))
-        except BaseException as error:  # whatever it is, it is the caller's: `result` raises it there
-            future.set_exception(error)
+            done.set_result(_get(url, limits, output, file))
+        except BaseException as error:  # `result` raises it
+            done.set_exception(error)
 
-    Thread(target=settle, daemon=True).start()
+    Thread(target=work, daemon=True).start()
     try:
-        future.result(seconds)
+        done.result(seconds)
     except TimeoutError:
         raise SourceFailed(f"not complete within {seconds:.0f} s") from None
     except requests.RequestException as error:
         raise SourceFailed(_reason(error)) from error
+    except ValueError as error:
+        raise SourceFailed(f"redirects to a malformed address ({error})") from error
 
 
-def _get(url: str, incoming: Incoming, limits: Limits, deadline: float) -> None:
-    """The adapter tries a request again that gets no answer or a busy server's; here, a content that breaks off."""
-    retry = Retry(
-        total=limits.tries - 1,
-        other=0,  # such as an untrusted certificate
-        status_forcelist=BUSY,
-        raise_on_status=False,
-        backoff_factor=limits.backoff_seconds,
-        retry_after_max=limits.retry_after_seconds,
-    )
-    with _Session() as session:
-        session.mount("http://", HTTPAdapter(max_retries=retry))
-        session.mount("https://", HTTPAdapter(max_retries=retry))
-        for left in reversed(range(limits.tries)):
-            with _opened(session, url, limits) as response:
+def _get(url: str, limits: Limits, output: BinaryIO, file: File) -> None:
+    """The adapter repeats a request that gets no answer, the loop one whose content breaks off."""
+    with requests.Session() as session:
+        session.max_redirects = 5
+        session.hooks["response"].append(_check)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=limits.retry))
+        for left in reversed(range(cast("int", limits.retry.total) + 1)):
+            with session.get(url, stream=True, timeout=limits.timeout) as response:
                 try:
-                    _copy(response, incoming, deadline)
-                    return
+                    receive(_chunks(response, file.bytes), output, file)
+                    break
                 except requests.RequestException:
                     if not left:
                         raise
 
 
-def _copy(response: requests.Response, incoming: Incoming, deadline: float) -> None:
-    incoming.restart()
-    total = response.raw.length_remaining
+def _chunks(response: requests.Response, total: int) -> Iterator[bytes]:
     with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True) as bar:
         for chunk in response.iter_content(CHUNK_BYTES):
-            if time.monotonic() > deadline:
-                return  # nobody waits any more
-            incoming.write(chunk)
             bar.update(len(chunk))
+            yield chunk
 
 
-@contextmanager
-def _opened(session: requests.Session, url: str, limits: Limits) -> Iterator[requests.Response]:
-    """The answer to a GET with status 200, behind redirects that never leave HTTPS for plain HTTP."""
-    for _ in range(limits.redirects + 1):
-        with session.get(
-            url,
-            stream=True,
-            timeout=(limits.connect_seconds, limits.read_seconds),
-            headers={"Accept-Encoding": "identity"},
-        ) as response:
-            if not response.is_redirect:
-                if response.status_code != 200:
-                    raise SourceFailed(_status(response))
-                yield response
-                return
-            url = _target(url, response.headers["Location"])
-    raise SourceFailed(f"redirects more than {limits.redirects} times")
-
-
-def _target(url: str, location: str) -> str:
-    """Where a redirect from `url` leads. Raises SourceFailed where that gives HTTPS up or makes no sense."""
-    try:
-        target = urljoin(url, location)
-    except ValueError as error:
-        raise SourceFailed("redirects to a malformed address") from error
-    if url.lower().startswith("https:") and not target.lower().startswith("https:"):
+def _check(response: requests.Response, **_: object) -> None:
+    """Let only status 200 through, and redirects that do not leave HTTPS."""
+    if response.status_code == 200:
+        return
+    response.close()  # requests would read the content of a redirect, however long
+    if not response.is_redirect:  # in the standard's words, not in the server's
+        words = http.client.responses.get(response.status_code, "")
+        raise SourceFailed(f"answers {response.status_code} {words}".rstrip())
+    target = urljoin(response.url, response.headers["Location"])
+    if response.url.startswith("https:") and not target.startswith("https:"):
         raise SourceFailed("redirects from HTTPS to an address without it: refused")
-    return target
-
-
-def _status(response: requests.Response) -> str:
-    """The status in the standard's words, not in the server's."""
-    return f"answers {response.status_code} {http.client.responses.get(response.status_code, '')}".rstrip()
 
 
 def _reason(error: BaseException) -> str:
-    """What the innermost cause says, in one line: the outer ones repeat the address and Python's object names."""
+    """What the innermost cause says: the outer ones repeat the address and Python's object names."""
     while error.__context__ is not None:
         error = error.__context__
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return " ".join(text.split())
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

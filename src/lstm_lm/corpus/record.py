@@ -3,26 +3,23 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from lstm_lm.core.yaml_file import load_yaml
+from lstm_lm.core.printable import printable
+from lstm_lm.core.yaml_file import Section, load_yaml
 
 Part = Literal["corpus", "train", "valid", "test"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class File(_Section):
+class File(Section):
     """One file of a corpus: its size in bytes, its SHA-256 in hexadecimal, addresses of the same bytes."""
 
-    bytes: Annotated[int, Field(ge=1)]
+    bytes: Annotated[int, Field(ge=1, le=2**40)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    sources: list[Annotated[str, Field(pattern=r"^https?://\S+$")]] = []
+    sources: list[Annotated[str, Field(pattern=r"^https?://\S+$")]] = Field(default_factory=list)
 
 
-class Record(_Section):
+class Record(Section):
     """A corpus: one file that the pipeline cuts into splits (`corpus`), or one file for each split."""
 
     licence: Annotated[str, Field(min_length=1)]
@@ -45,7 +42,6 @@ def load_record(name: str, folder: Path) -> Record:
 
     Raises:
         ValueError: there is no such record, or it is not as a record must be.
-        OSError: it cannot be read.
     """
     path = folder / f"{name}.yaml"
     if not path.exists():
@@ -53,16 +49,10 @@ def load_record(name: str, folder: Path) -> Record:
     return load_yaml(path, Record)
 
 
-def workspace() -> Path:
-    """The folder that relative paths count from: `dvc exp run` with --temp or --queue works in a copy below .dvc/."""
-    here = Path.cwd()
-    return next((parent.parent for parent in here.parents if parent.name == ".dvc"), here)
-
-
 def _missing(name: str, folder: Path) -> str:
     """Why there is no record, and what to do."""
     text = folder / file_name(name, "corpus")
     if text.exists():
         return f"{text} has no record yet: make corpus FILE={text} writes it"
-    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    known = printable(", ".join(sorted(path.stem for path in folder.glob("*.yaml"))))
     return f"{name!r} is none of the corpora ({known}); add a text of your own with make corpus FILE=path/to/{name}.txt"

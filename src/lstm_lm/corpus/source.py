@@ -2,46 +2,40 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, get_args
 
 from lstm_lm.core.atomic import replacing
-from lstm_lm.corpus.download import Limits, download
-from lstm_lm.corpus.incoming import Incoming, SourceFailed
-from lstm_lm.corpus.record import File, file_name, load_record, workspace
+from lstm_lm.core.printable import printable
+from lstm_lm.core.stage import project
+from lstm_lm.corpus.download import Limits, SourceFailed, download, receive
+from lstm_lm.corpus.record import File, Part, file_name, load_record
 
+CACHE = "DVC's cache"
+MISSING = "no such file"
 BLOCK_BYTES = 2**20
+URL = re.compile("https?://", re.IGNORECASE)
 
-Source = Callable[[Incoming], None]
-"""Writes a file's bytes. Raises SourceFailed where it does not have them, OSError where they cannot be written."""
+Source = Callable[[BinaryIO, File], None]
+"""Writes a file. Raises SourceFailed where it does not have it, OSError where it cannot be written."""
 
 
 class CorpusUnavailable(ValueError):
     """No source has a file of a corpus; the message names each of them, its reason, and the ways out."""
 
 
-class _Absent(SourceFailed):
-    """There is no such file at this place, which is no news where another source has it."""
-
-
 @dataclass(frozen=True)
 class Sources:
-    """Where to look for the files of corpora.
+    """Where to look for the files of corpora."""
 
-    Attributes:
-        corpora: folder of the records, and of texts that came with the project or that the user put there.
-        mirror: folder or base URL that holds the files; a relative folder counts from the workspace.
-        raw: folder whose last contents DVC may still have in its cache.
-        limits: of each download.
-    """
-
-    corpora: Path
-    mirror: str = ""
-    raw: Path | None = None
-    limits: Limits = field(default_factory=Limits)
+    corpora: Path  # the folder of the records, and of texts
+    mirror: str = ""  # a base URL or a folder, which counts from the project
+    raw: Path | None = None  # the folder whose last contents DVC may have in its cache
+    limits: Limits = field(default_factory=Limits)  # of each download
 
     @classmethod
     def of_project(cls, root: Path) -> "Sources":
@@ -49,118 +43,96 @@ class Sources:
         return cls(root / "data/corpora", os.environ.get("CORPUS_MIRROR", ""), root / "data/raw")
 
     def of(self, name: str, part: str, file: File) -> dict[str, Source]:
-        """The sources of one file of a corpus in the order in which to try them, each under its name."""
-        local = self.corpora / file_name(name, part)
-        places = [local.absolute(), workspace() / local]
-        urls = file.sources
-        if _is_url(self.mirror):
-            urls = [f"{self.mirror.rstrip('/')}/{local.name}", *urls]
-        elif self.mirror:
-            places.append(workspace() / self.mirror / local.name)
-        found: dict[str, Source] = {str(place): partial(_from_file, place) for place in places}
+        """The sources of one file of a corpus in the order in which to try them, each under its place."""
+        local, home = self.corpora / file_name(name, part), project(Path.cwd())
+        places = [str(local.absolute()), str(home / local)]
+        if self.mirror:
+            base = self.mirror if URL.match(self.mirror) else str(home / self.mirror)
+            places.append(f"{base.rstrip('/')}/{local.name}")
+        found = {place: self._at(place) for place in places}
         if self.raw is not None:
-            found["DVC's cache"] = partial(_from_dvc, self.raw / f"{part}.txt")
-        # A password in a mirror's address is nobody else's business.
-        found |= {re.sub("//[^/@]*@", "//", url): partial(download, url, limits=self.limits) for url in urls}
-        return found
+            found[CACHE] = partial(receive, _cached_blocks(self.raw / f"{part}.txt"))
+        return found | {url: self._at(url) for url in file.sources}
+
+    def _at(self, place: str) -> Source:
+        return partial(download, place, self.limits) if URL.match(place) else partial(receive, _blocks(Path(place)))
 
 
 def fetch(name: str, raw: Path, sources: Sources) -> list[str]:
-    """Bring the files of the corpus `name` into the folder `raw`: corpus.txt, or train.txt, valid.txt and test.txt.
+    """Bring the corpus `name` into the folder `raw`: corpus.txt, or train.txt, valid.txt and test.txt.
 
-    They take their places together, and nothing else stays in `raw`; after an error it is what it was.
-
-    Returns:
-        Where each file came from, in one line.
+    They take their places together, and those of an earlier corpus go; after an error `raw` is what it was.
+    Returns where each file came from, in one line.
 
     Raises:
-        ValueError: there is no such corpus.
-        CorpusUnavailable: no source of a file has its bytes.
-        OSError: a record cannot be read or a file cannot be written.
+        ValueError: there is no such corpus, or `raw` is a link.
+        CorpusUnavailable: no source has one of the files.
     """
     files = load_record(name, sources.corpora).files
+    if raw.is_symlink():
+        raise ValueError(f"{raw} is a symbolic link, and fetch deletes files in it: put a folder in its place")
     with ExitStack() as together:
         origins = [
             _bring(file, raw / f"{part}.txt", sources.of(name, part, file), together) for part, file in files.items()
         ]
-    for path in raw.iterdir():
-        if path.stem not in files:
-            path.unlink()
+    for part in get_args(Part):
+        if part not in files:
+            (raw / f"{part}.txt").unlink(missing_ok=True)
+        for stale in raw.glob(f".{part}.txt.*.tmp"):  # of a fetch that was killed
+            stale.unlink()
     return origins
 
 
 def _bring(file: File, destination: Path, sources: dict[str, Source], together: ExitStack) -> str:
     """Write a file beside `destination`, from the first source that has it; `together` puts it in its place."""
-    failures: dict[str, SourceFailed] = {}
-    for name, source in sources.items():
+    failures: dict[str, str] = {}
+    for place, source in sources.items():
         try:
             with ExitStack() as attempt:
-                incoming = Incoming(attempt.enter_context(replacing(destination)), file)
-                source(incoming)
-                incoming.check()
+                source(attempt.enter_context(replacing(destination)), file)
                 together.push(attempt.pop_all())
         except SourceFailed as failure:
-            failures[name] = failure
-            continue
-        damaged = {place: why for place, why in failures.items() if not isinstance(why, _Absent)}
-        return name + "".join(f"; not from {place}: {why}" for place, why in damaged.items())
+            if place != CACHE:  # which may hold another corpus
+                failures[_shown(place)] = _shown(str(failure))
+        else:
+            damaged = [f"; not from {failed}: {why}" for failed, why in failures.items() if why != MISSING]
+            return _shown(place) + "".join(damaged)
     local = next(iter(sources))
-    raise CorpusUnavailable(
-        f"no source has {Path(local).name}:\n"
-        + "".join(f"  {place}: {why};\n" for place, why in failures.items())
-        + f"ways out: {_ways_out(file, local)}"
-    )
+    reasons = "".join(f"  {place}: {why};\n" for place, why in failures.items())
+    raise CorpusUnavailable(f"no source has {Path(local).name}:\n{reasons}ways out: {_ways_out(file, local)}")
 
 
 def _ways_out(file: File, local: str) -> str:
-    if file.sources:
+    if not file.sources:
         return (
-            f"set CORPUS_MIRROR to a folder or base URL that holds {Path(local).name}, put the file at {local}, "
-            "or choose corpus.name: sample in params.yaml"
+            f"bring {local} back (git checkout or dvc pull), "
+            f"or, if the text was changed on purpose, write its new record with make corpus FILE={local}"
         )
     return (
-        f"bring {local} back (git checkout or dvc pull), "
-        f"or, if the text was changed on purpose, write its new record with make corpus FILE={local}"
+        f"set CORPUS_MIRROR to a folder or base URL that holds {Path(local).name}, put the file at {local}, "
+        "or choose corpus.name: sample in params.yaml"
     )
 
 
-def _is_url(source: str) -> bool:
-    return source.lower().startswith(("http://", "https://"))
-
-
-def _from_file(path: Path, incoming: Incoming) -> None:
-    _pour(_blocks(path), incoming)
-
-
-def _from_dvc(path: Path, incoming: Incoming) -> None:
-    try:
-        _pour(_recorded_blocks(path), incoming)
-        incoming.check()
-    except SourceFailed as failure:  # another corpus's file: no damage
-        raise _Absent(str(failure)) from failure
-
-
-def _pour(blocks: Iterable[bytes], incoming: Incoming) -> None:
-    incoming.restart()
-    for block in blocks:
-        incoming.write(block)
+def _shown(text: str) -> str:
+    """What others wrote, without the user and password of an address; a password may hold any character."""
+    return printable(re.sub("//([^/]*:.*|[^/]*)@", "//", text))
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """The content of a file, a block at a time. Raises SourceFailed."""
-    if path.exists() and not path.is_file():
-        raise SourceFailed("a folder or device, not a file")
     try:
+        if path.exists() and not path.is_file():
+            raise SourceFailed("a folder or device, not a file")
         with path.open("rb") as file:
             yield from iter(partial(file.read, BLOCK_BYTES), b"")
     except FileNotFoundError:
-        raise _Absent("no such file") from None
+        raise SourceFailed(MISSING) from None
     except OSError as error:
         raise SourceFailed(f"cannot be read ({error.strerror or error})") from error
 
 
-def _recorded_blocks(path: Path) -> Iterator[bytes]:
-    """The content that dvc.lock records for an output, as far as it is in the cache. Raises SourceFailed."""
+def _cached_blocks(path: Path) -> Iterator[bytes]:
+    """What dvc.lock records for the output `path`."""
     import dvc.api  # takes a second, which most runs do not need
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexError
@@ -169,4 +141,4 @@ def _recorded_blocks(path: Path) -> Iterator[bytes]:
         with dvc.api.open(str(path), mode="rb", config={"core": {"remote": ""}}) as file:
             yield from iter(partial(file.read, BLOCK_BYTES), b"")
     except (DvcException, DataIndexError, OSError) as error:
-        raise _Absent("no such file") from error
+        raise SourceFailed(MISSING) from error
