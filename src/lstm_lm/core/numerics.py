@@ -52,8 +52,7 @@ def choose(numerics: str) -> None:
 
 def unpinned() -> list[str]:
     """The variables that do not have the value of the pin; none on machines without pins."""
-    differ = [name for name, value in PINS.items() if os.environ.get(name, "").upper() != value.upper()]
-    return differ if is_x86_64() else []
+    return [name for name, value in PINS.items() if is_x86_64() and os.environ.get(name) != value]
 
 
 def is_x86_64() -> bool:
