@@ -1,38 +1,88 @@
-"""Trains each kind of model for a few steps and prints what came of it: digests of weights, curve and logits, as JSON.
+"""Trains small models and prints what came of each: digests of weights, curves, scores and logits' surprisal, as JSON.
 
-For processes with other instruction sets, threads or compilers than the test's own. Arguments: the kernels, of which
-"library" is torch.nn.LSTM and "library_without_onednn" the same without oneDNN's generated code.
+For processes with other instructions, threads, compilers or versions than the test's own. Arguments: names of CASES.
 """
 
 import hashlib
 import json
 import random
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from lstm_lm.core import device
-from lstm_lm.model.language_model import build
-from lstm_lm.model.score import surprisal
+from lstm_lm.core.params import Params
+from lstm_lm.model.language_model import LanguageModel, build, fix_threads
+from lstm_lm.model.score import score, surprisal
+from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Training
 from projects import params_of, train_of
 
+VOCAB_SIZE = 20
+WORDS = {"layers": 2, "embedding": 37, "dropout": 0.3, "tied": True}
+ADAM = {"optimizer": "adam", "lr": 0.01, "schedule": "cosine"}
+CASES = {
+    "fused": ("fused", {}, {}),
+    "fused, resumed": ("fused", {}, {}),
+    "fused, words": ("fused", WORDS, ADAM),
+    "fused, random": ("fused", {"init_scale": 0.1}, {"sampling": "random", "schedule": "decay", "decay_after": 1}),
+    "fused_pytorch": ("fused_pytorch", {}, {}),
+    "book": ("book", {}, {}),
+    "library": ("library", {}, {}),
+    "library_without_onednn": ("library", {}, {}),
+}
+"""Kernel, and what is special about the sections `model` and `train`. "library" is torch.nn.LSTM."""
 
-def train(kernel: str) -> str:
-    """A digest of all that a training of 2 epochs leaves."""
-    torch.backends.mkldnn.enabled = kernel != "library_without_onednn"  # pyright: ignore[reportAttributeAccessIssue]
-    kind = "concise" if kernel.startswith("library") else "scratch"
-    model = build(kind, 20, params_of(hidden=37, kernel=kernel if kind == "scratch" else "fused"))
-    drawn = random.Random(0)
-    stream = np.array([drawn.randrange(1, 20) for _ in range(1200)], np.uint8)
-    epochs = Training(model, stream, stream[:300], train_of(batch_size=9, num_steps=12, epochs=2), seed=0).run()
+_drawn = random.Random(0)
+STREAM = np.array([_drawn.randrange(1, VOCAB_SIZE) for _ in range(1200)], np.uint8)
+
+
+class Stopped(Exception):
+    """Ends a training in its middle."""
+
+
+def untrained(params: Params, kernel: str) -> LanguageModel:
+    model = build("concise" if kernel == "library" else "scratch", VOCAB_SIZE, params)
+    fix_threads(model.architecture)
+    return model
+
+
+def train(case: str) -> str:
+    """A digest of all that a training of 3 epochs leaves."""
+    kernel, of_model, of_train = CASES[case]
+    torch.backends.mkldnn.enabled = case != "library_without_onednn"  # pyright: ignore[reportAttributeAccessIssue]
+    params = params_of(hidden=37, kernel="fused" if kernel == "library" else kernel, **of_model)
+    settings = train_of(batch_size=9, num_steps=12, epochs=3, valid_every=1, **of_train)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Checkpoint(Path(folder), "scratch", "key", cadence=0)
+        if case.endswith("resumed"):
+            stop_in_the_middle(untrained(params, kernel), settings, checkpoint)
+        model = untrained(params, kernel)
+        epochs = Training(model, STREAM, STREAM[:300], settings, seed=0, checkpoint=checkpoint).run()
     digest = hashlib.sha256(repr([epoch[:2] for epoch in epochs]).encode())
-    for values in (*model.state_dict().values(), surprisal(model, stream)):
-        digest.update(values.numpy().tobytes())
+    digest.update(repr(score(model, STREAM)).encode())
+    for values in (*model.textbook().values(), surprisal(model, STREAM)):
+        digest.update(values.contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def stop_in_the_middle(model: LanguageModel, settings: object, checkpoint: Checkpoint) -> None:
+    saves = iter(range(13))
+
+    def stop() -> None:
+        if next(saves, None) is None:
+            raise Stopped
+
+    try:
+        Training(model, STREAM, STREAM[:300], settings, 0, checkpoint, stop).run()  # pyright: ignore[reportArgumentType]
+    except Stopped:
+        return
+    raise AssertionError("the training was not stopped")
 
 
 if __name__ == "__main__":
     device.configure(torch.device("cpu"), "fp32", "portable")
-    print(json.dumps({kernel: train(kernel) for kernel in sys.argv[1:]}))
+    print(json.dumps({case: train(case) for case in sys.argv[1:]}))

@@ -1,8 +1,4 @@
-"""The same training gives the same bytes with any number of threads, any width of vectors, on any x86-64 processor.
-
-Other processors are emulated. The emulator gets some of oneDNN's generated code wrong (its results are not merely
-rounded), so nn.LSTM is compared without oneDNN there; with oneDNN it is compared natively.
-"""
+"""The same bytes everywhere: trainings with other instructions, threads, compilers, systems and versions."""
 
 import functools
 import json
@@ -10,69 +6,99 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from lstm_lm.core.device import is_portable
 from lstm_lm.core.processor import processor
 from projects import ROOT
 
-FROM_SCRATCH = ("book", "fused", "fused_pytorch")
-EMULATOR = "qemu-x86_64"
+FUSED = ("fused", "fused, resumed", "fused, words", "fused, random")
+PINNED = ("fused_pytorch", "book", "library")
+"""What has the same bytes on processors with AVX2 and FMA alone."""
 
-pytestmark = pytest.mark.skipif(
-    not {"avx2", "fma"} <= processor().instructions,
-    reason="the same bytes are promised to x86-64 processors with AVX2 and FMA",
-)
+EMULATOR = "qemu-x86_64"
+needs_pins = pytest.mark.skipif(not is_portable(), reason="needs an x86-64 processor with AVX2 and FMA")
 
 
 @functools.cache
-def trained(*kernels: str, runner: tuple[str, ...] = (), threads: int = 1, **variables: str) -> dict[str, str]:
-    """Kernel -> digest of what its training leaves, in a process of its own."""
-    command = [*runner, sys.executable, str(ROOT / "tests/small_training.py"), *kernels]
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+def trained(
+    *cases: str, python: tuple[str, ...] = (sys.executable,), threads: int = 1, **variables: str
+) -> dict[str, str]:
+    """Case -> digest of what its training leaves, in a process of its own."""
+    command = [*python, str(ROOT / "tests/small_training.py"), *cases]
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests"), variables.pop("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path} | variables
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A compiler for processors without AVX-512."""
-    path = tmp_path_factory.mktemp("compiler") / "c++"
-    path.write_text('#!/bin/sh\nexec c++ "$@" -march=x86-64-v3\n')
-    path.chmod(0o755)
-    return str(path)
+def compilers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Compilers for processors without AVX-512 and for 64-bit ARM."""
+    folder, found = tmp_path_factory.mktemp("compilers"), {}
+    for name, command in {"narrow": "c++", "arm": "aarch64-linux-gnu-g++"}.items():
+        march = {"narrow": "x86-64-v3", "arm": "armv8.2-a"}[name]
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@" -march={march}\n')
+        (folder / name).chmod(0o755)
+        found[name] = str(folder / name)
+    return found
 
 
+def test_a_training_that_was_stopped_ends_like_one_that_was_not() -> None:
+    both = trained(*FUSED)
+    assert both["fused, resumed"] == both["fused"]
+    assert len(set(both.values())) == len(FUSED) - 1
+
+
+@needs_pins
 @pytest.mark.parametrize("threads", [2, 3, 4, 8])
 def test_any_number_of_threads(threads: int) -> None:
-    kernels = (*FROM_SCRATCH, "library")
-    more_than_cores = {"MKL_DYNAMIC": "FALSE"}
-    assert trained(*kernels, threads=threads, **more_than_cores) == trained(*kernels)
+    assert trained(*FUSED, *PINNED, threads=threads, MKL_DYNAMIC="FALSE") == trained(*FUSED, *PINNED)
 
 
 @pytest.mark.parametrize("width", [16, 64])
-def test_any_width_of_vectors_in_the_loops(width: int) -> None:
-    assert trained("fused", CXXFLAGS=f"-DVECTOR_BYTES={width} -Wno-psabi") == trained("fused")
+def test_any_width_of_vectors(width: int) -> None:
+    assert trained(*FUSED, CXXFLAGS=f"-DVECTOR_BYTES={width} -Wno-psabi") == trained(*FUSED)
 
 
+@needs_pins
 @pytest.mark.skipif("avx512f" not in processor().instructions, reason="this processor has no AVX-512 to do without")
-def test_with_and_without_the_widest_instructions(narrow: str) -> None:
-    kernels = (*FROM_SCRATCH, "library")
-    assert trained(*kernels, CXX=narrow) == trained(*kernels)
+def test_with_and_without_the_widest_instructions(compilers: dict[str, str]) -> None:
+    assert trained(*FUSED, *PINNED, CXX=compilers["narrow"]) == trained(*FUSED, *PINNED)
 
 
-def test_the_numbers_are_the_processor_s_own_where_that_is_asked_for() -> None:
+@needs_pins
+def test_only_the_libraries_need_pins() -> None:
     own = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "AUTO"}
-    kernels = ("fused_pytorch", "library")
-    pinned, unpinned = trained(*kernels), trained(*kernels, **own)
-    assert all(pinned[kernel] != unpinned[kernel] for kernel in kernels), "otherwise these tests see no difference"
+    pinned, unpinned = trained(*FUSED, *PINNED), trained(*FUSED, *PINNED, **own)
+    assert {case for case in pinned if pinned[case] != unpinned[case]} == {"fused_pytorch", "library", "book"}
 
 
+@needs_pins
 @pytest.mark.skipif(shutil.which(EMULATOR) is None, reason=f"needs {EMULATOR} (Debian: qemu-user)")
 @pytest.mark.parametrize("processor", ["Haswell", "EPYC"])
-def test_an_emulated_processor_of_either_vendor(processor: str, narrow: str) -> None:
-    kernels = (*FROM_SCRATCH, "library_without_onednn")
-    emulated = trained(*kernels, runner=(EMULATOR, "-cpu", processor), CXX=narrow)
-    assert emulated == trained(*kernels)
+def test_an_emulated_processor_of_either_vendor(processor: str, compilers: dict[str, str]) -> None:
+    cases = ("fused", "fused_pytorch", "book", "library_without_onednn")
+    emulated = trained(*cases, python=(EMULATOR, "-cpu", processor, sys.executable), CXX=compilers["narrow"])
+    assert emulated == trained(*cases)
+
+
+def test_emulated_arm_with_another_torch(compilers: dict[str, str]) -> None:
+    folder = os.environ.get("EMULATED_ARM")
+    if not (folder and shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-g++")):
+        pytest.skip("needs qemu-aarch64, aarch64-linux-gnu-g++ and EMULATED_ARM, a folder that .ci/emulated_arm made")
+    python = ("qemu-aarch64", "-L", folder, f"{folder}/usr/bin/python3.11")
+    packages = str(Path(folder, "site-packages"))
+    assert trained(*FUSED, python=python, PYTHONPATH=packages, CXX=compilers["arm"]) == trained(*FUSED)
+
+
+def test_another_version_of_torch() -> None:
+    python = os.environ.get("OTHER_TORCH")
+    if not python:
+        pytest.skip(
+            "needs OTHER_TORCH, a Python with another version or build of torch and this package's dependencies"
+        )
+    assert trained(*FUSED, python=(python,)) == trained(*FUSED)
