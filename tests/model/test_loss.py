@@ -1,5 +1,7 @@
 """The loss of every kernel and its gradients against the library's, in float64; in pieces where it is one function."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -54,15 +56,15 @@ def test_the_loss_has_the_value_and_the_gradients_of_the_whole(
 
 @pytest.mark.parametrize("backend", [PYTORCH, NATIVE], ids=["PyTorch", "C++"])
 def test_a_loss_in_one_function_takes_some_rows_at_a_time(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes, computed = [], backend.cross_entropy
+    sizes, computed = [], backend.loss
 
-    def cross_entropy(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
-        sizes.append(len(logits))
-        return computed(logits, targets, tokens)
+    def recorded(rows: Tensor, *others: Any) -> tuple[Tensor, ...]:
+        sizes.append(len(rows))
+        return computed(rows, *others)
 
     monkeypatch.setattr(loss, "PIECE", 4 * VOCAB_SIZE)
+    monkeypatch.setattr(backend, "loss", recorded)
     hidden_states, weight, bias = torch.randn(STEPS, ROWS, 4), torch.randn(4, VOCAB_SIZE), torch.randn(VOCAB_SIZE)
-    monkeypatch.setattr(backend, "cross_entropy", cross_entropy)
     loss.linear_cross_entropy(backend, hidden_states, weight, bias, window()[1])
     assert sizes == [4, 4, 4, 3]
 

@@ -17,7 +17,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_with_a_compiler_the_loops_in_pytorch_are_not_used(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    for method in ("run", "run_back", "product", "look_up", "sum_rows", "cross_entropy"):
+    for method in ("run", "run_back", "product", "look_up", "look_up_back", "sum_rows", "loss"):
         monkeypatch.delattr(PyTorch, method)
     shape = SHAPES[0]
     everything(build("fused", textbook_weights(shape, dtype)), random_tokens(shape), random_state(shape, dtype))
@@ -91,10 +91,10 @@ def test_an_id_outside_of_the_vocabulary_is_refused(bad: int, place: int) -> Non
     ids[place] = bad
     rows, table, bias = torch.zeros(5, 28), torch.zeros(28, 3), torch.zeros(3)
     for call in (
-        lambda: NATIVE.cross_entropy(rows, ids, 5),
+        lambda: NATIVE.loss(torch.zeros(5, 3), table.T, torch.zeros(28), ids, 5),
         lambda: NATIVE.surprisal(rows, ids),
         lambda: NATIVE.look_up(table, bias, ids),
-        lambda: NATIVE.sum_rows(rows, ids, 28),
+        lambda: NATIVE.look_up_back(rows, ids, 28),
     ):
         with pytest.raises(ValueError, match=f"^the token id at place {place + 1} is not in the vocabulary"):
             call()
@@ -102,29 +102,42 @@ def test_an_id_outside_of_the_vocabulary_is_refused(bad: int, place: int) -> Non
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("sizes", [(1, 1), (3, 5), (4, 16), (7, 61), (2, 1000)], ids=str)
-def test_the_loss_is_the_library_s(sizes: tuple[int, int], dtype: torch.dtype) -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = 10 * torch.randn(sizes, generator=generator, dtype=torch.float64)
-    targets = torch.randint(sizes[1], sizes[:1], generator=generator)
-    leaf = logits.to(dtype).double().requires_grad_()
-    expected = nn.functional.cross_entropy(leaf, targets, reduction="sum") / 9
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("sizes", [(1, 2), (3, 5), (4, 16), (7, 61), (2, 1000)], ids=str)
+def test_the_loss_and_its_gradients_are_the_library_s(
+    sizes: tuple[int, int], transposed: bool, dtype: torch.dtype
+) -> None:
+    generator, (rows, columns), depth = torch.Generator().manual_seed(0), sizes, 6
+    shapes = (rows, depth), (columns, depth) if transposed else (depth, columns), (columns,)
+    leaves = [torch.randn(shape, generator=generator).double().requires_grad_() for shape in shapes]
+    hidden, weight, bias = leaves
+    targets = torch.randint(columns, (rows,), generator=generator)
+    logits = 5 * (hidden @ (weight.T if transposed else weight)) + bias
+    expected = nn.functional.cross_entropy(logits, targets, reduction="sum") / 9
     expected.backward()
-    nats, gradient = NATIVE.cross_entropy(logits.to(dtype), targets, 9)
-    rtol = {torch.float32: 2e-5, torch.float64: 1e-13}[dtype]
+    W = (5 * weight).detach().to(dtype)
+    nats, *gradients = NATIVE.loss(
+        hidden.detach().to(dtype), W.T if transposed else W, bias.detach().to(dtype), targets, 9
+    )
+    gradients[1] = 5 * (gradients[1].T if transposed else gradients[1])
+    rtol = {torch.float32: 5e-5, torch.float64: 1e-12}[dtype]
     torch.testing.assert_close(nats.double(), expected.detach(), rtol=rtol, atol=rtol)
-    torch.testing.assert_close(gradient.double(), leaf.grad, rtol=rtol, atol=1e-3 * rtol)
-    each = nn.functional.cross_entropy(leaf, targets, reduction="none")
-    torch.testing.assert_close(NATIVE.surprisal(logits.to(dtype), targets), each.detach(), rtol=rtol, atol=rtol)
+    for gradient, leaf in zip(gradients, leaves, strict=True):
+        assert gradient.is_contiguous()
+        torch.testing.assert_close(gradient.double(), leaf.grad, rtol=rtol, atol=rtol)
+    each = nn.functional.cross_entropy(logits, targets, reduction="none")
+    torch.testing.assert_close(
+        NATIVE.surprisal(logits.detach().to(dtype), targets), each.detach(), rtol=rtol, atol=rtol
+    )
 
 
 @needs_compiler
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_a_logit_that_is_not_finite_makes_the_loss_so(bad: float) -> None:
     for column in (0, 3, 20):
-        logits = torch.zeros(2, 21)
-        logits[1, column] = bad
-        nats, _ = NATIVE.cross_entropy(logits, torch.tensor([1, 2]), 2)
+        bias = torch.zeros(21)
+        bias[column] = bad
+        nats, *_ = NATIVE.loss(torch.zeros(2, 3), torch.zeros(3, 21), bias, torch.tensor([1, 2]), 2)
         assert not nats.isfinite()
 
 

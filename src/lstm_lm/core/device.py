@@ -1,6 +1,7 @@
 """The device that computes: choice, numerics, clocks, memory, and a record of the environment."""
 
 import contextlib
+import ctypes
 import os
 import platform
 import resource
@@ -61,6 +62,7 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
         raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
     if precision == "bf16" and not _has_bf16(device):
         raise ValueError(f"train.precision is 'bf16', which {device_name(device)} cannot train an LSTM in; use fp32")
+    _keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but for importing torch's compiler
     # A debugging aid that writes every new tensor twice. The type stubs do not know it.
@@ -68,6 +70,14 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
     rounding = "tf32" if precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = rounding
     setattr(torch.backends.cudnn.rnn, "fp32_precision", rounding)  # noqa: B010, missing in the type stubs
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc not to give freed memory back to the system: a step would have to get the same pages anew."""
+    with contextlib.suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+            mallopt(option, 2**25)  # the most that the second one takes
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:

@@ -31,7 +31,7 @@ class Affine(torch.autograd.Function):
         of_rows, of_weight, of_bias = ctx.needs_input_grad[1:]
         d_rows = backend.product(d_outputs, weight.T) if of_rows else None
         d_weight = weight_gradient(backend, rows, d_outputs, weight) if of_weight else None
-        return None, d_rows, d_weight, backend.sum_rows(d_outputs)[0] if of_bias else None
+        return None, d_rows, d_weight, backend.sum_rows(d_outputs) if of_bias else None
 
 
 class LookUp(torch.autograd.Function):
@@ -52,8 +52,7 @@ class LookUp(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_rows: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The gradient of the rows to those of W and b."""
-        d_table = ctx.backend.sum_rows(d_rows, ctx.saved_tensors[0], ctx.types)
-        return None, d_table, ctx.backend.sum_rows(d_table)[0], None
+        return None, *ctx.backend.look_up_back(d_rows, ctx.saved_tensors[0], ctx.types), None
 
 
 def affine(backend: Backend, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

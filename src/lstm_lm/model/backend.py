@@ -38,8 +38,8 @@ class Backend(Protocol):
 
     def run_back(
         self, trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The backward loop: dA_1 ... dA_T, dH_0 and dC_0."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The backward loop: dA_1 ... dA_T, dW_h, dH_0 and dC_0."""
         ...
 
     def product(self, left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -50,14 +50,28 @@ class Backend(Protocol):
         """Rows of a table (types, columns) plus bias (columns,), (ids, columns)."""
         ...
 
-    def sum_rows(self, rows: Tensor, ids: Tensor | None = None, types: int = 1) -> Tensor:
-        """For each id from 0 to types - 1 the sum of its rows (ids, columns), (types, columns); without ids, of all."""
+    def look_up_back(self, d_rows: Tensor, ids: Tensor, types: int) -> tuple[Tensor, Tensor]:
+        """The gradients of the table (types, columns) and the bias (columns,) from those of the rows (ids, columns)."""
         ...
 
-    def cross_entropy(self, logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
-        """The sum of -ln softmax(logits)[target], in nats, over `tokens`, and its gradient, in the logits' type.
+    def sum_rows(self, rows: Tensor) -> Tensor:
+        """The sum of rows (rows, columns), (columns,)."""
+        ...
 
-        The logits (rows, vocab_size) may be overwritten; targets are token ids, int64, (rows,).
+    def loss(
+        self, rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, tokens: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The sum of -ln softmax(rows weight + bias)[target], in nats, over `tokens`, and its gradients.
+
+        Args:
+            rows: hidden states, (rows, hidden).
+            weight: (hidden, vocab_size), in the type of the rows, contiguous or the transpose of what is.
+            bias: (vocab_size,), in the type of the sum.
+            targets: token ids, int64, (rows,).
+            tokens: the divisor; for a mean over all rows of all pieces, their number.
+
+        Returns:
+            The sum, a scalar; the gradients of the rows, the weight, laid out in memory as it is, and the bias.
         """
         ...
 

@@ -1,12 +1,13 @@
 """The output layer and the loss as one function, some rows of logits at a time: many words would fill the memory."""
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lstm_lm.model.affine import product_dtype, weight_gradient
+from lstm_lm.model.affine import product_dtype
 from lstm_lm.model.backend import Backend
 
 PIECE = 2**23
@@ -50,28 +51,24 @@ class LinearCrossEntropy(torch.autograd.Function):
         """H, W, b and the targets (rows,) to the mean."""
         hidden_states, weight, bias, targets = inputs
         dtype, count = product_dtype(weight), rows_at_once(len(bias))
-        factor, mean, d_rows = weight.to(dtype), bias.new_zeros(()), torch.empty_like(hidden_states)
-        d_weight, d_bias = None, None
-        pieces = (all_rows.split(count) for all_rows in (hidden_states.to(dtype), targets, d_rows))
-        for rows, wanted, d_piece in zip(*pieces, strict=True):
-            logits = backend.product(rows, factor, bias)
-            nats, d_logits = backend.cross_entropy(logits, wanted, len(targets))
-            mean += nats
-            d_products = d_logits.to(dtype)
-            d_piece.copy_(backend.product(d_products, factor.T))
-            d_weight = _add(d_weight, weight_gradient(backend, rows, d_products, weight).to(weight.dtype))
-            d_bias = _add(d_bias, backend.sum_rows(d_logits)[0])
-        ctx.save_for_backward(d_rows, d_weight, d_bias)
+        pieces = zip(hidden_states.to(dtype).split(count), targets.split(count), strict=True)
+        parts = [backend.loss(rows, weight.to(dtype), bias, wanted, len(targets)) for rows, wanted in pieces]
+        mean, d_rows, d_weight, d_bias = parts[0] if len(parts) == 1 else _together(parts)
+        ctx.save_for_backward(d_rows.to(hidden_states.dtype), d_weight.to(weight.dtype), d_bias)
         return mean
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_mean: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The gradient of the mean to those of H, W and b."""
-        d_rows, d_weight, d_bias = (gradient * d_mean for gradient in ctx.saved_tensors)
-        return None, d_rows, d_weight, d_bias, None
+        d_rows, d_weight, d_bias = ctx.saved_tensors
+        if d_mean.device.type == "cpu" and d_mean == 1:  # as `loss.backward()` has it; a GPU's number is not read here
+            return None, d_rows, d_weight, d_bias, None
+        return None, d_rows * d_mean, d_weight * d_mean, d_bias * d_mean, None
 
 
-def _add(total: Tensor | None, part: Tensor) -> Tensor:
-    """The sum of the parts so far."""
-    return part if total is None else total.add_(part)
+def _together(parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What `Backend.loss` returns for all pieces."""
+    means, d_rows, d_weights, d_biases = zip(*parts, strict=True)
+    mean, d_weight, d_bias = (functools.reduce(torch.add, pieces) for pieces in (means, d_weights, d_biases))
+    return mean, torch.cat(d_rows), d_weight, d_bias

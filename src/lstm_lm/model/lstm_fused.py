@@ -65,10 +65,7 @@ class Recurrence(torch.autograd.Function):
         """Gradients of H_1 ... H_T and of C_T to those of A', W_h, H_0 and C_0."""
         recurrent, *saved = ctx.saved_tensors
         trace = Trace(*saved)
-        d_gates, d_hidden, d_cell = ctx.backend.run_back(trace, recurrent, d_outputs, d_cell)
-        previous = trace.hidden[:-1].flatten(0, 1)
-        d_W_h = ctx.backend.product(previous.to(recurrent.dtype).T, d_gates.flatten(0, 1).to(recurrent.dtype))
-        return None, d_gates, d_W_h.to(d_gates.dtype), d_hidden, d_cell
+        return None, *ctx.backend.run_back(trace, recurrent, d_outputs, d_cell)
 
 
 class FusedLayer(Layer):

@@ -5,7 +5,8 @@ C++ code checks ids itself.
 """
 
 import ctypes
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -41,27 +42,30 @@ class Native:
 
     def run_back(
         self, trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See `Backend.run_back`."""
         if not supports(trace.gates, recurrent):
             return PYTORCH.run_back(trace, recurrent, d_outputs, d_cell)
         (steps, rows, hidden), dtype = trace.squashed.shape, trace.gates.dtype
-        d_gates, d_hidden = torch.empty_like(trace.gates), d_cell.new_zeros(rows, hidden)
+        d_gates, d_recurrent = torch.empty_like(trace.gates), d_cell.new_empty(hidden, 4 * hidden)
+        d_hidden = d_cell.new_zeros(rows, hidden)
         d_cell = d_cell.clone(memory_format=torch.contiguous_format)
         _call(
             "backward",
             dtype,
             _checked(trace.gates, dtype, steps, rows, 4 * hidden),
             _checked(recurrent.contiguous(), dtype, hidden, 4 * hidden),
+            _checked(trace.hidden, dtype, steps + 1, rows, hidden),
             _checked(trace.cells, dtype, steps + 1, rows, hidden),
             _checked(trace.squashed, dtype, steps, rows, hidden),
             _checked(d_outputs.contiguous(), dtype, steps, rows, hidden),
             _checked(d_gates, dtype, steps, rows, 4 * hidden),
+            _checked(d_recurrent, dtype, hidden, 4 * hidden),
             _checked(d_hidden, dtype, rows, hidden),
             _checked(d_cell, dtype, rows, hidden),
             *(steps, rows, hidden),
         )
-        return d_gates, d_hidden, d_cell
+        return d_gates, d_recurrent, d_hidden, d_cell
 
     def product(self, left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
         """See `Backend.product`."""
@@ -97,34 +101,63 @@ class Native:
         )
         return rows
 
-    def sum_rows(self, rows: Tensor, ids: Tensor | None = None, types: int = 1) -> Tensor:
-        """See `Backend.sum_rows`."""
-        if not supports(rows):
-            return PYTORCH.sum_rows(rows, ids, types)
-        (count, columns), dtype = rows.shape, rows.dtype
-        totals = rows.new_zeros(types, columns)
+    def look_up_back(self, d_rows: Tensor, ids: Tensor, types: int) -> tuple[Tensor, Tensor]:
+        """See `Backend.look_up_back`."""
+        if not supports(d_rows):
+            return PYTORCH.look_up_back(d_rows, ids, types)
+        (count, columns), dtype = d_rows.shape, d_rows.dtype
+        d_table, d_bias = d_rows.new_zeros(types, columns), d_rows.new_zeros(columns)
         _call(
             "add_rows",
             dtype,
-            _checked(rows.contiguous(), dtype, count, columns),
-            None if ids is None else _checked(ids, torch.int64, count),
-            _checked(totals, dtype, types, columns),
+            _checked(d_rows.contiguous(), dtype, count, columns),
+            _checked(ids, torch.int64, count),
+            _checked(d_table, dtype, types, columns),
+            _checked(d_bias, dtype, columns),
             *(count, types, columns),
         )
-        return totals
+        return d_table, d_bias
 
-    def cross_entropy(self, logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
-        """See `Backend.cross_entropy`."""
-        if not supports(logits):
-            return PYTORCH.cross_entropy(logits, targets, tokens)
-        gradient, nats = _losses(logits, targets, tokens)
-        return (nats[-1] / tokens).to(logits.dtype), gradient
+    def sum_rows(self, rows: Tensor) -> Tensor:
+        """See `Backend.sum_rows`."""
+        if not supports(rows):
+            return PYTORCH.sum_rows(rows)
+        (count, columns), dtype = rows.shape, rows.dtype
+        total = rows.new_zeros(columns)
+        arrays = (_checked(rows.contiguous(), dtype, count, columns), None, None, _checked(total, dtype, columns))
+        _call("add_rows", dtype, *arrays, *(count, 1, columns))
+        return total
+
+    def loss(
+        self, rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, tokens: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `Backend.loss`."""
+        if not supports(rows, weight, bias):
+            return PYTORCH.loss(rows, weight, bias, targets, tokens)
+        (count, depth), columns, dtype = rows.shape, len(bias), rows.dtype
+        nats, logits = rows.new_empty(count + 1, dtype=torch.float64), rows.new_empty(count, columns)
+        d_rows, d_weight, d_bias = rows.new_empty(count, depth), torch.empty_like(weight), torch.empty_like(bias)
+        _call(
+            "loss",
+            dtype,
+            _checked(rows.contiguous(), dtype, count, depth),
+            _checked(weight, dtype, depth, columns, strided=True),
+            _checked(bias, dtype, columns),
+            _checked(targets.contiguous(), torch.int64, count),
+            *(nats, logits, d_rows, d_weight, d_bias),
+            *(count, depth, columns, *weight.stride(), tokens),
+        )
+        return (nats[-1] / tokens).to(dtype), d_rows, d_weight, d_bias
 
     def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
         """See `Backend.surprisal`."""
         if not supports(logits):
             return PYTORCH.surprisal(logits, targets)
-        return _losses(logits, targets, tokens=0)[1][:-1]
+        (rows, columns), dtype = logits.shape, logits.dtype
+        logits, nats = logits.contiguous(), logits.new_empty(rows + 1, dtype=torch.float64)
+        targets = _checked(targets.contiguous(), torch.int64, rows)
+        _call("surprisal", dtype, _checked(logits, dtype, rows, columns), targets, nats, rows, columns)
+        return nats[:-1]
 
 
 NATIVE = Native()
@@ -138,7 +171,7 @@ def computes(device: torch.device, precision: str) -> bool:
 def supports(*tensors: Tensor) -> bool:
     """Whether the C++ code can compute with these tensors: float32 or float64, all alike, on the CPU."""
     dtype = tensors[0].dtype
-    ours = dtype in _NAMES and all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in tensors)
+    ours = dtype in _NAMES and all(tensor.is_cpu and tensor.dtype == dtype for tensor in tensors)
     return ours and compiled.library() is not None
 
 
@@ -173,45 +206,48 @@ def _update(name: str, tensors: Sequence[Sequence[Tensor]], *numbers: float) -> 
         for alike in tensors
     ]
     sizes = (ctypes.c_int64 * count)(*(weight.numel() for weight in weights))
-    _call(name, dtype, *pointers, sizes, ctypes.byref(norm), count, *map(ctypes.c_double, numbers))
+    _call(name, dtype, *pointers, sizes, ctypes.byref(norm), count, *numbers)
     return norm.value
-
-
-def _losses(logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
-    """The logits, overwritten, and the surprisal of each target, float64, with their sum at the end, (rows + 1,)."""
-    (rows, columns), dtype = logits.shape, logits.dtype
-    logits, nats = logits.contiguous(), logits.new_empty(rows + 1, dtype=torch.float64)
-    _call(
-        "cross_entropy",
-        dtype,
-        _checked(logits, dtype, rows, columns),
-        _checked(targets.contiguous(), torch.int64, rows),
-        _checked(nats, torch.float64, rows + 1),
-        *(rows, columns, tokens),
-    )
-    return logits, nats
 
 
 def _checked(tensor: Tensor, dtype: torch.dtype, *shape: int, strided: bool = False) -> Tensor:
     """The tensor. Raises ValueError unless it is as C++ takes it to be."""
-    fits = tensor.dtype == dtype and tuple(tensor.shape) == shape and tensor.device.type == "cpu"
+    fits = tensor.dtype == dtype and tensor.shape == shape and tensor.is_cpu
     if not fits or not (strided or tensor.is_contiguous()):
         raise ValueError(f"a tensor is {tensor.dtype} {tuple(tensor.shape)}; expected {dtype} {shape}, contiguous")
     return tensor
 
 
-def _call(name: str, dtype: torch.dtype, *arguments: object) -> None:
-    """Call a function of the library with torch's number of threads."""
+_SIGNATURES = {
+    "forward": "ppppp iii",
+    "backward": "pppppppppp iii",
+    "multiply": "pppp iiiiiii",
+    "look_up": "pppp iii",
+    "add_rows": "pppp iii",
+    "loss": "ppppppppp iiiiii",
+    "surprisal": "ppp ii",
+    "sgd": "pppp i dd",
+    "adam": "pppppp i dddddd",
+}
+"""Arguments of the library's functions: pointer, whole number of 64 bits, double. The number of threads follows."""
+
+_KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "d": ctypes.c_double}
+
+
+@functools.cache
+def _function(name: str, dtype: torch.dtype) -> Callable[..., int]:
+    """A function of the library, which must be there, for numbers of a type."""
     function = getattr(compiled.library(), f"{name}_{_NAMES[dtype]}")
-    status = function(*map(_as_c, (*arguments, torch.get_num_threads())))
+    function.argtypes = [_KINDS[kind] for kind in f"{_SIGNATURES[name]}i".replace(" ", "")]
+    function.restype = ctypes.c_int64
+    return function
+
+
+def _call(name: str, dtype: torch.dtype, *arguments: object) -> None:
+    """Call a function of the library with torch's number of threads, and with the addresses of tensors."""
+    raw = (argument.data_ptr() if isinstance(argument, Tensor) else argument for argument in arguments)
+    status = _function(name, dtype)(*raw, torch.get_num_threads())
     if status == _NO_MEMORY:
         raise MemoryError(f"not enough memory to compute {name}")
     if status:
         raise ValueError(f"the token id at place {status} is not in the vocabulary: run the tokenize stage again")
-
-
-def _as_c(argument: object) -> object:
-    """A tensor as its address, a whole number in 64 bits, anything else as it is."""
-    if isinstance(argument, Tensor):
-        return ctypes.c_void_p(argument.data_ptr())
-    return ctypes.c_int64(argument) if isinstance(argument, int) else argument

@@ -31,7 +31,7 @@ class PyTorch:
 
     def run_back(
         self, trace: Trace, recurrent: Tensor, d_outputs: Tensor, d_cell: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See `Backend.run_back`."""
         C_tilde, _, F, _ = trace.gates.chunk(4, dim=-1)
         d_gates, hidden_to_cell = _derivatives(trace)
@@ -47,7 +47,9 @@ class PyTorch:
             dA_O[t].mul_(dH[t + 1])
             dC.mul_(F[t])
             _add_product(dH[t], dA[t], transposed)
-        return d_gates, d_hidden[0], dC
+        previous, dtype = trace.hidden[:-1].flatten(0, 1), recurrent.dtype
+        d_W_h = previous.to(dtype).T @ d_gates.flatten(0, 1).to(dtype)
+        return d_gates, d_W_h.to(d_gates.dtype), d_hidden[0], dC
 
     def product(self, left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
         """See `Backend.product`."""
@@ -58,20 +60,29 @@ class PyTorch:
         """See `Backend.look_up`."""
         return (table + bias).index_select(0, ids)
 
-    def sum_rows(self, rows: Tensor, ids: Tensor | None = None, types: int = 1) -> Tensor:
-        """See `Backend.sum_rows`."""
-        return (
-            rows.sum(0, keepdim=True) if ids is None else rows.new_zeros(types, rows.shape[1]).index_add_(0, ids, rows)
-        )
+    def look_up_back(self, d_rows: Tensor, ids: Tensor, types: int) -> tuple[Tensor, Tensor]:
+        """See `Backend.look_up_back`."""
+        d_table = d_rows.new_zeros(types, d_rows.shape[1]).index_add_(0, ids, d_rows)
+        return d_table, d_table.sum(0)
 
-    def cross_entropy(self, logits: Tensor, targets: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
-        """See `Backend.cross_entropy`."""
+    def sum_rows(self, rows: Tensor) -> Tensor:
+        """See `Backend.sum_rows`."""
+        return rows.sum(0)
+
+    def loss(
+        self, rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, tokens: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `Backend.loss`."""
+        logits = self.product(rows.detach(), weight.detach(), bias.detach())
+        logits = logits.to(torch.promote_types(bias.dtype, torch.float32)).requires_grad_()
         with torch.enable_grad():
-            leaf = logits.detach().to(torch.promote_types(logits.dtype, torch.float32)).requires_grad_()
-            nats = nn.functional.cross_entropy(leaf, targets, reduction="sum") / tokens
+            nats = nn.functional.cross_entropy(logits, targets, reduction="sum") / tokens
             nats.backward()
-        assert leaf.grad is not None
-        return nats.detach(), leaf.grad.to(logits.dtype)
+        assert logits.grad is not None
+        d_logits = logits.grad.to(weight.dtype)
+        transposed = weight.T.is_contiguous()
+        d_weight = (d_logits.T @ rows).T if transposed else rows.T @ d_logits
+        return nats.detach(), d_logits @ weight.T, d_weight, logits.grad.sum(0)
 
     def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
         """See `Backend.surprisal`."""

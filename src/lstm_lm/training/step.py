@@ -53,7 +53,8 @@ class EagerStep:
 
     def train(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The step itself, on token ids of shape (num_steps, batch_size): no value is read on the host."""
-        self.model.zero_grad()
+        for parameter in self.optimizer.parameters:
+            parameter.grad = None
         with devices.autocast(inputs.device, self.precision):
             hidden_states, state = self.model.hidden_states(inputs, self.carried)
             loss = self.model.output.loss(hidden_states, targets)

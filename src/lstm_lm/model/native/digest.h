@@ -21,7 +21,7 @@ class Digest {
     recurrence<T>({5, 7, 37}, threads), recurrence<T>({3, 2, 64}, threads);
     products<T>(41, 300, 19, threads), products<T>(19, 300, 83, threads);
     products<T>(7, 1030, 300, threads);  // deeper and wider than a block
-    losses<T>(5, 61, threads), tables<T>(9, 7, 530, threads), updates<T>(5000, threads);
+    losses<T>(5, 30, 61, threads), tables<T>(9, 7, 530, threads), updates<T>(5000, threads);
     return *this;
   }
 
@@ -51,11 +51,11 @@ class Digest {
     auto gates = numbers<T>(4 * all), recurrent = numbers<T>(4 * n * n), hidden = numbers<T>(all + states);
     auto cells = numbers<T>(all + states), d_outputs = numbers<T>(all);
     auto d_hidden = numbers<T>(states), d_cell = numbers<T>(states);
-    std::vector<T> squashed(all), d_gates(4 * all);
+    std::vector<T> squashed(all), d_gates(4 * all), d_recurrent(4 * n * n);
     forward(gates.data(), recurrent.data(), hidden.data(), cells.data(), squashed.data(), sizes, threads);
-    backward(gates.data(), recurrent.data(), cells.data(), squashed.data(), d_outputs.data(), d_gates.data(),
-             d_hidden.data(), d_cell.data(), sizes, threads);
-    add(gates), add(hidden), add(cells), add(squashed), add(d_gates), add(d_hidden), add(d_cell);
+    backward(gates.data(), recurrent.data(), hidden.data(), cells.data(), squashed.data(), d_outputs.data(),
+             d_gates.data(), d_recurrent.data(), d_hidden.data(), d_cell.data(), sizes, threads);
+    add(gates), add(hidden), add(cells), add(squashed), add(d_gates), add(d_recurrent), add(d_hidden), add(d_cell);
   }
 
   template <typename T>
@@ -72,13 +72,18 @@ class Digest {
   }
 
   template <typename T>
-  void losses(Index rows, Index columns, Index threads) {
-    auto logits = numbers<T>(rows * columns);
+  void losses(Index rows, Index depth, Index columns, Index threads) {
+    const auto hidden = numbers<T>(rows * depth), weight = numbers<T>(depth * columns), bias = numbers<T>(columns);
     std::vector<Index> targets(rows);
     for (Index row = 0; row < rows; row++) targets[row] = row * 7 % columns;
-    std::vector<double> nats(rows + 1);
-    cross_entropy(logits.data(), targets.data(), nats.data(), rows, columns, 2 * rows, threads);
-    add(logits), add(nats);
+    for (const bool transposed : {false, true}) {
+      const Matrix<T> W{weight.data(), transposed ? 1 : columns, transposed ? depth : 1};
+      std::vector<T> d_weight(depth * columns), d_bias(columns), logits(rows * columns), d_hidden(rows * depth);
+      std::vector<double> nats(rows + 1);
+      loss<T>(hidden.data(), {W, bias.data(), d_weight.data(), d_bias.data(), transposed}, targets.data(), nats.data(),
+              logits.data(), d_hidden.data(), rows, depth, columns, 2 * rows, threads);
+      add(logits), add(nats), add(d_weight), add(d_bias), add(d_hidden);
+    }
   }
 
   template <typename T>

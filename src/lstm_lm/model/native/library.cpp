@@ -52,11 +52,11 @@ extern "C" std::uint64_t digest(Index threads) {
       return forward(gates, recurrent, hidden, cells, squashed, {num_steps, batch_size, n}, threads), 0;               \
     });                                                                                                                \
   }                                                                                                                    \
-  extern "C" Index backward_##T(const T* gates, const T* recurrent, const T* cells, const T* squashed,                 \
-                                const T* d_outputs, T* d_gates, T* d_hidden, T* d_cell, Index num_steps,               \
-                                Index batch_size, Index n, Index threads) {                                            \
+  extern "C" Index backward_##T(const T* gates, const T* recurrent, const T* hidden, const T* cells,                   \
+                                const T* squashed, const T* d_outputs, T* d_gates, T* d_recurrent, T* d_hidden,        \
+                                T* d_cell, Index num_steps, Index batch_size, Index n, Index threads) {                \
     return guarded([=] {                                                                                               \
-      return backward(gates, recurrent, cells, squashed, d_outputs, d_gates, d_hidden, d_cell,                         \
+      return backward(gates, recurrent, hidden, cells, squashed, d_outputs, d_gates, d_recurrent, d_hidden, d_cell,    \
                       {num_steps, batch_size, n}, threads), 0;                                                         \
     });                                                                                                                \
   }                                                                                                                    \
@@ -68,20 +68,32 @@ extern "C" std::uint64_t digest(Index threads) {
                          bias, total, rows, depth, columns, threads), 0;                                               \
     });                                                                                                                \
   }                                                                                                                    \
-  extern "C" Index cross_entropy_##T(T* logits, const Index* targets, double* nats, Index rows, Index columns,         \
-                                     Index tokens, Index threads) {                                                    \
+  extern "C" Index loss_##T(const T* hidden, const T* weight, const T* bias, const Index* targets, double* nats,       \
+                            T* logits, T* d_hidden, T* d_weight, T* d_bias, Index rows, Index depth, Index columns,    \
+                            Index row_stride, Index column_stride, Index tokens, Index threads) {                      \
     if (const Index place = first_outside(targets, rows, columns)) return place;                                       \
-    return guarded([=] { return cross_entropy(logits, targets, nats, rows, columns, tokens, threads), 0; });           \
+    const OutputLayer<T> layer{{weight, row_stride, column_stride}, bias, d_weight, d_bias, row_stride == 1};          \
+    return guarded([=] {                                                                                               \
+      return loss(hidden, layer, targets, nats, logits, d_hidden, rows, depth, columns, tokens, threads), 0;           \
+    });                                                                                                                \
+  }                                                                                                                    \
+  extern "C" Index surprisal_##T(T* logits, const Index* targets, double* nats, Index rows, Index columns,             \
+                                 Index threads) {                                                                      \
+    if (const Index place = first_outside(targets, rows, columns)) return place;                                       \
+    return guarded([=] { return cross_entropy(logits, targets, nats, rows, columns, 0, threads), 0; });                \
   }                                                                                                                    \
   extern "C" Index look_up_##T(const T* table, const T* bias, const Index* ids, T* rows, Index count, Index types,     \
                                Index columns, Index threads) {                                                         \
     if (const Index place = first_outside(ids, count, types)) return place;                                            \
     return guarded([=] { return look_up(table, bias, ids, rows, count, columns, threads), 0; });                       \
   }                                                                                                                    \
-  extern "C" Index add_rows_##T(const T* numbers, const Index* ids, T* totals, Index rows, Index types, Index columns, \
-                                Index threads) {                                                                       \
+  extern "C" Index add_rows_##T(const T* numbers, const Index* ids, T* totals, T* total, Index rows, Index types,      \
+                                Index columns, Index threads) {                                                        \
     if (const Index place = ids ? first_outside(ids, rows, types) : 0) return place;                                   \
-    return guarded([=] { return add_rows(numbers, ids, totals, rows, columns, threads), 0; });                         \
+    return guarded([=] {                                                                                               \
+      if (ids != nullptr) add_rows(numbers, ids, totals, rows, columns, threads);                                      \
+      return add_rows<T>(ids ? totals : numbers, nullptr, total, ids ? types : rows, columns, threads), 0;             \
+    });                                                                                                                \
   }                                                                                                                    \
   extern "C" Index sgd_##T(T* const* weights, const T* const* gradients, const Index* sizes, double* norm, Index count,\
                            double bound, double lr, Index threads) {                                                   \

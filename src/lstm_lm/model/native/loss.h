@@ -1,11 +1,13 @@
-// The cross-entropy of rows of logits.
+// The output layer and the cross-entropy, with their gradients.
 
 #pragma once
 
 #include <algorithm>
 
 #include "function.h"
+#include "product.h"
 #include "row.h"
+#include "table.h"
 #include "team.h"
 
 namespace native {
@@ -35,6 +37,32 @@ void cross_entropy(T* logits, const Index* targets, double* nats, Index rows, In
   });
   nats[rows] = 0;
   for (Index row = 0; row < rows; row++) nats[rows] += nats[row];
+}
+
+// The loss of rows of hidden states H (rows, depth) through an output layer W (depth, columns) with a bias, as
+// cross_entropy computes it from logits = H W + bias, and its gradients: d_H, d_W (as W lies in memory) and d_bias.
+template <typename T>
+struct OutputLayer {
+  Matrix<T> weight;
+  const T* bias;
+  T *d_weight, *d_bias;
+  bool transposed;  // whether W lies in memory column after column
+};
+
+template <typename T>
+void loss(const T* hidden, OutputLayer<T> layer, const Index* targets, double* nats, T* logits, T* d_hidden, Index rows,
+          Index depth, Index columns, Index tokens, Index threads) {
+  multiply<T>({hidden, depth, 1}, layer.weight, layer.bias, logits, rows, depth, columns, threads);
+  cross_entropy(logits, targets, nats, rows, columns, tokens, threads);
+  const Matrix<T> d_logits{logits, columns, 1}, turned{logits, 1, columns};
+  const Matrix<T> W_turned{layer.weight.numbers, layer.weight.column_stride, layer.weight.row_stride};
+  multiply<T>(d_logits, W_turned, nullptr, d_hidden, rows, columns, depth, threads);
+  if (layer.transposed)
+    multiply<T>(turned, {hidden, depth, 1}, nullptr, layer.d_weight, columns, rows, depth, threads);
+  else
+    multiply<T>({hidden, 1, depth}, d_logits, nullptr, layer.d_weight, depth, rows, columns, threads);
+  std::fill_n(layer.d_bias, columns, T(0));
+  add_rows(logits, static_cast<const Index*>(nullptr), layer.d_bias, rows, columns, threads);
 }
 
 }  // namespace native

@@ -44,10 +44,10 @@ void forward(T* gates, const T* recurrent, T* hidden, T* cells, T* squashed, Siz
 }
 
 // d_outputs are the gradients of H_1 ... H_T from above; d_hidden and d_cell (batch_size, hidden), those of H_T and C_T from
-// below, become those of H_0 and C_0.
+// below, become those of H_0 and C_0. d_recurrent is the sum over all steps of H^T dA.
 template <typename T>
-void backward(const T* gates, const T* recurrent, const T* cells, const T* squashed, const T* d_outputs, T* d_gates,
-              T* d_hidden, T* d_cell, Sizes sizes, Index threads) {
+void backward(const T* gates, const T* recurrent, const T* hidden, const T* cells, const T* squashed,
+              const T* d_outputs, T* d_gates, T* d_recurrent, T* d_hidden, T* d_cell, Sizes sizes, Index threads) {
   const Index n = sizes.hidden, step = sizes.batch_size * n;
   Panels<T> transposed(4 * n, n);
   transposed.copy({recurrent, 1, 4 * n}, 4 * n, n, threads);
@@ -76,6 +76,8 @@ void backward(const T* gates, const T* recurrent, const T* cells, const T* squas
     }
   };
   share(sizes.batch_size, threads, work, kTileRows);
+  const Index rows = sizes.num_steps * sizes.batch_size;
+  multiply<T>({hidden, 1, n}, {d_gates, 4 * n, 1}, nullptr, d_recurrent, n, rows, 4 * n, threads);
 }
 
 }  // namespace native
