@@ -11,8 +11,13 @@
 
 namespace native {
 
-// A tile of a product: 6 rows by 2 vectors of sums fill 12 of AVX2's 16 registers, enough to hide an addition's latency.
+// A tile of a product: so many rows by 2 vectors of sums. They fill 12 of AVX2's 16 registers, 16 of 32 elsewhere: enough to
+// hide an addition's latency.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr Index kTileRows = 8;
+#else
 constexpr Index kTileRows = 6;
+#endif
 constexpr Index kTileVectors = 2;
 template <typename T>
 constexpr Index kTileColumns = kTileVectors * kLanes<T>;
@@ -114,9 +119,9 @@ void multiply_tile(Matrix<T> left, const T* panel, Index depth, T* total, Index 
 }
 
 template <typename T>
-constexpr decltype(&multiply_tile<T, 1>) kMultiplyTile[] = {multiply_tile<T, 1>, multiply_tile<T, 2>,
-                                                            multiply_tile<T, 3>, multiply_tile<T, 4>,
-                                                            multiply_tile<T, 5>, multiply_tile<T, 6>};
+constexpr decltype(&multiply_tile<T, 1>) kMultiplyTile[] = {
+    multiply_tile<T, 1>, multiply_tile<T, 2>, multiply_tile<T, 3>, multiply_tile<T, 4>,
+    multiply_tile<T, 5>, multiply_tile<T, 6>, multiply_tile<T, 7>, multiply_tile<T, 8>};
 
 // Some columns of left, from left_k on, times as many rows of right, from right_k on: a part of each sum of a product.
 struct Part {

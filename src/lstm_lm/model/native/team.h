@@ -129,7 +129,7 @@ class Team {
   std::atomic<bool> failed_{false};
 };
 
-constexpr Index kShares = 1;  // for each thread
+constexpr Index kShares = 2;  // for each thread, so that one that is late leaves work to the others
 
 // Calls work(first, count) for shares of so many things, at least `least` of them each. A thread takes several shares, so
 // that one that is late leaves them to the others.
