@@ -8,6 +8,7 @@ import pytest
 
 from lstm_lm.corpus.record import Part, load_record
 from lstm_lm.corpus.source import Sources, fetch
+from reported import run
 from tools.corpus import add
 
 TEXT = "Une forêt, la nuit.\n".encode() * 100
@@ -83,11 +84,10 @@ def test_what_cannot_be_added_is_said_and_nothing_is_written(corpora: Path, tmp_
 def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None:
     (corpora / "1984.txt").write_bytes(TEXT)
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tools.corpus", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    def corpus(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return run(tmp_path, sys.executable, "-m", "tools.corpus", *arguments)
 
-    done = run("data/corpora/1984.txt")
+    done = corpus("data/corpora/1984.txt")
     assert (done.returncode, done.stderr) == (0, "")
     assert "git add data/corpora/1984.yaml data/corpora/1984.txt\n" in done.stdout
     assert "dvc exp run -S \"corpus.name='1984'\"\n" in done.stdout
@@ -97,7 +97,7 @@ def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None
         (("a", "b", ""), "usage: "),
         (("nowhere.txt",), "nowhere.txt"),
     ):
-        failed = run(*arguments)
+        failed = corpus(*arguments)
         assert failed.returncode == 1
         assert message in failed.stderr
         assert len(failed.stderr.splitlines()) == 1

@@ -73,4 +73,5 @@ def project(root: Path) -> Path:
 
 
 def _name() -> str:
-    return Path(sys.argv[0]).stem
+    script = Path(sys.argv[0])
+    return script.parent.name if script.stem == "__main__" else script.stem

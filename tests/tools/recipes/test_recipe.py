@@ -121,11 +121,11 @@ def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project
     assert [name for name in ("metrics", "plots", "data", "dvc.lock") if (project / name).exists()] == []
     git(project, "add", ".")
     git(project, "commit", "-qm", "its results")
-    assert "The results are reproduced." in call(project, "verify", "tiny").stdout
+    assert "The results are reproduced." in call(project, "checks.verify", "tiny").stdout
 
     (results / "metrics/train_scratch.json").write_text('{"hidden": 8}')
     git(project, "commit", "-qam", "a result that the recipe does not give")
-    assert "hidden: 8 -> 7" in call(project, "verify", "tiny").stdout
+    assert "hidden: 8 -> 7" in call(project, "checks.verify", "tiny").stdout
 
 
 @pytest.mark.parametrize(("committed", "status"), [(8.0 / (1 + 0.9 * CHANCE), 0), (8.0 / (1 + 1.1 * CHANCE), 1)])
@@ -138,7 +138,7 @@ def test_on_another_kind_of_machine_the_whole_curves_of_a_recipe_count(
     (results / "plots/curve_scratch.tsv").write_text(f"epoch\ttrain_perplexity\n1\t{committed}\n")
     git(project, "add", ".")
     git(project, "commit", "-qm", "results of another machine")
-    verified = call(project, "verify", "tiny")
+    verified = call(project, "checks.verify", "tiny")
     assert verified.returncode == status
     assert "all epochs" in verified.stdout
 
@@ -187,8 +187,8 @@ def test_without_a_name_the_recipes_are_listed(project: Path) -> None:
     listed = call(project, "recipes.run", "")
     assert (listed.returncode, listed.stdout, listed.stderr) == (0, "tiny  a tiny one\n", "")
     assert call(project, "recipes.run", "tin").stderr == "recipe: there is no recipe 'tin': NAME=... (tiny)\n"
-    assert call(project, "verify", "tin").stderr == "verify: there is no recipe 'tin': NAME=... (tiny)\n"
-    assert "there are no committed results of recipe tiny" in call(project, "verify", "tiny").stderr
+    assert call(project, "checks.verify", "tin").stderr == "verify: there is no recipe 'tin': NAME=... (tiny)\n"
+    assert "there are no committed results of recipe tiny" in call(project, "checks.verify", "tiny").stderr
 
 
 @pytest.mark.parametrize("name", names(ROOT))
