@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from lstm_lm.core.yaml_file import load_yaml, read_yaml, validate
+from lstm_lm.core.yaml_file import Section, load_yaml, read_yaml, validate
 
 RECIPES = Path("recipes")
 
@@ -25,11 +25,7 @@ Figure = Literal[
 """What a recipe is judged by; "valid_nats" are nats per token, "minutes" those of the training."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Published(_Section):
+class Published(Section):
     """What others report: who did it with what, where that stands, and their figures."""
 
     who: Annotated[str, Field(min_length=1)]
@@ -37,7 +33,7 @@ class Published(_Section):
     figures: dict[Figure, int | float]
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A recipe.
 
     Attributes:
