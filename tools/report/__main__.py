@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from lstm_lm.core import stage
 from lstm_lm.comparison.measures import LABELS, SPLITS, VALIDATION_PERPLEXITY
+from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.report import headline, page
 from tools.report.difference import Difference, base_argument, difference

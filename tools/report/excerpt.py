@@ -8,11 +8,11 @@ import regex
 from markupsafe import Markup
 
 from lstm_lm.comparison.measures import LABELS, read
-from tools.report import page
 from lstm_lm.tokens.draft import pieces
 from lstm_lm.tokens.encoding import BLOCK_BYTES
 from lstm_lm.tokens.text import Vocabulary, corpus_files
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
+from tools.report import page
 
 HEAD_MIB = 8
 """So much of each of the corpus's texts is searched: a text may be larger than memory."""

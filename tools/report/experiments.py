@@ -10,8 +10,8 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from tabulate import tabulate
 
-from lstm_lm.core import stage
 from lstm_lm.comparison.measures import LABELS, SPEED, TEST_PERPLEXITY, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
+from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.report.difference import base_argument, flat
 from tools.report.headline import write

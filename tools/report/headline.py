@@ -13,8 +13,8 @@ judgement where
 from typing import Any, NamedTuple
 
 from lstm_lm.comparison.measures import LABELS, MEASURES, SPEED, Measure
-from tools.report.difference import Change, Difference
 from tools.checks.verdict import FIRST_EPOCHS, ROUNDING
+from tools.report.difference import Change, Difference
 
 NOTHING = "\N{EN DASH}"
 

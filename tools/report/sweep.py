@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lstm_lm.core import stage
 from lstm_lm.comparison.measures import LABELS, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
+from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.report import chart, page
 from tools.report.difference import base_argument

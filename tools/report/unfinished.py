@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lstm_lm.core import stage
 from lstm_lm.comparison.measures import LABELS
+from lstm_lm.core import stage
 from tools.report.difference import Difference
 
 

@@ -3,11 +3,11 @@
 import pytest
 
 from lstm_lm.comparison.measures import SPEED, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, Measure
-from tools.report import headline
-from tools.report.difference import Change, Difference
-from tools.report.__main__ import notes
-from tools.checks.verdict import FIRST_EPOCHS
 from reported import found
+from tools.checks.verdict import FIRST_EPOCHS
+from tools.report import headline
+from tools.report.__main__ import notes
+from tools.report.difference import Change, Difference
 
 EPOCHS = 40
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from lstm_lm.tokens.text import Vocabulary
+from reported import ROOT, found, git, make_project, module, reported, set_params, write_results
+from tools.report.__main__ import notes
 from tools.report.difference import Change, difference, results
 from tools.report.excerpt import excerpts
 from tools.report.figure import series
 from tools.report.page import block
 from tools.report.passages import panel
-from tools.report.__main__ import notes
 from tools.report.unfinished import unfinished
-from lstm_lm.tokens.text import Vocabulary
-from reported import ROOT, found, git, make_project, module, reported, set_params, write_results
 
 __all__ = ["reported"]
 

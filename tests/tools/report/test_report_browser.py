@@ -13,9 +13,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
-from tools.report import sweep
 from reported import HEBREW, HOSTILE, reported
 from sweeps import SWEPT, of
+from tools.report import sweep
 
 __all__ = ["reported"]
 

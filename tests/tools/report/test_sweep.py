@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.report.headline import NOTHING
-from tools.report.sweep import report, sweep, table
 from reported import git, make_project, module, run, set_params, write_results
 from sweeps import SWEPT, of
+from tools.report.headline import NOTHING
+from tools.report.sweep import report, sweep, table
 
 
 @pytest.mark.parametrize("state", ["Running", "Queued", "Failed"])
