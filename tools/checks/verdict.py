@@ -11,12 +11,14 @@ epoch for that, so `ALL_ALONG` judges whether all of its curves are reproduced t
 
 import io
 import json
-from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from fnmatch import fnmatch
 from typing import NamedTuple
 
 import pandas as pd
+from dvc.utils.flatten import flatten
+
+from lstm_lm.core.yaml_file import shown
 
 FIRST_EPOCHS = 20
 ROUNDING = 1e-5
@@ -118,11 +120,9 @@ def is_deterministic(name: str) -> bool:
 
 def changes(committed: bytes, now: bytes) -> str:
     """Every value of a JSON file that differs: "key: old -> new"."""
-    before, after = dict(_leaves(json.loads(committed))), dict(_leaves(json.loads(now)))
-    keys = sorted(before.keys() | after.keys())
-    return ", ".join(
-        f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys if before.get(key) != after.get(key)
-    )
+    before, after = flatten(json.loads(committed)), flatten(json.loads(now))
+    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    return ", ".join(f"{key}: {_cut(before.get(key))} -> {_cut(after.get(key))}" for key in changed)
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
@@ -144,7 +144,7 @@ def _compare_curves(committed: bytes, now: bytes, bound: Bound) -> Verdict:
 
 def _compare_ends(committed: bytes, now: bytes) -> Verdict:
     """Tell where perplexities went; what no rounding can change must be the same."""
-    before, after = dict(_leaves(json.loads(committed))), dict(_leaves(json.loads(now)))
+    before, after = flatten(json.loads(committed)), flatten(json.loads(now))
     if before.keys() != after.keys() or any(
         before[key] != after[key] for key in before if not (isinstance(before[key], float) or key in _CHANCE_DECIDES)
     ):
@@ -154,10 +154,5 @@ def _compare_ends(committed: bytes, now: bytes) -> Verdict:
     return Verdict(Status.OTHER_KIND, ", ".join(ends))
 
 
-def _leaves(value: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Every value of nested mappings and lists under a readable key."""
-    if not isinstance(value, Mapping | list):
-        yield key, value
-        return
-    for name, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
-        yield from _leaves(inner, f"{key}.{name}" if key else str(name))
+def _cut(value: object) -> object:
+    return shown(value) if isinstance(value, list) else value

@@ -45,8 +45,8 @@ class Recipe(Section):
 
     title: Annotated[str, Field(min_length=1)]
     headline: Figure
-    params: dict[str, Any] = {}
-    published: list[Published] = []
+    params: dict[str, Any] = Field(default_factory=dict)
+    published: list[Published] = Field(default_factory=list)
 
 
 def names(root: Path) -> list[str]:

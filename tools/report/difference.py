@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from dvc.api import DVCFileSystem, params_show
 from dvc.exceptions import DvcException
+from dvc.utils.flatten import flatten
 
 from lstm_lm.comparison.measures import LABELS
 from tools.checks.current import outdated
@@ -87,26 +88,17 @@ def results(root: Path, revision: str | None = None) -> Results:
         ValueError: a file is damaged.
     """
     files = DVCFileSystem(str(root), rev=revision)
-    metrics = {path: dict(flat(content)) for name in _METRICS for path, content in _read(files, name, json.load)}
+    metrics = {path: flatten(content) for name in _METRICS for path, content in _read(files, name, json.load)}
     curves: dict[str, dict[str, dict[int, float]]] = {model: {} for model in LABELS}
     for model, columns in curves.items():
         for _, table in _read(files, f"plots/*_{model}.tsv", partial(pd.read_csv, sep="\t", index_col="epoch")):
             columns |= {column: table[column].dropna().to_dict() for column in table}
-    return Results(metrics, dict(flat(params_show("params.yaml", repo=str(root), rev=revision))), curves)
+    return Results(metrics, flatten(params_show("params.yaml", repo=str(root), rev=revision)), curves)
 
 
 def base_argument() -> str:
     """The revision that a command of this package got as its only argument."""
     return next(iter(sys.argv[1:]), "") or "HEAD"
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings under DVC's names: `model.hidden`."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _read(files: DVCFileSystem, pattern: str, parse: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:

@@ -8,12 +8,13 @@ import pandas as pd
 from dvc.api import exp_show
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
 from lstm_lm.comparison.measures import LABELS, SPEED, TEST_PERPLEXITY, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
-from tools.report.difference import base_argument, flat
+from tools.report.difference import base_argument
 from tools.report.headline import write
 
 MEASURES = (TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, TEST_PERPLEXITY, SPEED)
@@ -50,7 +51,7 @@ def collect(params: Params, root: Path, base: str) -> Experiments:
         bases = [commit[:7] for commit in Repo(str(root)).experiments.ls(all_commits=True)]
         where = f"add BASE=<revision>; these have some: {', '.join(bases)}" if bases else "dvc exp run makes one"
         raise ValueError(f"no experiment started from {base}: {where}")
-    return experiments(rows, [name for name, _ in flat(params.model_dump())])
+    return experiments(rows, list(flatten(params.model_dump())))
 
 
 def experiments(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Experiments:

@@ -120,3 +120,11 @@ def test_another_kind_is_described() -> None:
         "metrics/environment_scratch.json", b'{"device": "cpu", "torch": "x"}', b'{"device": "cuda"}', False
     )
     assert verdict == Verdict(Status.OTHER_KIND, "device: cpu -> cuda, torch: x -> None")
+
+
+def test_a_list_that_differs_is_cut() -> None:
+    rows = [{"model": "scratch", "text": "a" * 99}] * 99
+    verdict = compare("metrics/generated.json", json.dumps({"texts": rows}).encode(), b'{"texts": []}', same_kind=True)
+    assert verdict.status is Status.DIFFERENT
+    assert verdict.detail.startswith("texts: [{'model': 'scratch'")
+    assert len(verdict.detail) < 100
