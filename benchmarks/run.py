@@ -6,9 +6,6 @@ has a process; all contestants take turns, so ratios mean something; absolute nu
 
 import argparse
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from itertools import product
@@ -36,6 +33,7 @@ from lstm_lm.core.atomic import write_json
 from lstm_lm.model.native_backend import computes
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
+from tools.project import dvc, repository
 
 HIDDEN = (64, 128, 256, 512, 1024)
 BATCH_SIZES = (1, 32, 1024)
@@ -164,17 +162,13 @@ def tokenising(rounds: int) -> dict[str, float]:
 
 def idle_repro(rounds: int) -> dict[str, float] | None:
     """Seconds of a `dvc repro` that has nothing to do; None where it would have something to do."""
-    status = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json"], cwd=ROOT, capture_output=True, check=False
-    )
-    if status.returncode or json.loads(status.stdout or b"null"):
+    try:
+        with repository(ROOT) as repo:
+            changed = repo.status()
+    except ValueError:
         return None
-    seconds = np.zeros(rounds)
-    for number in range(rounds):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet"], cwd=ROOT, check=True)
-        seconds[number] = time.perf_counter() - start
-    return quartiles(seconds)
+    clock = timed(lambda: dvc(ROOT, "repro", "--quiet"), CPU)
+    return None if changed else quartiles(np.array([clock() for _ in range(rounds)]))
 
 
 def measure(rounds: int) -> dict[str, Any]:

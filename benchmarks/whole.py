@@ -7,7 +7,6 @@ less than half an hour.
 """
 
 import random
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params, load_params
 from lstm_lm.tokens.batching import PARTITIONS, Window, load_tokens
-from tools.project import copy_project, dvc
+from tools.project import copied, dvc
 
 LOOPS = {"scratch": textbook_scratch_loop, "concise": textbook_concise_loop}
 
@@ -46,8 +45,7 @@ def repro_seconds(kernel: str, root: Path) -> float:
     Raises:
         ValueError: a stage failed.
     """
-    with tempfile.TemporaryDirectory(prefix="lstm-lm-whole-") as folder:
-        project = copy_project(root, Path(folder) / "project")
+    with copied(root, "whole") as project:
         path = project / "params.yaml"
         params = load_params(path).changed({"scratch.kernel": kernel})
         path.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")

@@ -1,30 +1,106 @@
-"""The project as a whole: its committed results, a copy of it, DVC run in it."""
+"""The project as a whole: its outputs, git, DVC, and a copy in which DVC may run."""
 
+import json
+import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import psutil
+from dvc.config import Config
+from dvc.exceptions import DvcException
+from dvc.lock import LockError, make_lock
+from dvc.repo import Repo
+from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+
+from lstm_lm.core import stage
 from lstm_lm.core.yaml_file import read_yaml
 
 MADE = (".venv", ".checkpoints", ".dvc/cache", ".dvc/tmp", "data/raw", "data/tokens", "data/models", "report")
 """What a copy does not need."""
 
+_GITS_OWN = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+)
+"""Variables that name one repository: git sets them for its hooks, and they must not reach another one."""
 
-def results(root: Path) -> dict[str, bytes]:
+
+class Busy(ValueError):
+    """Another DVC works on the project."""
+
+
+def outputs(root: Path) -> dict[str, bytes]:
     """Path -> what to compare, for every output in dvc.lock: of metrics and plots the content, else DVC's digest.
 
     Raises:
         ValueError: dvc.lock is damaged.
-        OSError: there is no dvc.lock, so no results to compare with, or a result is missing.
+        OSError: dvc.lock or an output is missing.
     """
-    lock = read_yaml(root / "dvc.lock")
-    outputs = {out["path"]: out["md5"] for step in lock["stages"].values() for out in step.get("outs", [])}
     return {
         path: (root / path).read_bytes() if path.startswith(("metrics/", "plots/")) else md5.encode()
-        for path, md5 in outputs.items()
+        for path, md5 in digests(root).items()
     }
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Path -> DVC's digest, for every output in dvc.lock. Raises ValueError where dvc.lock is damaged, OSError."""
+    lock = read_yaml(root / "dvc.lock")
+    return {out["path"]: out["md5"] for step in lock["stages"].values() for out in step.get("outs", [])}
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """What `git <arguments>` prints; None where it fails or is not installed."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, env=_environment(), capture_output=True, encoding="utf-8", check=False
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.rstrip("\n") if done.returncode == 0 else None
+
+
+def has_git(root: Path) -> bool:
+    """Whether the project is in a git repository."""
+    return any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents))
+
+
+@contextmanager
+def copied(root: Path, purpose: str) -> Iterator[Path]:
+    """A copy of the project (see `copy_project`) in a temporary folder, which SIGTERM and SIGHUP remove as well.
+
+    Raises:
+        OSError: the project could not be copied.
+    """
+
+    def leave(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    with TemporaryDirectory(prefix=f"lstm-lm-{purpose}-") as folder:
+        before = {
+            number: signal.signal(number, leave)
+            for number in (signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is signal.SIG_DFL
+        }
+        try:
+            yield copy_project(root, Path(folder) / "project")
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def copy_project(source: Path, target: Path) -> Path:
@@ -36,25 +112,25 @@ def copy_project(source: Path, target: Path) -> Path:
     Raises:
         OSError: git could not clone, or a file could not be copied.
     """
-    if _git(source, "cat-file", "-e", "HEAD:./dvc.yaml") is not None:
-        toplevel, prefix = (_git(source, "rev-parse", option) or "" for option in ("--show-toplevel", "--show-prefix"))
-        if _git(source, "clone", "--quiet", toplevel, str(target.resolve())) is None:
+    if git(source, "cat-file", "-e", "HEAD:./dvc.yaml") is not None:
+        toplevel, prefix = (git(source, "rev-parse", option) or "" for option in ("--show-toplevel", "--show-prefix"))
+        if git(source, "clone", "--quiet", toplevel, str(target.resolve())) is None:
             raise OSError(f"git could not clone {toplevel}")
         return target / prefix
     made = {source / name for name in MADE}
     shutil.copytree(source, target, ignore=lambda folder, names: [n for n in names if Path(folder, n) in made])
-    do_without_git(target)
+    follow_git(target)
     return target
 
 
 def dvc(project: Path, *arguments: str, **variables: str) -> int:
-    """Run DVC in a copy, with this Python also in the stages and these environment variables; its exit status.
+    """Run DVC in a project, with this Python also in its stages and these environment variables; its exit status.
 
     Raises:
-        KeyboardInterrupt: after a stage has saved what it had, which Ctrl-C reaches too.
+        KeyboardInterrupt, SystemExit: Ctrl-C was pressed, or `copied` got a signal; what ran has saved its state.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = {**os.environ, "PATH": path, **variables}
+    environment = _environment() | {"PATH": path} | variables
     mirror = environment.get("CORPUS_MIRROR", "")
     if mirror and "://" not in mirror:
         environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())
@@ -62,27 +138,87 @@ def dvc(project: Path, *arguments: str, **variables: str) -> int:
     with subprocess.Popen(command, cwd=project, env=environment) as running:
         try:
             return running.wait()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the terminal sends it to all of them
             running.wait()
+            raise
+        except SystemExit:
+            _terminate(running.pid)
             raise
 
 
-def dvc_quietly(root: Path, *arguments: str) -> int:
-    """Run DVC silently; its exit status."""
-    command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+@contextmanager
+def repository(root: Path) -> Iterator[Repo]:
+    """The project in DVC's API, quiet; an error of DVC is one line in DVC's words.
+
+    Raises:
+        ValueError: DVC cannot read the project.
+        Busy: another DVC works on it.
+    """
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)
+    follow_git(root)
+    with dvc_errors(), Repo(str(root)) as repo:
+        _heal(repo)
+        yield repo
 
 
-def do_without_git(root: Path) -> None:
-    """Tell DVC not to look for git where there is none, as in an unpacked archive."""
-    if not any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents)):
-        dvc_quietly(root, "config", "--local", "core.no_scm", "true")
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What `git <arguments>` prints; None where it fails or is not installed."""
+@contextmanager
+def dvc_errors() -> Iterator[None]:
+    """Turn an error of DVC into a ValueError with DVC's words in one line."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        yield
+    except DvcException as error:
+        kind = Busy if isinstance(error, LockError) else ValueError
+        raise kind(f"dvc: {' '.join(str(error).split())}") from error
+
+
+def configure(root: Path, section: str, option: str, value: str | None) -> None:
+    """Set an option in .dvc/config.local, or remove it (None). Raises ValueError."""
+    settings: Any
+    with dvc_errors(), Config(str(root / ".dvc"), validate=False).edit("local") as settings:
+        settings[section].pop(option, None)
+        settings[section] |= {} if value is None else {option: value}
+
+
+def follow_git(root: Path) -> None:
+    """Tell DVC to do without git where there is none, as in an unpacked archive, and no longer once there is."""
+    with dvc_errors():
+        settings: Any = Config(str(root / ".dvc"), validate=False).read("local")
+    without = "no_scm" in settings["core"]
+    if without == has_git(root):
+        configure(root, "core", "no_scm", None if without else "true")
+
+
+def _environment() -> dict[str, str]:
+    """This process's variables without those that name a repository."""
+    return {name: value for name, value in os.environ.items() if name not in _GITS_OWN}
+
+
+def _terminate(pid: int) -> None:
+    """End DVC and the stage that it runs, to which DVC does not pass on a signal; a training saves its state first."""
+    dvc_process = psutil.Process(pid)
+    processes = [dvc_process, *dvc_process.children(recursive=True)]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    psutil.wait_procs(processes)
+
+
+def _heal(repo: Repo) -> None:
+    """Remove a table of locks that a DVC left half-written: every later DVC would fail. Only while no DVC runs."""
+    root, hardlink = Path(repo.root_dir), repo.config["core"].get("hardlink_lock", False)
+    for folder in (root / ".dvc/tmp", root / ".dvc/tmp/exps"):
+        table = folder / RWLOCK_FILE
+        if _damaged(table) and not any(stage.is_running(script.stem, root) for script in root.glob("stages/*.py")):
+            with repo.lock, make_lock(str(folder / RWLOCK_LOCK), tmp_dir=str(folder), hardlink_lock=hardlink):
+                if _damaged(table):
+                    table.unlink()
+
+
+def _damaged(table: Path) -> bool:
+    try:
+        json.loads(table.read_bytes())
     except FileNotFoundError:
-        return None
-    return done.stdout.rstrip("\n") if done.returncode == 0 else None
+        return False
+    except ValueError:
+        return True
+    return False

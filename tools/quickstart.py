@@ -7,7 +7,7 @@ from pathlib import Path
 from lstm_lm.core import atomic, stage
 from lstm_lm.core.params import Params, load_params
 from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
-from tools.project import do_without_git, dvc_quietly
+from tools.project import follow_git, repository
 
 SAMPLE = "sample"
 
@@ -19,7 +19,7 @@ def main(params: Params, root: Path) -> None:
         ValueError: params.yaml could not be changed to name the sample.
         OSError: a file cannot be written.
     """
-    do_without_git(root)
+    follow_git(root)
     if _fetched(root):
         return
     try:
@@ -61,9 +61,13 @@ def _reach(name: str, root: Path) -> None:
 def _fetched(root: Path) -> bool:
     """Whether the fetch stage has nothing to do, given what DVC's own cache can bring back without a network."""
     corpus = "data/raw"
-    if not (root / corpus).exists():
-        dvc_quietly(root, "checkout", "--quiet", corpus)
-    return dvc_quietly(root, "status", "--quiet", "fetch") == 0
+    try:
+        with repository(root) as repo:
+            if not (root / corpus).exists():
+                repo.checkout([corpus])
+            return not repo.status(["fetch"])
+    except ValueError:
+        return False
 
 
 if __name__ == "__main__":

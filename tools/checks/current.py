@@ -1,9 +1,11 @@
-"""Tell whether dvc.lock and the committed results belong to the code, parameters and data of this checkout."""
+"""Tell whether dvc.lock and the results belong to the code, parameters and data of this checkout."""
 
-import re
-import subprocess
 import sys
 from pathlib import Path
+
+from dvc.repo import lock_repo
+
+from tools.project import digests, git, has_git, repository
 
 
 def outdated(root: Path) -> list[str]:
@@ -12,34 +14,35 @@ def outdated(root: Path) -> list[str]:
     Data that are not here count as what dvc.lock says they were.
 
     Raises:
-        ValueError: DVC itself failed; the message is its own.
+        ValueError: DVC cannot tell; the message is its own.
+        Busy: another DVC works on the project.
     """
-    command = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"]
-    done = subprocess.run(
-        command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False
-    )
-    # A stage that would run is "Running"; DVC fails at one whose data would come from a stage before it.
-    stages = re.findall(
-        r"^(?:Running stage|ERROR: failed to reproduce) '(.+?)':", done.stdout + done.stderr, re.MULTILINE
-    )
-    if done.returncode != 0 and not stages:
-        complaint = next((line for line in done.stderr.splitlines() if line.strip()), "no reason given")
-        raise ValueError(f"dvc failed: {complaint.removeprefix('ERROR: ')}")
-    return stages
+    with repository(root) as repo, lock_repo(repo):
+        stages = repo.stage.load_all(str(root / "dvc.yaml"))
+        return [stage.addressing for stage in stages if stage.changed(allow_missing=True, upstream=stages)]
+
+
+def uncommitted(root: Path) -> list[str]:
+    """The results and dvc.lock, as far as they differ from the last commit. Raises ValueError, OSError."""
+    status = git(root, "status", "--porcelain", "-z", "--no-renames", "--", "dvc.lock", *digests(root))
+    return [line[3:] for line in (status or "").split("\0") if line]
 
 
 def main() -> None:
-    """Judge the project in the working directory; exit status 1 if a stage would run or DVC failed."""
+    """Judge the project in the working directory; exit status 1 if a stage would run or DVC cannot tell."""
+    root = Path()
     try:
-        stages = outdated(Path())
-    except ValueError as error:
+        if stages := outdated(root):
+            sys.exit(
+                f"The results are out of date (changed: {', '.join(stages)}): "
+                "run 'dvc repro' and commit dvc.lock, metrics/ and plots/."
+            )
+        if changed := uncommitted(root):
+            print(f"The results are current, but not committed: {', '.join(changed)}.")
+        else:
+            print("The committed results are current." if has_git(root) else "The results are current.")
+    except (ValueError, OSError) as error:
         sys.exit(f"current: {error}")
-    if stages:
-        sys.exit(
-            f"The committed results are out of date (changed: {', '.join(stages)}): "
-            "run 'dvc repro' and commit dvc.lock, metrics/ and plots/."
-        )
-    print("The committed results are current.")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from lstm_lm.core.atomic import write_json
 from tools import summary
 from tools.checks.verdict import ENVIRONMENT, changes, is_deterministic
-from tools.project import copy_project, dvc, results
+from tools.project import copied, dvc, outputs
 
 PARAMETERS = ("corpus.name=sample", "model.hidden=64", "train.epochs=20")
 RECORD = Path("tests/small_run.json")
@@ -26,7 +25,7 @@ Run = dict[str, dict[str, Any]]
 
 def record(project: Path) -> Run:
     """The environments of a run, and the digest of each result that is the same wherever they are."""
-    names = [name for name in sorted(results(project)) if is_deterministic(name) and (project / name).is_file()]
+    names = [name for name in sorted(outputs(project)) if is_deterministic(name) and (project / name).is_file()]
     return {
         "environment": {path.stem: json.loads(path.read_bytes()) for path in sorted(project.glob(ENVIRONMENT))},
         "sha256": {name: hashlib.sha256((project / name).read_bytes()).hexdigest() for name in names},
@@ -50,8 +49,7 @@ def judge(committed: Run, now: Run) -> tuple[bool, str]:
 
 def run() -> tuple[str, Run, Run]:
     """Run the pipeline in a copy: the table of its results, the committed record, and the record of this run."""
-    with tempfile.TemporaryDirectory(prefix="lstm-lm-small-") as folder:
-        project = copy_project(Path(), Path(folder) / "project")
+    with copied(Path(), "small") as project:
         if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
             sys.exit("small: the pipeline failed; its own message stands above")
         return summary.table(project), json.loads((project / RECORD).read_bytes()), record(project)

@@ -4,13 +4,12 @@ The name of a recipe on the command line takes its parameters and its results; w
 """
 
 import sys
-import tempfile
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
 from tools.checks.verdict import ALL_ALONG, AT_FIRST, ENVIRONMENT, Bound, Status, compare, is_deterministic
-from tools.project import copy_project, dvc, results
+from tools.project import copied, dvc, outputs
 from tools.recipes.recipe import apply, load_recipe, results_folder
 
 
@@ -52,25 +51,21 @@ def report(committed: Mapping[str, bytes], now: Mapping[str, bytes], bound: Boun
     return not different
 
 
-def main() -> int:
-    """Verify the project in the working directory, or a recipe of it; 0 if reproduced, 1 if not."""
-    with tempfile.TemporaryDirectory(prefix="lstm-lm-verify-") as folder:
-        try:
-            project = copy_project(Path(), Path(folder) / "project")
+def main() -> None:
+    """Verify the project in the working directory, or a recipe of it; exit status 1 if it is not reproduced."""
+    try:
+        with copied(Path(), "verify") as project:
             source, bound = prepare(sys.argv[1] if len(sys.argv) > 1 else "", project)
-            committed = results(source)
+            committed = outputs(source)
             if dvc(project, "repro", "--force") != 0:
-                print("verify: the pipeline failed; its own message stands above", file=sys.stderr)
-                return 1
-            reproduced = report(committed, results(project), bound)
-        except KeyboardInterrupt:
-            print("verify: stopped", file=sys.stderr)
-            return 1
-        except (ValueError, OSError) as error:
-            print(f"verify: {error}", file=sys.stderr)
-            return 1
-    return 0 if reproduced else 1
+                sys.exit("verify: the pipeline failed (see above)")
+            reproduced = report(committed, outputs(project), bound)
+    except KeyboardInterrupt:
+        sys.exit("verify: stopped")
+    except (ValueError, OSError) as error:
+        sys.exit(f"verify: {error}")
+    sys.exit(0 if reproduced else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

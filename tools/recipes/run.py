@@ -4,13 +4,11 @@ The copy shares DVC's cache and the checkpoints of the project. So an interrupte
 again: finished stages come from the cache, a training goes on from its last checkpoint.
 """
 
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from lstm_lm.core.atomic import write_bytes
-from tools.project import copy_project, dvc, results
+from tools.project import configure, copied, dvc, outputs, repository
 from tools.recipes.recipe import apply, load_recipe, names, place, results_folder
 
 
@@ -25,18 +23,16 @@ def run(name: str, root: Path) -> Path:
         OSError: a file cannot be read or written, or git could not clone.
     """
     recipe = load_recipe(name, root)
-    with tempfile.TemporaryDirectory(prefix="lstm-lm-recipe-") as folder:
-        project = copy_project(root, Path(folder) / "project")
+    with copied(root, "recipe") as project:
         if name not in names(project) or load_recipe(name, project) != recipe:
             raise ValueError(f"{place(name)} is not committed as it is: commit it first")
         apply(name, recipe, project)
-        if dvc(project, "cache", "dir", "--quiet", "--local", _cache(root)) != 0:
-            raise ValueError("the copy cannot share DVC's cache; DVC's own message stands above")
+        configure(project, "cache", "dir", _cache(root))
         # `stage.project`: the folder of what outlives the copy.
         if dvc(project, "repro", DVC_ROOT=str(root.resolve())) != 0:
-            raise ValueError("the pipeline did not finish; its own message stands above, the same command goes on")
+            raise ValueError("the pipeline failed (see above); run the command again to resume")
         destination = results_folder(name, recipe, root)
-        kept = [path for path in results(project) if path.startswith(("metrics/", "plots/"))]
+        kept = [path for path in outputs(project) if path.startswith(("metrics/", "plots/"))]
         for path in (*kept, "dvc.lock"):
             write_bytes(destination / path, (project / path).read_bytes())
     return destination
@@ -50,11 +46,8 @@ def titles(root: Path) -> str:
 
 def _cache(root: Path) -> str:
     """The folder of DVC's cache. Raises ValueError."""
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ValueError(f"dvc failed: {done.stderr.strip().removeprefix('ERROR: ')}")
-    return done.stdout.strip()
+    with repository(root) as repo:
+        return str(repo.config["cache"].get("dir") or repo.cache.default_local_cache_dir)
 
 
 def main() -> None:
@@ -66,7 +59,7 @@ def main() -> None:
             return
         destination = run(name, Path())
     except KeyboardInterrupt:
-        sys.exit("recipe: stopped; the same command goes on")
+        sys.exit("recipe: stopped; run the command again to resume")
     except (ValueError, OSError) as error:
         sys.exit(f"recipe: {error}")
     print(f"The results are in {destination.resolve()}: make readme puts them into the tables.")

@@ -1,12 +1,12 @@
 """The report: what was run, how well both models did, against each other and against a base revision."""
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from lstm_lm.comparison.measures import LABELS, SPLITS, VALIDATION_PERPLEXITY
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
+from tools.project import git
 from tools.report import headline, page
 from tools.report.difference import Difference, base_argument, difference
 from tools.report.excerpt import excerpts
@@ -57,29 +57,34 @@ def verdict(found: Difference) -> str:
 def notes(found: Difference) -> list[str]:
     """What a reader must know before trusting the numbers."""
     said = []
-    if found.outdated:
+    if found.outdated is None:
+        said.append("Another DVC runs, so it is unknown whether these results are current.")
+    elif found.outdated:
         said.append(
             f"These results do not belong to the present code, parameters and data: "
             f"dvc repro would run {', '.join(found.outdated)}."
         )
     if wrong := _not_as_params_say(found):
         said.append(f"{'; '.join(wrong)}.")
+    return [*said, *filter(None, [_note_on_base(found)])]
+
+
+def _note_on_base(found: Difference) -> str:
+    """What limits the comparison with the base; empty where nothing does."""
+    metrics = [change for file in found.metrics.values() for change in file.values()]
+    others = {name: change for model in LABELS for name, change in headline.other_environment(found, model).items()}
     if found.base is None:
-        said.append("This is not a git repository, so there is no revision to compare with.")
-    elif all(change.old is None for file in found.metrics.values() for change in file.values()):
-        said.append(f"{found.base} holds no results, so there is nothing to compare with.")
-    elif not headline.same_text(found):
-        said.append(f"{found.base} was trained on other text: perplexities are shown, but not judged.")
-    elif not any(
-        change.old != change.new for file in (*found.metrics.values(), found.params) for change in file.values()
-    ):
-        said.append(f"Nothing differs from {found.base}.")
-    elif others := {
-        name: change for model in LABELS for name, change in headline.other_environment(found, model).items()
-    }:
-        differences = "; ".join(f"{name}: {change.old} → {change.new}" for name, change in others.items())
-        said.append(f"{found.base} was trained in another environment ({differences}): perplexities are not judged.")
-    return said
+        return "This is not a git repository, so there is no revision to compare with."
+    if all(change.old is None for change in metrics):
+        return f"{found.base} holds no results, so there is nothing to compare with."
+    if not headline.same_text(found):
+        return f"{found.base} was trained on other text: perplexities are shown, but not judged."
+    if all(change.old == change.new for change in (*metrics, *found.params.values())):
+        return f"Nothing differs from {found.base}."
+    if not others:
+        return ""
+    differences = "; ".join(f"{name}: {change.old} → {change.new}" for name, change in others.items())
+    return f"{found.base} was trained in another environment ({differences}): perplexities are not judged."
 
 
 def facts(found: Difference, root: Path) -> dict[str, list[tuple[str, str]]]:
@@ -138,17 +143,11 @@ def _require_results(found: Difference) -> None:
 
 def _commit(root: Path, revision: str | None) -> str:
     """Short hash and subject; empty where git cannot tell."""
-    return _git(root, "log", "-1", "--format=%h %s", "--end-of-options", str(revision), "--")
+    return git(root, "log", "-1", "--format=%h %s", "--end-of-options", str(revision), "--") or ""
 
 
 def _uncommitted(root: Path) -> str:
-    return ", with uncommitted changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else ""
-
-
-def _git(root: Path, *arguments: str) -> str:
-    """What git says; empty if it fails."""
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return ", with uncommitted changes" if git(root, "status", "--porcelain", "--untracked-files=no") else ""
 
 
 def _both(values: Mapping[str, object]) -> str:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from dvc.api import DVCFileSystem, params_show
-from dvc.exceptions import DvcException
 from dvc.utils.flatten import flatten
 
 from lstm_lm.comparison.measures import LABELS
 from tools.checks.current import outdated
+from tools.project import Busy, dvc_errors, has_git
 
 _METRICS = [f"metrics/{name}.json" for name in ("environment_*", "evaluate", "throughput_*", "tokenize", "train_*")]
 
@@ -32,14 +32,14 @@ class Difference(NamedTuple):
     """Metrics and parameters under DVC's names, and the columns of the curves of each model, changed or not.
 
     `base` is None where there is no git, hence nothing to compare with. A column is its value in each epoch that has
-    one. `outdated` names the stages that `dvc repro` would run.
+    one. `outdated` names the stages that `dvc repro` would run; None while another DVC runs, which holds the answer.
     """
 
     base: str | None
     metrics: dict[str, Changes]
     params: Changes
     curves: dict[str, Changes]
-    outdated: list[str]
+    outdated: list[str] | None
 
     def metric(self, path: str, key: str) -> Change:
         """One metric, such as metrics/evaluate.json and scratch.valid.perplexity."""
@@ -65,18 +65,16 @@ def difference(base: str, root: Path) -> Difference:
     Raises:
         ValueError: DVC does not know the revision or cannot read the project, or a file is damaged.
     """
-    git = any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents))
-    try:
+    git = has_git(root)
+    with dvc_errors():
         here = results(root)
         there = results(root, base) if git else Results({}, {}, {})
-    except DvcException as error:
-        raise ValueError(f"dvc cannot read the results: {error}") from error
     return Difference(
         base if git else None,
         {path: _changes(there.metrics.get(path, {}), values) for path, values in here.metrics.items()},
         _changes(there.params, here.params),
         {model: _changes(there.curves.get(model, {}), columns) for model, columns in here.curves.items()},
-        outdated(root),
+        _outdated(root),
     )
 
 
@@ -99,6 +97,13 @@ def results(root: Path, revision: str | None = None) -> Results:
 def base_argument() -> str:
     """The revision that a command of this package got as its only argument."""
     return next(iter(sys.argv[1:]), "") or "HEAD"
+
+
+def _outdated(root: Path) -> list[str] | None:
+    try:
+        return outdated(root)
+    except Busy:
+        return None
 
 
 def _read(files: DVCFileSystem, pattern: str, parse: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:

@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from dvc.api import exp_show
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
 from lstm_lm.comparison.measures import LABELS, SPEED, TEST_PERPLEXITY, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
+from tools.project import repository
 from tools.report.difference import base_argument
 from tools.report.headline import write
 
@@ -43,12 +42,10 @@ def collect(params: Params, root: Path, base: str) -> Experiments:
     Raises:
         ValueError: DVC cannot tell, or there are none; the message says where there are some.
     """
-    try:
+    with repository(root) as repo:
         rows = [row for row in exp_show(str(root), revs=base) if row["rev"] != "workspace"]
-    except DvcException as error:
-        raise ValueError(f"dvc cannot show the experiments of {base}: {error}") from error
+        bases = [commit[:7] for commit in repo.experiments.ls(all_commits=True)]
     if len(rows) == 1:
-        bases = [commit[:7] for commit in Repo(str(root)).experiments.ls(all_commits=True)]
         where = f"add BASE=<revision>; these have some: {', '.join(bases)}" if bases else "dvc exp run makes one"
         raise ValueError(f"no experiment started from {base}: {where}")
     return experiments(rows, list(flatten(params.model_dump())))

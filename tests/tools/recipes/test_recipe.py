@@ -107,7 +107,7 @@ def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project
     (project / "obstacle").touch()
     failed = call(project, "recipes.run", "tiny")
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1].startswith("recipe: the pipeline did not finish")
+    assert failed.stderr.splitlines()[-1].startswith("recipe: the pipeline failed (see above)")
     assert not (project / "recipes/tiny/metrics").exists()
 
     (project / "obstacle").unlink()
@@ -179,7 +179,7 @@ def test_ctrl_c_lets_the_stage_save_what_it_has(project: Path) -> None:
     git(project, "commit", "-qam", "a stage that is interrupted")
     stopped = run(project, sys.executable, "-c", AT_A_TERMINAL, "tiny", own_group=True)
     assert stopped.returncode == 1
-    assert stopped.stderr.splitlines()[-1] == "recipe: stopped; the same command goes on"
+    assert stopped.stderr.splitlines()[-1] == "recipe: stopped; run the command again to resume"
     assert (project / "runs.log").read_text() == "saved\n"
 
 

@@ -1,5 +1,6 @@
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -169,7 +170,7 @@ def test_without_git_the_report_is_about_what_is_here(project, tmp_path):
 
 @pytest.mark.parametrize("revision", ["--help", "a; touch pwned"])
 def test_an_unknown_revision_is_named(project, revision):
-    with pytest.raises(ValueError, match=re.escape(f"dvc cannot read the results: unknown Git revision '{revision}'")):
+    with pytest.raises(ValueError, match=re.escape(f"dvc: unknown Git revision '{revision}'")):
         difference(revision, project)
     assert not (project / "pwned").exists()
 
@@ -205,12 +206,15 @@ def test_a_training_that_is_not_over_is_marked(project, tmp_path):
     (copy / "metrics/train_scratch.json").unlink()  # as DVC does before it runs a stage
     stopped = "The training of from scratch was stopped before its end: its curves show 60 of 500 epochs."
     assert unfinished(difference("HEAD", copy), copy) == [stopped]
+    writing = {str(copy / "metrics/train_scratch.json"): {"pid": os.getppid(), "cmd": "dvc repro"}}
+    (copy / ".dvc/tmp/rwlock").write_text(json.dumps({"write": writing}), encoding="utf-8")
     with (copy / "stages/train_scratch.py").open("rb") as script:
         fcntl.flock(script, fcntl.LOCK_SH)
         done = module(copy, "report")
     assert done.returncode == 0, done.stderr
     running = "The training of from scratch is running: its curves show 60 of 500 epochs."
     assert markdown(copy).count(running) == 3, "a note and two figures"
+    assert "Another DVC runs, so it is unknown whether these results are current." in markdown(copy)
     assert "torch.nn.LSTM is running" not in markdown(copy)
 
 

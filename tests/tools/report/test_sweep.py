@@ -148,4 +148,4 @@ def test_after_a_commit_one_line_says_where_the_experiments_are(swept, name):
 
 def test_an_unknown_revision_is_named(swept):
     done = module(swept, "experiments", "--help")
-    assert done.stderr == "experiments: dvc cannot show the experiments of --help: unknown Git revision '--help'\n"
+    assert done.stderr == "experiments: dvc: unknown Git revision '--help'\n"

@@ -1,0 +1,76 @@
+"""A copy of the project is removed whatever ends the command, and has a git of its own; DVC follows git."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reported import git, run
+from tools.project import follow_git
+
+SAVING = """\
+import signal, sys, time
+from pathlib import Path
+def save(*_):
+    time.sleep(0.5)
+    Path({saved!r}).touch()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, save)
+Path({started!r}).touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_stage_and_removes_the_copy(
+    number: signal.Signals, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, saved, temporary = (tmp_path / name for name in ("started", "saved", "temporary"))
+    (project / "train.py").write_text(SAVING.format(saved=str(saved), started=str(started)))
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    command = [sys.executable, "-m", "tools.checks.verify"]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 60
+        while not started.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert len(list(temporary.glob("lstm-lm-verify-*"))) == 1
+        running.send_signal(number)
+        assert running.wait(60) == 128 + number
+    assert saved.exists(), "the stage saves its state first"
+    assert list(temporary.glob("lstm-lm-*")) == []
+
+
+def test_in_a_git_hook_the_copy_leaves_the_index_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / ".gitignore").write_text("/data\n")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "results"]):
+        git(project, *command)
+    (project / "staged.txt").touch()
+    git(project, "add", "staged.txt")
+    with monkeypatch.context() as hook:
+        hook.setenv("GIT_DIR", str(project / ".git"))
+        hook.setenv("GIT_INDEX_FILE", str(project / ".git/index"))
+        done = run(project, sys.executable, "-m", "tools.checks.verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run(project, "git", "status", "--porcelain").stdout == "A  staged.txt\n"
+
+
+def test_dvc_does_without_git_until_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    local = tmp_path / ".dvc/config.local"
+    local.write_text("[cache]\n    dir = /somewhere\n")
+    follow_git(tmp_path)
+    assert "no_scm = true" in local.read_text()
+    (tmp_path / ".git").mkdir()
+    follow_git(tmp_path)
+    assert "no_scm" not in local.read_text()
+    assert "dir = /somewhere" in local.read_text()
+    written = local.stat().st_mtime_ns
+    follow_git(tmp_path)
+    assert local.stat().st_mtime_ns == written
