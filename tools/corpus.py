@@ -17,6 +17,7 @@ from lstm_lm.core.params import corpus_name
 from lstm_lm.corpus.record import File, Part, Record, file_name, load_record
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.text import SPLITS
+from tools.project import has_git
 
 CORPORA = Path("data/corpora")
 USAGE = "make corpus FILE=path/to/my_text.txt, or FILE=train.txt VALIDATION=valid.txt TEST=test.txt"
@@ -77,12 +78,15 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"corpus: {error}")
     record, copies = CORPORA / f"{name}.yaml", " ".join(str(CORPORA / file_name(name, part)) for part in parts)
-    print(
-        f"{record} is the record of {copies}.\n"
-        "Give them to git, or the texts to DVC (dvc add); then run the pipeline on them:\n"
-        f"    git add {record} {copies}\n"
-        f"    dvc exp run -S \"corpus.name='{name}'\""
-    )
+    print(f"{record} is the record of {copies}.")
+    if has_git(Path()):
+        print(
+            "Give them to git, or the texts to DVC (dvc add); then run the pipeline on them:\n"
+            f"    git add {record} {copies}\n"
+            f"    dvc exp run -S \"corpus.name='{name}'\""
+        )
+    else:
+        print(f"Set corpus.name in params.yaml to '{name}'; then run the pipeline:\n    make run")
 
 
 if __name__ == "__main__":

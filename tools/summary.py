@@ -7,15 +7,17 @@ from tabulate import tabulate
 from lstm_lm.comparison.measures import LABELS, MEASURES, read
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
+from tools.project import has_git
 
-_NEXT = """\
+_EXPERIMENT = """
+  dvc exp run -S model.hidden=512
+  make experiments"""
+_NEXT = f"""\
 Plots: plots/learning_curves.png, plots/generalisation.png, plots/throughput.png
 Text:  plots/generated.txt
 
 Try next:
-  . .venv/bin/activate
-  dvc exp run -S model.hidden=512
-  make experiments
+  . .venv/bin/activate{_EXPERIMENT}
   make report
   python -m lstm_lm.generate --model concise --prefix "time traveller"
 """
@@ -31,8 +33,8 @@ def table(root: Path) -> str:
 
 
 def main(_params: Params, root: Path) -> None:
-    """Print the table, where the plots are and what to try next."""
-    print(f"\n{table(root)}\n\n{_NEXT}", end="")
+    """Print the table, where the plots are and what to try next: an experiment only with git."""
+    print(f"\n{table(root)}\n\n{_NEXT if has_git(root) else _NEXT.replace(_EXPERIMENT, '')}", end="")
 
 
 if __name__ == "__main__":

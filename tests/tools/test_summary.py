@@ -43,6 +43,16 @@ def test_the_pictures_and_texts_that_it_names_are_those_of_the_pipeline(project,
     assert [name for name in named if name not in pipeline] == []
 
 
+def test_an_experiment_is_advised_only_where_git_is(project, capsys):
+    main(None, project)  # pyright: ignore[reportArgumentType]
+    without = capsys.readouterr().out
+    (project / ".git").mkdir()
+    main(None, project)  # pyright: ignore[reportArgumentType]
+    advice = capsys.readouterr().out
+    assert "  dvc exp run -S model.hidden=512\n  make experiments\n  make report\n" in advice
+    assert "bin/activate\n  make report\n" in without
+
+
 def test_a_metrics_file_of_another_version_is_one_clear_line(project):
     write(project, "throughput_scratch", {})
     with pytest.raises(ValueError, match="lacks the key 'tokens_per_second'"):
