@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, read
+from lstm_lm.comparison.measures import LABELS, read, shown_in
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.project import has_git
@@ -25,7 +25,9 @@ Try next:
 
 def table(root: Path) -> str:
     """One line for each measure, one column for each model. Raises ValueError, OSError."""
-    rows = [[m.title, *(format(m.value(root, model), m.form) for model in LABELS)] for m in MEASURES]
+    rows = [
+        [m.title, *(format(m.value(root, model), m.form) for model in LABELS)] for m in shown_in("results").values()
+    ]
     columns = ("left", *["right"] * len(LABELS))
     return tabulate(
         rows, [f"Corpus: {read(root, 'evaluate')['corpus']}", *LABELS.values()], colalign=columns, disable_numparse=True

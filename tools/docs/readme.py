@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, read
+from lstm_lm.comparison.measures import LABELS, Measure, read, shown_in
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
@@ -18,7 +18,7 @@ def results(root: Path) -> str:
     """What both models reached, beside the book's figures. Raises OSError, KeyError, ValueError."""
     rows = [
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
-        for measure in MEASURES
+        for measure in shown_in("results").values()
     ]
     digests = "\n".join(f"- {model}: `{read(root, f'train_{model}')['sha256']}`" for model in LABELS)
     tokens, device = read(root, "tokenize"), read(root, "throughput_scratch")["device"]
@@ -95,7 +95,7 @@ def recipes(root: Path) -> str:
 
 def all_figures(root: Path) -> str:
     """Every figure of every recipe. Raises OSError, KeyError, ValueError."""
-    header = ["", *(title for title, _ in standings.COLUMNS.values())]
+    header = ["", *(measure.column for measure in shown_in("recipes").values())]
     parts = [
         f"### {name}\n\n{load_recipe(name, root).title}\n\n{markdown(header, standings.rows(name, root))}"
         for name in names(root)

@@ -2,35 +2,35 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from lstm_lm.comparison.measures import shown_in
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
 from lstm_lm.core.yaml_file import Section, load_yaml, read_yaml, validate
 
 RECIPES = Path("recipes")
 
-Figure = Literal[
-    "train_perplexity",
-    "valid_perplexity",
-    "test_perplexity",
-    "valid_nats",
-    "valid_bits_per_character",
-    "tokens_per_second",
-    "minutes",
-]
-"""What a recipe is judged by; "valid_nats" are nats per token, "minutes" those of the training."""
+
+def _measure(name: str) -> str:
+    if name not in (known := shown_in("recipes")):
+        raise ValueError(f"allowed are {', '.join(known)}")
+    return name
+
+
+MeasureName = Annotated[str, AfterValidator(_measure)]
+"""The name of a measure that recipes are compared in."""
 
 
 class Published(Section):
-    """What others report: who did it with what, where that stands, and their figures."""
+    """What others report: who did it with what, where that stands, and their numbers."""
 
     who: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(pattern=r"^https?://\S+$")]
-    figures: dict[Figure, int | float]
+    figures: dict[MeasureName, int | float]
 
 
 class Recipe(Section):
@@ -38,13 +38,13 @@ class Recipe(Section):
 
     Attributes:
         title: what it is, in a few words.
-        headline: the figure in which it is compared with what others have published.
+        headline: the measure in which it is compared with what others have published.
         params: what differs from params.yaml, as nested as there. Without it, the recipe is the default run.
-        published: the figures of others, the most important first.
+        published: the numbers of others, the most important first.
     """
 
     title: Annotated[str, Field(min_length=1)]
-    headline: Figure
+    headline: MeasureName
     params: dict[str, Any] = Field(default_factory=dict)
     published: list[Published] = Field(default_factory=list)
 

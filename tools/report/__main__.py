@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from lstm_lm.comparison.measures import LABELS, SPLITS, VALIDATION_PERPLEXITY
+from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.project import git
@@ -47,11 +47,12 @@ def main(_params: Params, root: Path) -> None:
 
 def verdict(found: Difference) -> str:
     """The result in one sentence: validation perplexity of both models, against the base where there is one."""
-    cells = headline.table(found)[VALIDATION_PERPLEXITY.title]
+    title = MEASURES["valid_perplexity"].title
+    cells = headline.table(found)[title]
     parts = [
         f"{LABELS[model]} {cell.value}" + (f" ({cell.change})" if cell.change else "") for model, cell in cells.items()
     ]
-    return f"{VALIDATION_PERPLEXITY.title}: {', '.join(parts)}."
+    return f"{title}: {', '.join(parts)}."
 
 
 def notes(found: Difference) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from dvc.api import DVCFileSystem, params_show
 from dvc.utils.flatten import flatten
 
-from lstm_lm.comparison.measures import LABELS
+from lstm_lm.comparison.measures import LABELS, Measure
 from tools.checks.current import outdated
 from tools.project import Busy, dvc_errors, has_git
 
@@ -44,6 +44,11 @@ class Difference(NamedTuple):
     def metric(self, path: str, key: str) -> Change:
         """One metric, such as metrics/evaluate.json and scratch.valid.perplexity."""
         return self.metrics.get(path, {}).get(key, Change(None, None))
+
+    def measure(self, measure: Measure, model: str) -> Change:
+        """A measure of a model."""
+        old, new = self.metric(*measure.place(model))
+        return Change(*(None if number is None else number * measure.factor for number in (old, new)))
 
     def curve(self, model: str, column: str, at_base: bool) -> dict[int, float]:
         """A column's value in each epoch that has one."""

@@ -9,14 +9,12 @@ from dvc.api import exp_show
 from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
-from lstm_lm.comparison.measures import LABELS, SPEED, TEST_PERPLEXITY, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
+from lstm_lm.comparison.measures import LABELS, shown_in
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.project import repository
 from tools.report.difference import base_argument
 from tools.report.headline import write
-
-MEASURES = (TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, TEST_PERPLEXITY, SPEED)
 
 
 class Experiments(NamedTuple):
@@ -59,19 +57,17 @@ def experiments(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Expe
     index = [row["Experiment"] or row["rev"] for row in rows]
     states = pd.Series([(row["State"] or "success").lower() for row in rows], index)
     params = {name: [_cell(row, "params.yaml", name) for row in rows] for name in names}
-    measures = {
-        (measure.title, model): [_cell(row, *measure.place(model)) for row in rows]
-        for measure in MEASURES
-        for model in LABELS
-    }
+    shown = [(measure, model) for measure in shown_in("experiments").values() for model in LABELS]
+    measures = {(measure.title, model): [_cell(row, *measure.place(model)) for row in rows] for measure, model in shown}
     numbers = pd.DataFrame(measures, index).apply(pd.to_numeric, errors="coerce")
+    numbers *= [measure.factor for measure, _ in shown]
     numbers.loc[states != "success"] = float("nan")
     return Experiments(pd.DataFrame(params, index, dtype=object), pd.DataFrame(numbers), states)
 
 
 def table(found: Experiments) -> str:
     """For each experiment what it changed, and a line for each model; at most 100 columns wide."""
-    start = found.params.iloc[0]
+    start, shown = found.params.iloc[0], shown_in("experiments").values()
     rows = []
     for place, (name, params) in enumerate(found.params.iterrows()):
         changed = "\n".join(f"{key}={value}" for key, value in params.items() if value != start[key])
@@ -84,11 +80,11 @@ def table(found: Experiments) -> str:
                 "\n".join(LABELS),
                 *(
                     "\n".join(write(_known(numbers[measure.title, model]), measure.form) for model in LABELS)
-                    for measure in MEASURES
+                    for measure in shown
                 ),
             ]
         )
-    titles = [measure.title.replace(" ", "\n") for measure in MEASURES]
+    titles = [measure.title.replace(" ", "\n") for measure in shown]
     columns = (*["left"] * 3, *["right"] * len(titles))
     widths = [12, 25, *[None] * (1 + len(titles))]
     return tabulate(

@@ -13,7 +13,7 @@ from lstm_lm.comparison.figures import (
     THROUGHPUT,
     Description,
 )
-from lstm_lm.comparison.measures import LABELS, LAST_TRAIN_PERPLEXITY, SPEED, SPLITS
+from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS
 from lstm_lm.evaluation.passage import LAST_POSITION
 from tools.report import chart
 from tools.report.chart import Series, Spec
@@ -43,9 +43,9 @@ def figures(found: Difference, root: Path) -> dict[str, Figure]:
     """All of them, under the names of their files. Raises OSError where a picture is missing."""
     state = unfinished(found, root)
     return {
-        "learning_curves": _over_epochs(found, LEARNING_CURVES, LAST_TRAIN_PERPLEXITY.form, state),
+        "learning_curves": _over_epochs(found, LEARNING_CURVES, MEASURES["train_perplexity"].form, state),
         "generalisation": _generalisation(found, (root / "plots/generalisation.png").read_bytes()),
-        "throughput": _over_epochs(found, THROUGHPUT, SPEED.form, state),
+        "throughput": _over_epochs(found, THROUGHPUT, MEASURES["tokens_per_second"].form, state),
     } | _by_position(root)
 
 

@@ -12,7 +12,7 @@ judgement where
 
 from typing import Any, NamedTuple
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, SPEED, Measure
+from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, shown_in
 from tools.checks.verdict import FIRST_EPOCHS, ROUNDING
 from tools.report.difference import Change, Difference
 
@@ -47,7 +47,7 @@ class Cell(NamedTuple):
 
 def table(found: Difference) -> dict[str, dict[str, Cell]]:
     """For each measure's title one cell for each model."""
-    return {measure.title: _cells(found, measure) for measure in MEASURES}
+    return {measure.title: _cells(found, measure) for measure in shown_in("results").values()}
 
 
 def same_text(found: Difference) -> bool:
@@ -99,7 +99,7 @@ def write(number: Any, form: str) -> str:
 
 
 def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
-    changes = {model: found.metric(*measure.place(model)) for model in LABELS}
+    changes = {model: found.measure(measure, model) for model in LABELS}
     written = {model: write(change.new, measure.form) for model, change in changes.items()}
     known = [change.new * measure.sense for change in changes.values() if change.new is not None]
     distinct = len(set(written.values())) == len(LABELS) == len(known) and measure.sense != 0
@@ -115,7 +115,7 @@ def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
 
 def _reason(found: Difference, measure: Measure, model: str, change: Change) -> str:
     """Why a change must not be judged, "" if it may."""
-    if measure is SPEED:
+    if measure is MEASURES["tokens_per_second"]:
         path, key = measure.place(model)
         device, compiler, low, high = (
             found.metric(path, name) for name in ("device", "compiler", f"{key}_q1", f"{key}_q3")

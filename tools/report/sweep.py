@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lstm_lm.comparison.measures import LABELS, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY
+from lstm_lm.comparison.measures import LABELS, MEASURES
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.report import chart, page
@@ -15,7 +15,7 @@ from tools.report.experiments import Experiments, collect
 from tools.report.figure import Figure
 from tools.report.headline import is_text
 
-_SHOWN = {"validation": VALIDATION_PERPLEXITY, "train": TRAIN_PERPLEXITY}
+_SHOWN = {"validation": MEASURES["valid_perplexity"], "train": MEASURES["scored_train_perplexity"]}
 
 
 class Sweep(NamedTuple):

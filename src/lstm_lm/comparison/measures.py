@@ -1,10 +1,11 @@
-"""What is compared: the two models, the splits, and the measures in metrics/ that say how well a model did."""
+"""What is compared: the two models, the splits, and every measure that a table shows."""
 
 import json
+import math
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 LABELS = {"scratch": "from scratch", "concise": "torch.nn.LSTM"}
 COLOURS = {"scratch": "#1f77b4", "concise": "#e8710a"}
@@ -16,27 +17,45 @@ BOOK_PERPLEXITY = {"scratch": 1.1, "concise": 1.0}
 BOOK_TOKENS_PER_SECOND = {"scratch": 19_827.3, "concise": 297_699.3}
 """What Dive into Deep Learning (the LSTM chapter, PyTorch) prints after 500 epochs, on a GPU that it does not name."""
 
+Table = Literal["results", "experiments", "recipes"]
+"""Results: of `make run`, README and the report. Experiments: of `make experiments`. Recipes: of docs/recipes.md."""
+
 
 class Measure(NamedTuple):
-    """A number for each model, as every table of results shows it.
+    """A number for each model.
 
-    `file` in metrics/ and `key` in it hold "{model}" where the model's name stands. `form` is how to write the number.
-    `sense` is -1 where lower is better, 1 where higher is better, 0 where neither is. `book` is what the book reports.
+    Attributes:
+        title: its name for readers.
+        source: file in metrics/ and key in it, with {model} where the model's name stands.
+        form: the format of the number.
+        sense: -1 where lower is better, 1 where higher is better, 0 where neither is.
+        tables: where it is shown.
+        factor: what the number in the file is multiplied by.
+        short: the title of a narrow column, where it is another one.
+        book: what the book reports.
     """
 
     title: str
-    file: str
-    key: str
+    source: str
     form: str
     sense: int
+    tables: tuple[Table, ...]
+    factor: float = 1.0
+    short: str = ""
     book: dict[str, float] | None = None
+
+    @property
+    def column(self) -> str:
+        """The title of a narrow column."""
+        return self.short or self.title[0].lower() + self.title[1:]
 
     def place(self, model: str) -> tuple[str, str]:
         """The file, such as metrics/evaluate.json, and the key, such as scratch.valid.perplexity."""
-        return f"metrics/{self.file.format(model=model)}.json", self.key.format(model=model)
+        file, key = self.source.format(model=model).split(":")
+        return f"metrics/{file}.json", key
 
     def value(self, root: Path, model: str) -> float:
-        """The number in the metrics below `root`.
+        """The measure of a model, from the metrics below `root`.
 
         Raises:
             ValueError: the file lacks the key.
@@ -44,29 +63,58 @@ class Measure(NamedTuple):
         """
         path, key = self.place(model)
         try:
-            return reduce(getitem, key.split("."), read(root, Path(path).stem))  # pyright: ignore[reportReturnType]
+            number: Any = reduce(getitem, key.split("."), read(root, Path(path).stem))
         except KeyError as error:
             raise ValueError(f"{path} lacks the key {key!r}: run dvc repro") from error
+        return number * self.factor
 
 
-LAST_TRAIN_PERPLEXITY = Measure(
-    "Train perplexity, last epoch", "train_{model}", "perplexity", ",.2f", -1, BOOK_PERPLEXITY
-)
-TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, TEST_PERPLEXITY = (
-    Measure(f"{name.capitalize()} perplexity", "evaluate", f"{{model}}.{split}.perplexity", ",.2f", -1)
-    for split, name in SPLITS.items()
-)
-SPEED = Measure("Tokens per second", "throughput_{model}", "tokens_per_second", ",.0f", 1, BOOK_TOKENS_PER_SECOND)
-MEASURES = (
-    LAST_TRAIN_PERPLEXITY,
-    VALIDATION_PERPLEXITY,
-    TEST_PERPLEXITY,
-    Measure("Validation bits per character", "evaluate", "{model}.valid.bits_per_character", ",.3f", -1),
-    SPEED,
-    Measure("Training time, s", "throughput_{model}", "seconds", ",.1f", 0),
-    Measure("Peak memory, MiB", "throughput_{model}", "peak_memory_mib", ",.0f", 0),
-    Measure("Parameters", "train_{model}", "parameters", ",.0f", 0),
-)
+_ALL: tuple[Table, ...] = ("results", "experiments", "recipes")
+MEASURES = {
+    "train_perplexity": Measure(
+        title="Train perplexity, last epoch",
+        source="train_{model}:perplexity",
+        form=",.2f",
+        sense=-1,
+        tables=("results", "recipes"),
+        short="train perplexity",
+        book=BOOK_PERPLEXITY,
+    ),
+    "scored_train_perplexity": Measure(
+        "Train perplexity", "evaluate:{model}.train.perplexity", ",.2f", -1, ("experiments",)
+    ),
+    "valid_perplexity": Measure("Validation perplexity", "evaluate:{model}.valid.perplexity", ",.2f", -1, _ALL),
+    "test_perplexity": Measure("Test perplexity", "evaluate:{model}.test.perplexity", ",.2f", -1, _ALL),
+    "valid_nats": Measure(
+        "Validation nats per token", "evaluate:{model}.valid.bits_per_token", ".4f", -1, ("recipes",), math.log(2)
+    ),
+    "valid_bits_per_character": Measure(
+        "Validation bits per character",
+        "evaluate:{model}.valid.bits_per_character",
+        ",.3f",
+        -1,
+        ("results", "recipes"),
+    ),
+    "tokens_per_second": Measure(
+        title="Tokens per second",
+        source="throughput_{model}:tokens_per_second",
+        form=",.0f",
+        sense=1,
+        tables=_ALL,
+        short="tokens/s",
+        book=BOOK_TOKENS_PER_SECOND,
+    ),
+    "seconds": Measure("Training time, s", "throughput_{model}:seconds", ",.1f", 0, ("results",)),
+    "minutes": Measure("Minutes of training", "throughput_{model}:seconds", ".1f", 0, ("recipes",), 1 / 60),
+    "peak_memory": Measure("Peak memory, MiB", "throughput_{model}:peak_memory_mib", ",.0f", 0, ("results",)),
+    "parameters": Measure("Parameters", "train_{model}:parameters", ",.0f", 0, ("results",)),
+}
+"""Name, as recipe.yaml has it -> measure. A new one is written here and nowhere else."""
+
+
+def shown_in(table: Table) -> dict[str, Measure]:
+    """The measures of a table, in order."""
+    return {name: measure for name, measure in MEASURES.items() if table in measure.tables}
 
 
 def read(root: Path, name: str) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
         (tmp_path / "recipes" / name).mkdir(parents=True)
         (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
     metrics: dict[str, object] = {"tokenize": {"test_tokens": 2}}
-    splits = {split: {"perplexity": 4.0, "bits_per_character": 2.0} for split in ("valid", "test")}
+    scores = {"perplexity": 4.0, "bits_per_token": 2.0, "bits_per_character": 2.5}
+    splits = dict.fromkeys(("valid", "test"), scores)
     metrics["evaluate"] = {"scratch": splits, "concise": splits}
     for model in ("scratch", "concise"):
         metrics[f"train_{model}"] = {"perplexity": 3.0}
@@ -79,7 +80,7 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
     rows = cells(readme.all_figures(tmp_path))
-    assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.000", "12,345", "1.5"]
+    assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.500", "12,345", "1.5"]
     assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
     assert rows[7] == ["from scratch, not run", *[""] * 7]
     ours = ["mine", "validation nats per token", "1.47 (others)", "1.3863", "1.3863"]

@@ -157,7 +157,7 @@ def test_the_default_run_keeps_its_results_in_the_project(project: Path) -> None
         (None, "there is no recipe 'tiny': NAME=... (none)"),
         (TINY.replace("7", "0"), "model.hidden is 0; input should be greater than or equal to 1"),
         (TINY.replace("hidden", "hiden"), "unknown key model.hiden"),
-        (TINY.replace("valid_nats", "nats"), "headline is 'nats'; input should be 'train_perplexity', "),
+        (TINY.replace("valid_nats", "nats"), "headline is 'nats'; allowed are train_perplexity, valid_perplexity, "),
         (TINY.replace("7", "8") + "# not committed\n", "is not committed as it is: commit it first"),
     ],
 )

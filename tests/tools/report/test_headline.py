@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstm_lm.comparison.measures import SPEED, TRAIN_PERPLEXITY, VALIDATION_PERPLEXITY, Measure
+from lstm_lm.comparison.measures import MEASURES, Measure
 from reported import found
 from tools.checks.verdict import FIRST_EPOCHS
 from tools.report import headline
@@ -12,7 +12,7 @@ from tools.report.difference import Change, Difference
 EPOCHS = 40
 
 
-def cell(difference: Difference, measure: Measure = VALIDATION_PERPLEXITY) -> headline.Cell:
+def cell(difference: Difference, measure: Measure = MEASURES["valid_perplexity"]) -> headline.Cell:
     """How the report shows a measure of the scratch model."""
     return headline.table(difference)[measure.title]["scratch"]
 
@@ -48,7 +48,7 @@ def compared(drift: float = 0.0, first: float = 0.0, **changes: Change) -> Diffe
     ],
 )
 def test_judgements(change, sense, expected):
-    assert headline.judge(change, TRAIN_PERPLEXITY._replace(sense=sense)) == expected
+    assert headline.judge(change, MEASURES["train_perplexity"]._replace(sense=sense)) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,9 @@ def test_a_speed_of_another_compiler_is_not_judged():
     for before, expected in (("clang 14", "from 100, other compiler"), ("none", "50.0% worse than 100")):
         changes = map(Change, (before, 90, 100, 110), ("GCC 12", 45, 50, 55))
         speeds: dict[str, Change] = dict(zip(keys, changes, strict=True))
-        assert cell(found({"metrics/throughput_scratch.json": speeds}), SPEED).change == expected
+        assert (
+            cell(found({"metrics/throughput_scratch.json": speeds}), MEASURES["tokens_per_second"]).change == expected
+        )
 
 
 def test_perplexities_of_an_edited_text_are_not_judged():
@@ -138,4 +140,4 @@ def test_speeds_are_judged_on_one_machine_and_outside_their_spread(before, now, 
     speeds: dict[str, Change] = dict(zip(keys, map(Change, before, now), strict=True))
     environment = {"threads": Change(2, threads)}
     metrics = {"metrics/throughput_scratch.json": speeds, "metrics/environment_scratch.json": environment}
-    assert cell(found(metrics, {}), SPEED).change == expected
+    assert cell(found(metrics, {}), MEASURES["tokens_per_second"]).change == expected

@@ -1,0 +1,63 @@
+"""A new measure is said in one place: every table then shows it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lstm_lm.comparison.measures import LABELS, MEASURES, Measure
+from reported import found
+from sweeps import row
+from tools import summary
+from tools.docs import readme
+from tools.recipes.recipe import load_recipe
+from tools.report import experiments, headline
+from tools.report.difference import Change
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one measure, thousandths in its file, and a recipe that is judged by it."""
+    for name, measure in MEASURES.items():
+        monkeypatch.setitem(MEASURES, name, measure._replace(tables=()))
+    extra = Measure("An extra", "extra:{model}.x", ".1f", 1, ("results", "experiments", "recipes"), factor=0.001)
+    monkeypatch.setitem(MEASURES, "extra", extra)
+    recipe = tmp_path / "recipes/mine"
+    contents = {
+        "extra": {"scratch": {"x": 1500}, "concise": {"x": 2500}},
+        "evaluate": {"corpus": "any"},
+        "tokenize": {"test_tokens": 5000},
+    }
+    for folder in (tmp_path, recipe):
+        (folder / "metrics").mkdir(parents=True)
+        for name, content in contents.items():
+            (folder / f"metrics/{name}.json").write_text(json.dumps(content))
+    (recipe / "recipe.yaml").write_text("title: mine\nheadline: extra\nparams: {seed: 1}\n")
+    (recipe / "dvc.lock").touch()
+    return tmp_path
+
+
+def test_the_summary_shows_it(project: Path) -> None:
+    assert summary.table(project).splitlines()[-1].split() == ["An", "extra", "1.5", "2.5"]
+
+
+def test_the_tables_of_the_recipes_show_it(project: Path) -> None:
+    def cells(table: str) -> list[str]:
+        return [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")]
+
+    assert load_recipe("mine", project).headline == "extra"
+    assert cells(readme.recipes(project))[-4:] == ["an extra", "", "1.5", "2.5"]
+    assert cells(readme.all_figures(project)) == ["torch.nn.LSTM", "2.5"]
+
+
+def test_the_experiments_show_it(project: Path) -> None:
+    rows = [row(None), row("one") | {"scratch.x": 1500.0, "concise.x": 2500.0}]
+    table = experiments.table(experiments.experiments(rows, ["model.hidden"])).splitlines()
+    assert [line.split() for line in table[-2:]] == [["one", "scratch", "1.5"], ["concise", "2.5"]]
+
+
+def test_the_report_shows_it_and_judges_its_change(project: Path) -> None:
+    changes = {f"{model}.x": Change(1000, new) for model, new in zip(LABELS, (1500, 2500), strict=True)}
+    cells = headline.table(found({"metrics/extra.json": changes}))["An extra"]
+    assert [cell.value for cell in cells.values()] == ["1.5", "2.5"]
+    assert cells["scratch"].change == "50.0% better than 1.0"
