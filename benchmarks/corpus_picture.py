@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from lstm_lm.comparison.plots import COLOURS, STYLE, save
+from lstm_lm.comparison.pictures import COLOURS, STYLE, save
 
 LINES = {
     "fetch": ("fetch", "#555555", ":"),

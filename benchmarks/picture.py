@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from benchmarks.contestants import Shape
-from lstm_lm.comparison.plots import COLOURS, STYLE, save
+from lstm_lm.comparison.pictures import COLOURS, STYLE, save
 
 
 def draw(report: dict[str, Any], path: Path, shape: Shape) -> None:

@@ -1,11 +1,12 @@
 """Compare the two models: one JSON, and the pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from lstm_lm.comparison import passages, plots
-from lstm_lm.comparison import summary as comparison
+from lstm_lm.comparison import passage_picture, pictures
 from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
@@ -14,21 +15,31 @@ from lstm_lm.core.params import Params
 
 def main(params: Params, root: Path) -> None:
     """Bring together what the stages before measured."""
+    corpus, unigram = params.corpus.name, read(root, "tokenize")["unigram_perplexity"]
+    scores, throughput = read(root, "evaluate"), {kind: read(root, f"throughput_{kind}") for kind in LABELS}
+    comparison = {"corpus": corpus, **compared(scores, throughput), "unigram_perplexity": unigram}
+    write_json(root / "metrics/compare.json", comparison)
+    curves = {kind: curve(kind, root) for kind in LABELS}
+    pictures.learning_curves(curves, corpus, root / "plots/learning_curves.png")
+    pictures.generalisation(scores, unigram, corpus, root / "plots/generalisation.png")
+    pictures.throughput(throughput, corpus, root / "plots/throughput.png")
+    passage_picture.draw(read(root, "passages"), corpus, root / "plots/surprisal.png")
 
-    def table(name: str) -> pd.DataFrame:
-        return pd.read_csv(root / f"plots/{name}.tsv", sep="\t", index_col="epoch")
 
-    tokens, scores = read(root, "tokenize"), read(root, "evaluate")
-    throughput = {kind: read(root, f"throughput_{kind}") for kind in LABELS}
-    curves = {
-        kind: table(f"curve_{kind}").join([table(f"held_out_{kind}"), table(f"timing_{kind}")]) for kind in LABELS
+def compared(scores: Mapping[str, Any], throughput: Mapping[str, Any]) -> dict[str, Any]:
+    """The ratio of the speeds, and for each model how much it overfits: validation over train perplexity."""
+    scratch, concise = (throughput[kind]["tokens_per_second"] for kind in LABELS)
+    return {
+        "scratch_over_concise_tokens_per_second": round(scratch / concise, 3),
+        "overfit": {kind: scores[kind]["valid"]["perplexity"] / scores[kind]["train"]["perplexity"] for kind in LABELS},
     }
-    summary = comparison.summary(scores, throughput, tokens["unigram_perplexity"])
-    write_json(root / "metrics/compare.json", {"corpus": params.corpus.name, **summary})
-    plots.learning_curves(curves, params.corpus.name, root / "plots/learning_curves.png")
-    plots.generalisation(scores, tokens["unigram_perplexity"], params.corpus.name, root / "plots/generalisation.png")
-    plots.throughput(throughput, params.corpus.name, root / "plots/throughput.png")
-    passages.surprisal(read(root, "passages"), params.corpus.name, root / "plots/surprisal.png")
+
+
+def curve(kind: str, root: Path) -> pd.DataFrame:
+    """A model's perplexities, seconds and speed by epoch."""
+    names = ("curve", "held_out", "timing")
+    train, *others = (pd.read_csv(root / f"plots/{name}_{kind}.tsv", sep="\t", index_col="epoch") for name in names)
+    return train.join(others)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from pathlib import Path
 from lstm_lm.core import device, stage
 from lstm_lm.core.atomic import write_json, write_text
 from lstm_lm.core.params import Params
-from lstm_lm.evaluation import continuation as generation
-from lstm_lm.evaluation import inspection
-from lstm_lm.model import score as evaluation
+from lstm_lm.evaluation import continuation, inspection
+from lstm_lm.model import score
 from lstm_lm.model.arithmetic import check_arithmetic
 from lstm_lm.model.language_model import MODELS, fix_threads, load_model
 from lstm_lm.tokens.batching import load_tokens
@@ -31,22 +30,22 @@ def main(params: Params, root: Path) -> None:
     scores = {}
     for kind, model in models.items():
         try:
-            scores[kind] = evaluation.scores(model, streams)
+            scores[kind] = score.scores(model, streams)
         except ValueError as error:
             raise ValueError(f"{kind}: {error}") from error
     for split, ratio in tokens_per_character(root / "metrics/tokenize.json").items():
         for of_model in scores.values():
             of_model[split]["bits_per_character"] = of_model[split]["bits_per_token"] * ratio
-    difference = evaluation.max_logit_difference(models["scratch"], streams["valid"])
+    difference = score.max_logit_difference(models["scratch"], streams["valid"])
     results = {"corpus": params.corpus.name, **scores, "max_logit_difference": difference}
     write_json(root / "metrics/evaluate.json", results)
     # The test split is for scores alone: nobody should look at its tokens.
     shown = {split: streams[split] for split in inspection.SHOWN}
     found = inspection.inspect(models, shown, vocabulary, params.evaluate.passage)
     inspection.write(found, params.corpus.name, root)
-    texts = generation.texts(models, vocabulary, params.evaluate, params.seed)
+    texts = continuation.texts(models, vocabulary, params.evaluate, params.seed)
     write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})
-    write_text(root / "plots/generated.txt", generation.readable(params.corpus.name, texts))
+    write_text(root / "plots/generated.txt", continuation.readable(params.corpus.name, texts))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.gpu import PARTS, make_plan
 from benchmarks.gpu_plan import NO_TIME, Plan, attempt, time_limit
-from tools.docs import gpu_figures
+from tools.docs import gpu as tables_of_gpu
 
 ROOT = Path(__file__).parents[2]
 FLASHRNN = """
@@ -81,7 +81,7 @@ def test_every_part_measures(rehearsed: Path) -> None:
 
 
 def test_the_docs_show_what_was_measured(rehearsed: Path) -> None:
-    shown, found = gpu_figures.gpu(rehearsed), report(rehearsed)
+    shown, found = tables_of_gpu.tables(rehearsed), report(rehearsed)
     assert "| fused in PyTorch, pipeline " in shown
     assert "](../plots/benchmark_gpu.png)" in shown
     assert f"both runs give the SHA-256 `{found['trainings']['scratch']['sha256']}`" in shown
@@ -91,14 +91,14 @@ def test_the_docs_show_what_was_measured(rehearsed: Path) -> None:
 
 
 def test_the_docs_say_what_is_missing_where_nothing_was_measured(tmp_path: Path) -> None:
-    assert gpu_figures.gpu(tmp_path).startswith("Not measured yet")
+    assert tables_of_gpu.tables(tmp_path).startswith("Not measured yet")
 
 
 def test_without_time_all_parts_are_skipped_and_the_docs_say_so(tmp_path: Path) -> None:
     done = command("--device", "cpu", "--small", "--minutes", "0", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert {report(tmp_path)[name] for name in PARTS} == {"skipped: no time left"}
-    assert gpu_figures.gpu(tmp_path).count("skipped: no time left") == len(PARTS)
+    assert tables_of_gpu.tables(tmp_path).count("skipped: no time left") == len(PARTS)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
@@ -115,7 +115,7 @@ def test_a_part_that_fails_says_why_and_the_others_go_on(monkeypatch: pytest.Mon
 
     assert attempt(failing, small()) == "failed: CUDA out of memory."
     cells = iter([True, False, False, False])
-    monkeypatch.setattr("gpu_speeds._cell", lambda *of: failing(of[-1]) if next(cells) else [1])
+    monkeypatch.setattr("benchmarks.gpu_speeds._cell", lambda *of: failing(of[-1]) if next(cells) else [1])
     found = PARTS["grid"](small())
     assert found["missing"] == {"hidden 8, batch 4": "failed: CUDA out of memory."}
     assert len(found["rows"]) == 3
@@ -123,7 +123,7 @@ def test_a_part_that_fails_says_why_and_the_others_go_on(monkeypatch: pytest.Mon
 
 def test_two_trainings_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     digests = iter("abcd")
-    monkeypatch.setattr("gpu_runs._trained", lambda *_of: {"sha256": next(digests)})
+    monkeypatch.setattr("benchmarks.gpu_runs._trained", lambda *_of: {"sha256": next(digests)})
     assert attempt(PARTS["trainings"], small()) == "failed: two trainings of scratch gave a and b"
 
 

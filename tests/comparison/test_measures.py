@@ -47,7 +47,7 @@ def test_the_tables_of_the_recipes_show_it(project: Path) -> None:
 
     assert load_recipe("mine", project).headline == "extra"
     assert cells(readme.recipes(project))[-4:] == ["an extra", "", "1.5", "2.5"]
-    assert cells(readme.all_figures(project)) == ["torch.nn.LSTM", "2.5"]
+    assert cells(readme.all_measures(project)) == ["torch.nn.LSTM", "2.5"]
 
 
 def test_the_experiments_show_it(project: Path) -> None:

@@ -8,7 +8,7 @@ from lstm_lm.comparison.measures import LABELS, Measure, read, shown_in
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from tools.docs import gpu_figures, parameters, scaling
+from tools.docs import gpu, parameters, scaling
 from tools.docs.tables import SPEED, markdown, ratios, speed
 from tools.recipes import standings
 from tools.recipes.recipe import load_recipe, names
@@ -89,12 +89,12 @@ def curves(root: Path) -> str:
 
 
 def recipes(root: Path) -> str:
-    """The recipes in one figure each, beside the published one. Raises OSError, KeyError, ValueError."""
-    return markdown(["", "", "figure", "published", *LABELS.values()], standings.headlines(root), words=4)
+    """The recipes in one measure each, beside the published one. Raises OSError, KeyError, ValueError."""
+    return markdown(["", "", "measure", "published", *LABELS.values()], standings.headlines(root), words=4)
 
 
-def all_figures(root: Path) -> str:
-    """Every figure of every recipe. Raises OSError, KeyError, ValueError."""
+def all_measures(root: Path) -> str:
+    """Every measure of every recipe. Raises OSError, KeyError, ValueError."""
     header = ["", *(measure.column for measure in shown_in("recipes").values())]
     parts = [
         f"### {name}\n\n{load_recipe(name, root).title}\n\n{markdown(header, standings.rows(name, root))}"
@@ -150,14 +150,14 @@ CORPUS_PICTURE = (
 TABLES = {
     "README.md": {"results": results, "recipes": recipes, "parameters": parameters.first_parameters},
     "docs/parameters.md": {"parameters": parameters.all_parameters},
-    "docs/recipes.md": {"recipes": all_figures},
+    "docs/recipes.md": {"recipes": all_measures},
     "docs/scaling.md": {"stages": large_texts, "windows": far_windows, "hours": larger_texts},
     "docs/processes.md": {"processes": shared},
     "docs/performance.md": {
         "performance": performance,
         "stacks": stacks,
         "ptb": ptb,
-        "gpu": gpu_figures.gpu,
+        "gpu": gpu.tables,
         "whole": whole,
         "curves": curves,
     },

@@ -11,7 +11,7 @@ from tools.report import headline, page
 from tools.report.difference import Difference, base_argument, difference
 from tools.report.excerpt import excerpts
 from tools.report.figure import figures
-from tools.report.passages import panel
+from tools.report.panel import panel
 from tools.report.unfinished import unfinished
 
 _TRAINED = {"corpus.name": "corpus", "model.hidden": "hidden", "seed": "seed", "train.epochs": "epochs"}

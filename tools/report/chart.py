@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lstm_lm.comparison.figures import GENERALISATION, Description
 from lstm_lm.comparison.measures import COLOURS, LABELS
+from lstm_lm.comparison.plots import GENERALISATION, Plot, line_title
 
 Spec = dict[str, Any]
 
@@ -31,10 +31,10 @@ class Series(NamedTuple):
     @property
     def title(self) -> str:
         """How legends, tooltips and tables name it."""
-        return ", ".join(filter(None, (LABELS[self.model], self.split))) + (" (base)" if self.base else "")
+        return line_title(self.model, self.split) + (" (base)" if self.base else "")
 
 
-def lines(series: Sequence[Series], figure: Description) -> Spec:
+def lines(series: Sequence[Series], plot: Plot) -> Spec:
     """Lines over epochs that can be dragged and zoomed, with all values of the nearest epoch in a tooltip.
 
     A colour for each model, validation dashed, the base faint. The tooltip belongs to a rule at that epoch: one row
@@ -54,7 +54,7 @@ def lines(series: Sequence[Series], figure: Description) -> Spec:
         "params": [{"name": "zoom", "select": zoom, "bind": "scales"}],
         "mark": {"type": "line", "clip": True, "strokeWidth": 1.8},
         "encoding": {
-            "y": _quantity("value", figure),
+            "y": _quantity("value", plot),
             "color": _MODEL,
             "detail": {"field": "line"},
             "opacity": {"condition": {"test": "datum.base", "value": 0.45}, "value": 1},
@@ -67,12 +67,12 @@ def lines(series: Sequence[Series], figure: Description) -> Spec:
         "mark": {"type": "rule", "clip": True, "tooltip": {"content": "data"}},
         "encoding": {"opacity": {"condition": {"param": "hover", "empty": False, "value": 0.5}, "value": 0}},
     }
-    x = {"field": "epoch", "type": "quantitative", "title": figure.x, "scale": {"nice": False}}
+    x = {"field": "epoch", "type": "quantitative", "title": plot.x, "scale": {"nice": False}}
     x["axis"] = {"format": "~d", "tickMinStep": 1}
     return {"$schema": _SCHEMA, "data": {"values": values}, "encoding": {"x": x}, "layer": [curves, rule]}
 
 
-def bars(values: Sequence[Spec], places: Sequence[str], figure: Description) -> Spec:
+def bars(values: Sequence[Spec], places: Sequence[str], plot: Plot) -> Spec:
     """Bars side by side at each place: a colour for each model, the train split faint.
 
     Args:
@@ -82,7 +82,7 @@ def bars(values: Sequence[Spec], places: Sequence[str], figure: Description) -> 
     lines = list(dict.fromkeys(value["line"] for value in values))
     splits = list(dict.fromkeys(value["split"] for value in values))
     faint = {"domain": splits, "range": [0.4, 1]}
-    tooltip = [{"field": "line", "title": figure.x}, {"field": "place"}, {"field": "value", "format": ".2f"}]
+    tooltip = [{"field": "line", "title": plot.x}, {"field": "place"}, {"field": "value", "format": ".2f"}]
     return {
         "$schema": _SCHEMA,
         "data": {"values": list(values)},
@@ -91,12 +91,12 @@ def bars(values: Sequence[Spec], places: Sequence[str], figure: Description) -> 
             "x": {
                 "field": "place",
                 "type": "nominal",
-                "title": figure.x,
+                "title": plot.x,
                 "sort": list(places),
                 "axis": {"labelAngle": 0},
             },
             "xOffset": {"field": "line", "sort": lines},
-            "y": {"field": "value", "type": "quantitative", "title": figure.y, "axis": {"tickCount": 6}},
+            "y": {"field": "value", "type": "quantitative", "title": plot.y, "axis": {"tickCount": 6}},
             "color": _MODEL,
             "opacity": {"field": "split", "type": "ordinal", "scale": faint, "legend": {"symbolFillColor": "#888888"}},
             "tooltip": tooltip,
@@ -142,9 +142,9 @@ def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], setting
     }
 
 
-def _quantity(field: str, figure: Description) -> Spec:
+def _quantity(field: str, plot: Plot) -> Spec:
     """The y axis."""
-    return {"field": field, "type": "quantitative", "title": figure.y, **(_LOGARITHMIC if figure.log else _LINEAR)}
+    return {"field": field, "type": "quantitative", "title": plot.y, **(_LOGARITHMIC if plot.log else _LINEAR)}
 
 
 def _values_axis(parameter: str, values: Sequence[Any]) -> Spec:

@@ -56,7 +56,7 @@ class Difference(NamedTuple):
         return (change.old if at_base else change.new) or {}
 
 
-class Results(NamedTuple):
+class Snapshot(NamedTuple):
     """What one revision has, in the form of `Difference`."""
 
     metrics: dict[str, dict[str, Any]]
@@ -72,8 +72,8 @@ def difference(base: str, root: Path) -> Difference:
     """
     git = has_git(root)
     with dvc_errors():
-        here = results(root)
-        there = results(root, base) if git else Results({}, {}, {})
+        here = snapshot(root)
+        there = snapshot(root, base) if git else Snapshot({}, {}, {})
     return Difference(
         base if git else None,
         {path: _changes(there.metrics.get(path, {}), values) for path, values in here.metrics.items()},
@@ -83,7 +83,7 @@ def difference(base: str, root: Path) -> Difference:
     )
 
 
-def results(root: Path, revision: str | None = None) -> Results:
+def snapshot(root: Path, revision: str | None = None) -> Snapshot:
     """Read the results of a revision, or those in the working tree.
 
     Raises:
@@ -96,7 +96,7 @@ def results(root: Path, revision: str | None = None) -> Results:
     for model, columns in curves.items():
         for _, table in _read(files, f"plots/*_{model}.tsv", partial(pd.read_csv, sep="\t", index_col="epoch")):
             columns |= {column: table[column].dropna().to_dict() for column in table}
-    return Results(metrics, flatten(params_show("params.yaml", repo=str(root), rev=revision)), curves)
+    return Snapshot(metrics, flatten(params_show("params.yaml", repo=str(root), rev=revision)), curves)
 
 
 def base_argument() -> str:

@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lstm_lm.comparison.figures import (
+from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS
+from lstm_lm.comparison.plots import (
     GENERALISATION,
     LEARNING_CURVES,
     SURPRISAL_BY_POSITION,
     THROUGHPUT,
-    Description,
+    Plot,
+    line_title,
 )
-from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS
 from lstm_lm.evaluation.passage import LAST_POSITION
 from tools.report import chart
 from tools.report.chart import Series, Spec
@@ -61,26 +62,26 @@ def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
     return lines
 
 
-def _over_epochs(found: Difference, figure: Description, form: str, state: Sequence[str]) -> Figure:
+def _over_epochs(found: Difference, plot: Plot, form: str, state: Sequence[str]) -> Figure:
     """Lines over epochs; the table has a handful of them: the first, the last, and evenly between.
 
     `state` says which trainings are not over.
     """
-    lines = series(found, figure.columns)
+    lines = series(found, plot.columns)
     here = [line.points for line in lines if not line.base]
     ends = [
         f"{line.title} {write(points[min(points)], form)} → {write(points[max(points)], form)}"
         for line, points in zip(lines, here, strict=False)
     ]
     faint = " Faint: the base." if len(here) < len(lines) else ""
-    summary = f"{figure.quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
+    summary = f"{plot.quantity.capitalize()} from the first to the last epoch: {'; '.join(ends)}.{faint}"
     summary = " ".join([*state, summary])
     scored = sorted(set.intersection(*map(set, here)) or set().union(*here))
     steps = min(_TABLE_ROWS, len(scored))
     chosen = sorted({scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)})
     rows = [[str(epoch), *(write(line.points.get(epoch), form) for line in lines)] for epoch in chosen]
-    spec = chart.lines(lines, figure)
-    return Figure(figure.title, spec, summary, [figure.x, *(line.title for line in lines)], rows)
+    spec = chart.lines(lines, plot)
+    return Figure(plot.title, spec, summary, [plot.x, *(line.title for line in lines)], rows)
 
 
 def _generalisation(found: Difference, picture: bytes) -> Figure:
@@ -108,7 +109,7 @@ def _by_position(root: Path) -> dict[str, Figure]:
     places = list(dict.fromkeys(place for table in tables.values() for place in table.index))
     if not places:
         return {}
-    lines = {f"{LABELS[model]}, {SPLITS[split]}": (model, split) for split in tables for model in LABELS}
+    lines = {line_title(model, SPLITS[split]): (model, split) for split in tables for model in LABELS}
     bars = [
         {"place": place, "value": value, "line": line, "model": LABELS[model], "split": SPLITS[split]}
         for line, (model, split) in lines.items()
@@ -121,9 +122,9 @@ def _by_position(root: Path) -> dict[str, Figure]:
         "Mean surprisal of letters by their position in the word, or of words by that in the line; 0 is what stands "
         "between words or ends a line. The bits go where a model cannot tell what comes next. Faint: train."
     )
-    figure = SURPRISAL_BY_POSITION
-    spec = chart.bars(bars, places, figure)
-    return {"surprisal_by_position": Figure(figure.title, spec, summary, [figure.x, *lines], rows)}
+    plot = SURPRISAL_BY_POSITION
+    spec = chart.bars(bars, places, plot)
+    return {"surprisal_by_position": Figure(plot.title, spec, summary, [plot.x, *lines], rows)}
 
 
 def _positions(root: Path, split: str) -> pd.DataFrame:

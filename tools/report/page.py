@@ -32,7 +32,7 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
     pictures = {key: _png(figure.chart) for key, figure in figures.items()}
     for key, picture in pictures.items():
         write_bytes(folder / f"{key}.png", picture)
-    scripts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "passages.js")]
+    scripts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "panel.js")]
     script = vl_convert.javascript_bundle("\n".join(scripts))
     html = Environment(
         loader=FileSystemLoader(_TEMPLATES),

@@ -79,7 +79,7 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     def cells(table: str) -> list[list[str]]:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
-    rows = cells(readme.all_figures(tmp_path))
+    rows = cells(readme.all_measures(tmp_path))
     assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.500", "12,345", "1.5"]
     assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
     assert rows[7] == ["from scratch, not run", *[""] * 7]

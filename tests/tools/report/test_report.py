@@ -12,11 +12,11 @@ import pytest
 from lstm_lm.tokens.text import Vocabulary
 from reported import ROOT, found, git, make_project, module, reported, set_params, write_results
 from tools.report.__main__ import notes
-from tools.report.difference import Change, difference, results
+from tools.report.difference import Change, difference, snapshot
 from tools.report.excerpt import excerpts
 from tools.report.figure import series
 from tools.report.page import block
-from tools.report.passages import panel
+from tools.report.panel import panel
 from tools.report.unfinished import unfinished
 
 __all__ = ["reported"]
@@ -181,7 +181,7 @@ def test_a_damaged_file_is_named(tmp_path, name, content):
     path.parent.mkdir()
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=f"{name} is damaged: "):
-        results(tmp_path / "project")
+        snapshot(tmp_path / "project")
 
 
 def test_without_results_there_is_one_clear_line(tmp_path):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from lstm_lm.comparison import plots
+from lstm_lm.comparison import pictures
 from lstm_lm.comparison.measures import LABELS
 
 
@@ -14,7 +14,7 @@ from lstm_lm.comparison.measures import LABELS
 def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that were drawn, none of them written."""
     figures: list[Figure] = []
-    monkeypatch.setattr(plots, "save", lambda figure, _path: figures.append(figure))
+    monkeypatch.setattr(pictures, "save", lambda figure, _path: figures.append(figure))
     return figures
 
 
@@ -23,7 +23,7 @@ def test_the_book_s_speed_stands_beside_runs_on_the_book_s_corpus_only(
     corpus: str, bars: int, saved: list[Figure], tmp_path: Path
 ) -> None:
     speed = {"tokens_per_second": 20, "tokens_per_second_q1": 10, "tokens_per_second_q3": 30, "device": "any"}
-    plots.throughput(dict.fromkeys(LABELS, speed), corpus, tmp_path / "throughput.png")
+    pictures.throughput(dict.fromkeys(LABELS, speed), corpus, tmp_path / "throughput.png")
     (figure,) = saved
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(labels) == len(figure.axes[0].patches) == bars
@@ -39,7 +39,7 @@ def test_perplexity_s_axis_has_numbers_wherever_the_curves_lie(
 ) -> None:
     columns = {"train_perplexity": perplexities, "valid_perplexity": perplexities, "seconds": [1.0, 2.0]}
     curves = dict.fromkeys(LABELS, pd.DataFrame(columns, index=[1, 2]))
-    plots.learning_curves(curves, "any", tmp_path / "learning_curves.png")
+    pictures.learning_curves(curves, "any", tmp_path / "learning_curves.png")
     axes = saved[0].axes[0]
     lowest, highest = axes.get_ylim()
     ticks = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
@@ -53,6 +53,6 @@ def test_perplexity_s_axis_has_numbers_wherever_the_curves_lie(
 def test_a_training_of_one_epoch_is_drawn_as_dots_and_rings(saved: list[Figure], tmp_path: Path) -> None:
     columns = {"train_perplexity": [6.3], "valid_perplexity": [6.1], "seconds": [20.5]}
     curves = dict.fromkeys(LABELS, pd.DataFrame(columns, index=[1]))
-    plots.learning_curves(curves, "any", tmp_path / "learning_curves.png")
+    pictures.learning_curves(curves, "any", tmp_path / "learning_curves.png")
     for axes in saved[0].axes:
         assert [(line.get_marker(), line.get_fillstyle()) for line in axes.lines] == [("o", "full"), ("o", "none")] * 2

@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.comparison.figures import BITS_PER_SHADE, SHADES, shade
 from lstm_lm.comparison.measures import LABELS, SPLITS, read
+from lstm_lm.comparison.plots import BITS_PER_SHADE, SHADES, shade
 
 _SHOWN = ("train", "valid")
 _INVISIBLE = {" ": "␣", "\n": "↵", "<eos>": "↵", "\t": "⇥"}

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import matplotlib
 import pytest
 
-from lstm_lm.comparison import passages
-from lstm_lm.comparison.passages import COLUMNS, LINES, Cell, cells, lines, surprisal
+from lstm_lm.comparison import passage_picture
+from lstm_lm.comparison.passage_picture import COLUMNS, LINES, Cell, cells, draw, lines
 
 MARK = "\N{COMBINING ACUTE ACCENT}"
 HEBREW = "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}"
@@ -51,7 +51,7 @@ class Font(NamedTuple):
 def test_a_sign_is_drawn_in_a_font_that_has_it(
     text: str, installed: Font | None, note: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(passages.fonts, "for_signs", lambda _: installed)
+    monkeypatch.setattr(passage_picture.fonts, "for_signs", lambda _: installed)
     drawn = texts_drawn(monkeypatch, text, tmp_path)
     assert f"bits and more{note}" in drawn
     assert ("中" in drawn) == (installed is not None and "中" in text)
@@ -63,7 +63,7 @@ def test_a_sign_is_drawn_in_a_font_that_has_it(
 def test_any_text_becomes_the_same_picture_again(text: str, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     rows = [{"text": sign, "scratch": {"bits": 0.5}, "concise": {"bits": 40.0}} for sign in text * 9]
     for name in ("one.png", "two.png"):
-        surprisal({"train": rows, "valid": rows}, "a corpus", tmp_path / name)
+        draw({"train": rows, "valid": rows}, "a corpus", tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert [str(warning.message) for warning in recwarn if "Glyph" in str(warning.message)] == []
 
@@ -71,15 +71,15 @@ def test_any_text_becomes_the_same_picture_again(text: str, tmp_path: Path, recw
 def texts_drawn(monkeypatch: pytest.MonkeyPatch, text: str, folder: Path) -> dict[str, list[float]]:
     """Where each text of the picture was drawn, in columns from the left."""
     drawn: dict[str, list[float]] = {}
-    real = passages.Axes.text
+    real = passage_picture.Axes.text
 
-    def record(axes: passages.Axes, x: float, y: float, s: str, **how: Any) -> Any:
+    def record(axes: passage_picture.Axes, x: float, y: float, s: str, **how: Any) -> Any:
         drawn.setdefault(s, []).append(x)
         return real(axes, x, y, s, **how)
 
-    monkeypatch.setattr(passages.Axes, "text", record)
+    monkeypatch.setattr(passage_picture.Axes, "text", record)
     rows = [{"text": sign, "scratch": {"bits": 1.0}, "concise": {"bits": 1.0}} for sign in text]
-    surprisal({"train": rows, "valid": rows}, "a corpus", folder / "picture.png")
+    draw({"train": rows, "valid": rows}, "a corpus", folder / "picture.png")
     return drawn
 
 

@@ -13,7 +13,7 @@ _PICTURE = (
 )
 
 
-def gpu(root: Path) -> str:
+def tables(root: Path) -> str:
     """What `make gpu` measured, or that nothing was measured yet. Raises OSError, KeyError."""
     if not (root / "metrics/benchmark_gpu.json").exists():
         return (

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from lstm_lm.comparison import fonts
-from lstm_lm.comparison.figures import BITS_PER_SHADE, SHADES, SURPRISAL, shade
 from lstm_lm.comparison.measures import LABELS, SPLITS
-from lstm_lm.comparison.plots import STYLE, save
+from lstm_lm.comparison.pictures import STYLE, save
+from lstm_lm.comparison.plots import BITS_PER_SHADE, SHADES, SURPRISAL, shade
 
 COLUMNS = 78
 LINES = 3
@@ -35,7 +35,7 @@ class Cell(NamedTuple):
         return sum(2 if unicodedata.east_asian_width(letter[0]) in "WF" else 1 for letter in letters)
 
 
-def surprisal(passages: Mapping[str, Any], corpus: str, path: Path) -> None:
+def draw(passages: Mapping[str, Any], corpus: str, path: Path) -> None:
     """The head of the train and the validation passage, from scratch above the library, in one scale.
 
     Signs that matplotlib's own fonts lack are drawn in a font of this machine that has them. Where there is none they
