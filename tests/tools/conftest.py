@@ -1,5 +1,6 @@
 """A small project for the commands that `make` calls."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -29,11 +30,11 @@ Path("metrics/throughput_scratch.json").write_text(f'{{"seconds": {time.time()}}
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A DVC project with the pipeline's layout, run once, without git."""
-    folder = tmp_path / "a project"
-    (folder / ".dvc").mkdir(parents=True)
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC project with the pipeline's layout, run once, without git; for copies only."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / ".dvc").mkdir()
     (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    check_update = false\n    no_scm = true\n")
     (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (folder / "dvc.yaml").write_text(PIPELINE.format(python=sys.executable))
@@ -41,3 +42,9 @@ def project(tmp_path: Path) -> Path:
     made = run(folder, sys.executable, "-m", "dvc", "repro", "--quiet")
     assert made.returncode == 0, made.stderr
     return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    """A copy of `finished`."""
+    return shutil.copytree(finished, tmp_path / "a project")

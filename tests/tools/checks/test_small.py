@@ -6,27 +6,77 @@ from pathlib import Path
 
 import pytest
 
-from nursery import Nursery
-from repository import Repository
+from reported import ROOT, git, run
 from tools.checks import small
 from tools.checks.small import judge
 
 RUN = {"environment": {"environment_scratch": {"torch": "2"}}, "sha256": {"a": "1", "b": "2"}}
 ALTERED = RUN | {"sha256": {"a": "1", "b": "3", "c": "4"}}
 
+NAMES = ("evaluate", *(f"{name}_{model}" for name in ("train", "throughput") for model in ("scratch", "concise")))
+PIPELINE = """\
+stages:
+  all:
+    cmd: "{python} run.py"
+    params: [corpus, model.hidden, train.epochs]
+    metrics: [{metrics}]
+"""
+SCRIPT = """\
+import json, yaml
+from pathlib import Path
+params = yaml.safe_load(Path("params.yaml").read_text())
+assert (params["model"]["hidden"], params["train"]["epochs"]) == (64, 20)
+score = {"perplexity": 12.5, "bits_per_character": 3.5}
+speed = {"tokens_per_second": 1000, "seconds": 2.5, "peak_memory_mib": 100}
+models = ("scratch", "concise")
+contents = {"evaluate": {"corpus": params["corpus"]["name"]} | dict.fromkeys(models, {"valid": score, "test": score})}
+contents |= {f"train_{model}": {"perplexity": 8.0, "parameters": 300} for model in models}
+contents |= {f"throughput_{model}": speed for model in models}
+Path("metrics").mkdir(exist_ok=True)
+for name, content in contents.items():
+    Path(f"metrics/{name}.json").write_text(json.dumps(content))
+"""
 
-def test_the_pipeline_runs_on_small_parameters_in_a_copy(tmp_path: Path, nursery: Nursery) -> None:
-    repository = Repository.of_project(tmp_path / "repository/project", nursery.commands)
-    (repository.folder / ".git").rename(repository.folder.parent / ".git")
-    repository.commit()
-    summary = tmp_path / "summary.md"
-    repository.environment["GITHUB_STEP_SUMMARY"] = str(summary)
-    (repository.folder / "stages/fetch.py").write_text("raise SystemExit('not committed')")
-    shown = repository.run(sys.executable, "-m", "tools.checks.small")
-    assert "Corpus: sample" in shown
-    assert shown.splitlines()[-1].startswith("The numbers are ")
-    assert shown.splitlines()[-1] in summary.read_text()
-    assert repository.git("status", "--porcelain", ".").split() == ["M", "project/stages/fetch.py"]
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose pipeline writes what the table shows, in a subfolder of a repository."""
+    folder = tmp_path / "repository/a project"
+    metrics = ", ".join(f"{{metrics/{name}.json: {{cache: false}}}}" for name in NAMES)
+    files = {
+        ".dvc/config": "[core]\n    analytics = false\n    check_update = false\n",
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        "dvc.yaml": PIPELINE.format(python=sys.executable, metrics=metrics),
+        "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
+        "run.py": SCRIPT,
+        "tests/small_run.json": json.dumps(RUN),
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a pipeline"]):
+        git(folder.parent, *command)
+    return folder
+
+
+def test_the_commit_runs_on_small_parameters_in_a_copy(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command, summary = (sys.executable, "-m", "tools.checks.small"), project.parent.parent / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    (project / "run.py").write_text("raise SystemExit('not committed')")
+    done = run(project, *command, "--update")
+    assert done.returncode == 0, done.stderr
+    assert "Corpus: sample" in done.stdout
+    assert done.stdout.splitlines()[-1] == "The numbers are those of the committed small run."
+    changed = run(project, "git", "diff", "--name-only", "--relative").stdout
+    assert changed.split() == ["run.py", "tests/small_run.json"]
+
+    (project / "run.py").write_text(SCRIPT.replace("12.5", "12.25"))
+    git(project, "commit", "-qam", "other numbers")
+    done = run(project, *command)
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("This change alters the numbers: metrics/evaluate.json. ")
+    assert last in summary.read_text()
 
 
 @pytest.mark.parametrize(("option", "status", "recorded"), [([], 1, RUN), (["--update"], 0, ALTERED)])
