@@ -1,6 +1,6 @@
-"""What `make corpus FILE=path/to/my_text.txt` does: a text of the user's own becomes a corpus with a record.
+"""`make corpus FILE=my_text.txt`: turn a text into a corpus with a record.
 
-With VALIDATION and TEST, FILE is the train split alone, and the corpus has three files.
+With VALIDATION and TEST, FILE is the train split, and the corpus has three files.
 """
 
 import filecmp
@@ -24,14 +24,13 @@ USAGE = "make corpus FILE=path/to/my_text.txt, or FILE=train.txt VALIDATION=vali
 
 
 def add(texts: Mapping[Part, Path], corpora: Path) -> str:
-    """Copy a text, or one for each split, into the folder `corpora`, unless it is there, and write the record.
+    """Copy a text, or one for each split, into the folder `corpora`, and write the record.
 
     Returns:
         The name of the corpus: that of the first file, without .txt and .train.
 
     Raises:
-        ValueError: a text is not one in UTF-8, or a name is taken.
-        OSError: a file cannot be read or written.
+        ValueError: a text is empty or not UTF-8, or a name is taken.
     """
     name = corpus_name(next(iter(texts.values())).name)
     if "train" in texts:
@@ -49,7 +48,7 @@ def add(texts: Mapping[Part, Path], corpora: Path) -> str:
 
 
 def _copied(text: Path, copy: Path) -> File:
-    """Copy a text to where it is not yet; what a record says of it. Raises OSError."""
+    """Copy a text, unless the copy exists; its entry in the record."""
     if not copy.exists():
         with text.open("rb") as source, replacing(copy) as target:
             shutil.copyfileobj(source, target)
@@ -58,7 +57,7 @@ def _copied(text: Path, copy: Path) -> File:
 
 
 def _licence(name: str, corpora: Path) -> str:
-    """The one in the record that a new one replaces. Raises ValueError where that is not the user's to replace."""
+    """The licence in the record that is replaced. Raises ValueError for a corpus that can be downloaded."""
     if not (corpora / f"{name}.yaml").exists():
         return "not stated"
     old = load_record(name, corpora)

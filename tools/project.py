@@ -36,7 +36,7 @@ _GITS_OWN = (
     "GIT_PREFIX",
     "GIT_WORK_TREE",
 )
-"""Variables that name one repository: git sets them for its hooks, and they must not reach another one."""
+"""Variables by which git names a repository to its hooks. They must not reach another repository."""
 
 
 class Busy(ValueError):
@@ -48,7 +48,6 @@ def outputs(root: Path) -> dict[str, bytes]:
 
     Raises:
         ValueError: dvc.lock is damaged.
-        OSError: dvc.lock or an output is missing.
     """
     return {
         path: (root / path).read_bytes() if path.startswith(("metrics/", "plots/")) else md5.encode()
@@ -57,7 +56,7 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 
 def digests(root: Path) -> dict[str, str]:
-    """Path -> DVC's digest, for every output in dvc.lock. Raises ValueError where dvc.lock is damaged, OSError."""
+    """Path -> DVC's digest, for every output in dvc.lock. Raises ValueError if dvc.lock is damaged."""
     lock = read_yaml(root / "dvc.lock")
     return {out["path"]: out["md5"] for step in lock["stages"].values() for out in step.get("outs", [])}
 
@@ -80,11 +79,7 @@ def has_git(root: Path) -> bool:
 
 @contextmanager
 def copied(root: Path, purpose: str) -> Iterator[Path]:
-    """A copy of the project (see `copy_project`) in a temporary folder, which SIGTERM and SIGHUP remove as well.
-
-    Raises:
-        OSError: the project could not be copied.
-    """
+    """A copy of the project (see `copy_project`) in a temporary folder. SIGTERM and SIGHUP remove it, too."""
 
     def leave(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)
@@ -110,7 +105,7 @@ def copy_project(source: Path, target: Path) -> Path:
         The project's folder: `target`, or a subfolder of it where the project is one of a larger repository.
 
     Raises:
-        OSError: git could not clone, or a file could not be copied.
+        OSError: git could not clone.
     """
     if git(source, "cat-file", "-e", "HEAD:./dvc.yaml") is not None:
         toplevel, prefix = (git(source, "rev-parse", option) or "" for option in ("--show-toplevel", "--show-prefix"))
@@ -124,7 +119,7 @@ def copy_project(source: Path, target: Path) -> Path:
 
 
 def dvc(project: Path, *arguments: str, **variables: str) -> int:
-    """Run DVC in a project, with this Python also in its stages and these environment variables; its exit status.
+    """Run DVC, with this Python also in the stages, and with these environment variables; its exit status.
 
     Raises:
         KeyboardInterrupt, SystemExit: Ctrl-C was pressed, or `copied` got a signal; what ran has saved its state.
@@ -148,11 +143,11 @@ def dvc(project: Path, *arguments: str, **variables: str) -> int:
 
 @contextmanager
 def repository(root: Path) -> Iterator[Repo]:
-    """The project in DVC's API, quiet; an error of DVC is one line in DVC's words.
+    """The project in DVC's API, without progress bars.
 
     Raises:
-        ValueError: DVC cannot read the project.
-        Busy: another DVC works on it.
+        ValueError: DVC cannot do what is asked; one line in DVC's words.
+        Busy: another DVC works on the project.
     """
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     follow_git(root)
@@ -180,7 +175,7 @@ def configure(root: Path, section: str, option: str, value: str | None) -> None:
 
 
 def follow_git(root: Path) -> None:
-    """Tell DVC to do without git where there is none, as in an unpacked archive, and no longer once there is."""
+    """Tell DVC to work without git where there is none, as in an unpacked archive; undo that once there is one."""
     with dvc_errors():
         settings: Any = Config(str(root / ".dvc"), validate=False).read("local")
     without = "no_scm" in settings["core"]
@@ -194,7 +189,7 @@ def _environment() -> dict[str, str]:
 
 
 def _terminate(pid: int) -> None:
-    """End DVC and the stage that it runs, to which DVC does not pass on a signal; a training saves its state first."""
+    """End DVC and its stage, to which DVC passes on no signal. A training saves its state first."""
     dvc_process = psutil.Process(pid)
     processes = [dvc_process, *dvc_process.children(recursive=True)]
     for process in processes:
@@ -204,7 +199,7 @@ def _terminate(pid: int) -> None:
 
 
 def _heal(repo: Repo) -> None:
-    """Remove a table of locks that a DVC left half-written: every later DVC would fail. Only while no DVC runs."""
+    """Remove a half-written table of locks, which stops every later DVC, unless a DVC runs."""
     root, hardlink = Path(repo.root_dir), repo.config["core"].get("hardlink_lock", False)
     for folder in (root / ".dvc/tmp", root / ".dvc/tmp/exps"):
         table = folder / RWLOCK_FILE

@@ -1,4 +1,4 @@
-"""What `make run` does before `dvc repro`: DVC without git if need be, the sample if no corpus can be reached."""
+"""What `make run` does before `dvc repro`: take the sample corpus where the chosen one cannot be reached."""
 
 import re
 import tempfile
@@ -7,19 +7,13 @@ from pathlib import Path
 from lstm_lm.core import atomic, stage
 from lstm_lm.core.params import Params, load_params
 from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
-from tools.project import follow_git, repository
+from tools.project import repository
 
 SAMPLE = "sample"
 
 
 def main(params: Params, root: Path) -> None:
-    """Prepare the project in `root` for `dvc repro`.
-
-    Raises:
-        ValueError: params.yaml could not be changed to name the sample.
-        OSError: a file cannot be written.
-    """
-    follow_git(root)
+    """Prepare the project in `root` for `dvc repro`. Raises ValueError as `use_sample`."""
     if _fetched(root):
         return
     try:
@@ -36,8 +30,7 @@ def use_sample(path: Path) -> None:
     """Set `corpus.name` in params.yaml to the sample; every other character stays as it is.
 
     Raises:
-        ValueError: the key was not found where params.yaml usually has it.
-        OSError: the file cannot be read or written.
+        ValueError: params.yaml is not written as usual.
     """
     before = load_params(path)
     text = path.read_text(encoding="utf-8")
@@ -53,13 +46,13 @@ def use_sample(path: Path) -> None:
 
 
 def _reach(name: str, root: Path) -> None:
-    """Bring the corpus once, to a place that is thrown away. Raises CorpusUnavailable."""
+    """Fetch the corpus into a temporary folder. Raises CorpusUnavailable."""
     with tempfile.TemporaryDirectory() as folder:
         fetch(name, Path(folder), Sources.of_project(root))
 
 
 def _fetched(root: Path) -> bool:
-    """Whether the fetch stage has nothing to do, given what DVC's own cache can bring back without a network."""
+    """Whether the fetch stage is up to date, once DVC's cache has brought back the corpus."""
     corpus = "data/raw"
     try:
         with repository(root) as repo:

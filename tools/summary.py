@@ -24,7 +24,7 @@ Try next:
 
 
 def table(root: Path) -> str:
-    """One line for each measure, one column for each model. Raises ValueError, OSError."""
+    """One line for each measure, one column for each model. Raises ValueError as `Measure.value`."""
     rows = [
         [m.title, *(format(m.value(root, model), m.form) for model in LABELS)] for m in shown_in("results").values()
     ]
@@ -35,7 +35,7 @@ def table(root: Path) -> str:
 
 
 def main(_params: Params, root: Path) -> None:
-    """Print the table, where the plots are and what to try next: an experiment only with git."""
+    """Print the table, where the plots are and what to try next. An experiment needs git."""
     print(f"\n{table(root)}\n\n{_NEXT if has_git(root) else _NEXT.replace(_EXPERIMENT, '')}", end="")
 
 

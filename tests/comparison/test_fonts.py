@@ -32,18 +32,18 @@ def test_matplotlib_s_own_come_first() -> None:
 
 
 def test_the_plainest_of_those_that_have_most_signs_is_taken(installed: list[str]) -> None:
-    found = fonts.for_signs(f"aé{HEBREW}")
+    found = fonts.best_for(f"aé{HEBREW}")
     assert found
     assert found.path.name == "DejaVuSans.ttf"
     assert found.has("aé")
     assert not found.has("a中")
     installed.reverse()
     fonts._installed.cache_clear()
-    again = fonts.for_signs(f"aé{HEBREW}")
+    again = fonts.best_for(f"aé{HEBREW}")
     assert again
     assert again.path == found.path
 
 
 @pytest.mark.parametrize("signs", ["", "中"])
 def test_there_may_be_none(signs: str, installed: list[str]) -> None:
-    assert fonts.for_signs(signs) is None
+    assert fonts.best_for(signs) is None

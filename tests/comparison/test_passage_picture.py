@@ -43,15 +43,15 @@ class Font(NamedTuple):
     ("text", "installed", "note"),
     [
         (f"a{HEBREW}\n", None, ""),
-        ("a中", None, "; signs that no font here has are missing"),
+        ("a中", None, "; characters that no font here has are missing"),
         ("a中", Font("中"), "; with Song"),
-        ("a中文", Font("中"), "; with Song; signs that no font here has are missing"),
+        ("a中文", Font("中"), "; with Song; characters that no font here has are missing"),
     ],
 )
 def test_a_sign_is_drawn_in_a_font_that_has_it(
     text: str, installed: Font | None, note: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(passage_picture.fonts, "for_signs", lambda _: installed)
+    monkeypatch.setattr(passage_picture.fonts, "best_for", lambda _: installed)
     drawn = texts_drawn(monkeypatch, text, tmp_path)
     assert f"bits and more{note}" in drawn
     assert ("中" in drawn) == (installed is not None and "中" in text)

@@ -92,6 +92,20 @@ def test_an_unknown_corpus_is_a_mistake_not_a_missing_network(project):
     assert corpus_name(project) == "nowhere"
 
 
+def test_a_corpus_in_dvc_s_cache_needs_no_network(project):
+    stage = {"cmd": "mkdir -p data/raw && echo text > data/raw/corpus.txt", "outs": ["data/raw"]}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"fetch": stage}}), encoding="utf-8")
+    (project / ".git").rmdir()
+    (project / ".dvc").mkdir()
+    (project / ".dvc/config").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet"], cwd=project, check=True)
+    shutil.rmtree(project / "data/raw")
+    done = quickstart(project)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (project / "data/raw/corpus.txt").exists()
+    assert corpus_name(project) == "time_machine"
+
+
 def test_without_git_dvc_is_told_so(tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS.replace("name: time_machine", "name: sample"), encoding="utf-8")
     (tmp_path / ".dvc").mkdir()

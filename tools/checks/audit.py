@@ -1,7 +1,7 @@
 """Look for known vulnerabilities in every pinned package with pip-audit.
 
-Skipped with a message where the advisory source (PyPI's own) cannot be reached: some mirrors serve the
-packages but not the advisories, which a question about one package that surely exists tells.
+Skipped with a message where PyPI's advisories cannot be reached. Some mirrors serve packages without advisories; asking
+about one package shows that.
 """
 
 import json
@@ -15,7 +15,7 @@ CONSTRAINTS = Path("constraints.txt")
 
 
 def main() -> int:
-    """0 if no pinned package has a known vulnerability, or if that cannot be asked here."""
+    """Exit status: 0 if no pinned package has a known vulnerability, or if the advisories cannot be reached."""
     pin = next(line for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if line.startswith("requests=="))
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         print(pin, file=file, flush=True)

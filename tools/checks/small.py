@@ -1,8 +1,7 @@
 """Run the whole pipeline of the current commit on the embedded sample with small parameters, in a copy.
 
-The digests of what comes out are compared with tests/small_run.json, the record of a committed run, so that every
-change tells whether it alters the numbers. With `--update` they replace the record. On GitHub the table of results
-also goes to the job summary.
+The digests of the results are compared with those in tests/small_run.json: this tells whether a change alters the
+numbers. With `--update` they replace the record. On GitHub the table of results also goes to the job summary.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ Run = dict[str, dict[str, Any]]
 
 
 def record(project: Path) -> Run:
-    """The environments of a run, and the digest of each result that is the same wherever they are."""
+    """The environments of a run, and the digest of each result that is the same in equal environments."""
     names = [name for name in sorted(outputs(project)) if is_deterministic(name) and (project / name).is_file()]
     return {
         "environment": {path.stem: json.loads(path.read_bytes()) for path in sorted(project.glob(ENVIRONMENT))},
@@ -51,12 +50,12 @@ def run() -> tuple[str, Run, Run]:
     """Run the pipeline in a copy: the table of its results, the committed record, and the record of this run."""
     with copied(Path(), "small") as project:
         if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
-            sys.exit("small: the pipeline failed; its own message stands above")
+            sys.exit("small: the pipeline failed (see above)")
         return summary.table(project), json.loads((project / RECORD).read_bytes()), record(project)
 
 
 def main() -> None:
-    """Run, show the results and judge them; exit status 1 if a stage failed or the numbers have changed."""
+    """Run, show the results and judge them. Exit status 1: a stage failed, or the numbers have changed."""
     table, committed, now = run()
     if "--update" in sys.argv:
         write_json(RECORD, now)

@@ -1,12 +1,12 @@
 """Whether a result that was made again is the committed one: the rules by which `make verify` judges.
 
-Two machines are of the same kind if all of metrics/environment_*.json are equal. There every result is promised byte
-for byte, except what holds or shows times.
+Two machines are of the same kind if all of metrics/environment_*.json are equal. There every result has the same
+bytes, except what holds or shows times.
 
-On another kind floating-point sums round differently, and training is chaotic: two runs that begin a last bit apart
-stay together for some hundred updates and go their own ways later. `AT_FIRST` judges the epochs of the default run in
-which they are together: a wrong seed, weight or gradient shows at once. A recipe has too many updates in its first
-epoch for that, so `ALL_ALONG` judges whether all of its curves are reproduced to within what chance moves them.
+On another kind, floating-point sums round differently, and training is chaotic: two runs that differ in a last bit stay
+together for some hundred updates and part later. `AT_FIRST` compares the epochs of the default run in which they are
+together: a wrong seed, weight or gradient shows at once. A recipe has too many updates in its first epoch for that, so
+`ALL_ALONG` compares whole curves, within what chance moves them.
 """
 
 import io
@@ -33,7 +33,7 @@ CHANCE = 0.03
 
 Measured on tiny_shakespeare with one and the same seed: other kernels and instructions moved the validation perplexity
 of `shakespeare_quick` by 0.1 to 0.8 %. Another way to round moved that of ten epochs of 256 units by 1.4 %.
-Two other seeds moved it by 0.1 and 4.8 %: so this finds gross faults only, and says whether the figure is reproduced.
+Two other seeds moved it by 0.1 and 4.8 %. So this finds gross faults only.
 """
 
 
@@ -69,10 +69,10 @@ _FOLLOWS = (
     "plots/surprisal*.tsv",
     "plots/*.png",
 )
-"""What a training decides, without a number to compare."""
+"""Results of a training that hold no number to compare."""
 
 _CHANCE_DECIDES = ("kept_epoch", "sha256")
-"""Values of `_TRAINED` that rounding can change although they are no decimal numbers."""
+"""Keys of `_TRAINED` whose values rounding can change although they are not decimal numbers."""
 
 
 class Status(StrEnum):
@@ -92,10 +92,7 @@ class Verdict(NamedTuple):
 
 
 def compare(name: str, committed: bytes | None, now: bytes | None, same_kind: bool, bound: Bound = AT_FIRST) -> Verdict:
-    """Judge one result by its path in the project and its two contents (None: no such file).
-
-    `bound` is for the curves of another kind of machine.
-    """
+    """Judge a result by its path and its two contents, None for no file; `bound` is for another kind of machine."""
     if committed is None or now is None:
         return Verdict(Status.DIFFERENT, "not committed" if committed is None else "not made again")
     if committed == now:
@@ -143,7 +140,7 @@ def _compare_curves(committed: bytes, now: bytes, bound: Bound) -> Verdict:
 
 
 def _compare_ends(committed: bytes, now: bytes) -> Verdict:
-    """Tell where perplexities went; what no rounding can change must be the same."""
+    """Tell how perplexities changed; what rounding cannot change must be the same."""
     before, after = flatten(json.loads(committed)), flatten(json.loads(now))
     if before.keys() != after.keys() or any(
         before[key] != after[key] for key in before if not (isinstance(before[key], float) or key in _CHANCE_DECIDES)

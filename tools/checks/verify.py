@@ -1,6 +1,6 @@
 """Run the whole pipeline again in a copy of the project and compare every committed result with what comes out.
 
-The name of a recipe on the command line takes its parameters and its results; without one, those of the project.
+With the name of a recipe on the command line, its parameters and results are used instead of the project's.
 """
 
 import sys
@@ -21,7 +21,6 @@ def prepare(name: str, project: Path) -> tuple[Path, Bound]:
 
     Raises:
         ValueError: there is no such recipe, it is not valid, or it has no results yet.
-        OSError: a file cannot be read or written.
     """
     if not name:
         return project, AT_FIRST
@@ -52,7 +51,7 @@ def report(committed: Mapping[str, bytes], now: Mapping[str, bytes], bound: Boun
 
 
 def main() -> None:
-    """Verify the project in the working directory, or a recipe of it; exit status 1 if it is not reproduced."""
+    """Verify the project in the working directory, or a recipe of it. Exit status 1: it is not reproduced."""
     try:
         with copied(Path(), "verify") as project:
             source, bound = prepare(sys.argv[1] if len(sys.argv) > 1 else "", project)

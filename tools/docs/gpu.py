@@ -14,7 +14,7 @@ _PICTURE = (
 
 
 def tables(root: Path) -> str:
-    """What `make gpu` measured, or that nothing was measured yet. Raises OSError, KeyError."""
+    """What `make gpu` measured, or that nothing was measured yet."""
     if not (root / "metrics/benchmark_gpu.json").exists():
         return (
             "Not measured yet: `make gpu` has not run on a machine with a CUDA GPU. So there are no results of the "

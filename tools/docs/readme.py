@@ -15,7 +15,7 @@ from tools.recipes.recipe import load_recipe, names
 
 
 def results(root: Path) -> str:
-    """What both models reached, beside the book's figures. Raises OSError, KeyError, ValueError."""
+    """What both models reached, beside the book's figures."""
     rows = [
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
         for measure in shown_in("results").values()
@@ -32,7 +32,7 @@ def results(root: Path) -> str:
 
 
 def performance(root: Path) -> str:
-    """The benchmark at the default shape and its ratios. Raises OSError, KeyError."""
+    """The benchmark at the default shape and its ratios."""
     report = read(root, "benchmark_cpu")
     rows = [
         [*speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
@@ -42,7 +42,7 @@ def performance(root: Path) -> str:
 
 
 def stacks(root: Path) -> str:
-    """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies. Raises OSError, KeyError."""
+    """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies."""
     report = read(root, "benchmark_cpu")
     cells: dict[tuple[int, int, int], dict[str, float]] = {}
     for row in report["stacks"]:
@@ -57,7 +57,7 @@ def stacks(root: Path) -> str:
 
 
 def ptb(root: Path) -> str:
-    """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop. Raises OSError, KeyError."""
+    """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop."""
     report = read(root, "benchmark_ptb")
     rows = [speed(name, result) for name, result in report["speeds"].items()]
     return "\n".join(
@@ -66,7 +66,7 @@ def ptb(root: Path) -> str:
 
 
 def whole(root: Path) -> str:
-    """The time of the whole pipeline against the textbook's two trainings. Raises OSError, KeyError."""
+    """The time of the whole pipeline against the textbook's two trainings."""
     report = read(root, "benchmark_whole")
     textbook, shares = report["textbook_training_seconds"], report["repro_over_textbook"]
     rows = [["the textbook's two training loops", f"{sum(textbook.values()):.0f}", "1.00"]]
@@ -76,7 +76,7 @@ def whole(root: Path) -> str:
 
 
 def curves(root: Path) -> str:
-    """How far the kernels' learning curves are apart. Raises OSError, KeyError."""
+    """How far the kernels' learning curves are apart."""
     report = read(root, "benchmark_curves")
     apart = " and ".join(f"{value:.0e} (`{kernel}`)" for kernel, value in report["largest_relative_difference"].items())
     last, median = report["perplexity"], report["median_perplexity"]
@@ -89,12 +89,12 @@ def curves(root: Path) -> str:
 
 
 def recipes(root: Path) -> str:
-    """The recipes in one measure each, beside the published one. Raises OSError, KeyError, ValueError."""
+    """The recipes in one measure each, beside the published one."""
     return markdown(["", "", "measure", "published", *LABELS.values()], standings.headlines(root), words=4)
 
 
 def all_measures(root: Path) -> str:
-    """Every measure of every recipe. Raises OSError, KeyError, ValueError."""
+    """Every measure of every recipe."""
     header = ["", *(measure.column for measure in shown_in("recipes").values())]
     parts = [
         f"### {name}\n\n{load_recipe(name, root).title}\n\n{markdown(header, standings.rows(name, root))}"
@@ -104,18 +104,18 @@ def all_measures(root: Path) -> str:
 
 
 def large_texts(root: Path) -> str:
-    """Speed and memory of the stages on the largest measured text. Raises OSError, KeyError."""
+    """Speed and memory of the stages on the largest measured text."""
     header = ["", "MB/s", "seconds of computing, per GB", "peak memory, MiB"]
     return "\n".join([markdown(header, scaling.stages(root)), "", CORPUS_PICTURE, "", scaling.machine(root)])
 
 
 def larger_texts(root: Path) -> str:
-    """Hours for texts that nobody has measured. Raises OSError, KeyError."""
+    """Hours for texts that nobody has measured."""
     return markdown(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
 
 
 def shared(root: Path) -> str:
-    """What two processes cost each other. Raises OSError, KeyError."""
+    """What two processes cost each other."""
     report = read(root, "benchmark_processes")
     one, two, usual = report["one"]["shapes"], report["two"]["shapes"], report["two"]["usual_loop"]
     rows = [
@@ -137,7 +137,7 @@ def shared(root: Path) -> str:
 
 
 def far_windows(root: Path) -> str:
-    """The speed of training on a large text over that on a small one. Raises OSError, KeyError."""
+    """The speed of training on a large text over that on a small one."""
     return "\n".join(scaling.training(root))
 
 
@@ -169,8 +169,8 @@ def update(page: str, root: Path) -> str:
     """The text of `page` in `root` with every table between `<!-- name -->` and `<!-- /name -->` made anew.
 
     Raises:
-        ValueError: a marker is missing.
-        OSError, KeyError: a file, or a key in a metrics file, is missing.
+        ValueError: a marker, or a key of a measure, is missing.
+        KeyError: a key in a benchmark's file is missing.
     """
     text = (root / page).read_text(encoding="utf-8")
     for name, table in TABLES[page].items():
@@ -183,7 +183,7 @@ def update(page: str, root: Path) -> str:
 
 
 def _measured(table: Callable[[Path], str], root: Path) -> str:
-    """What `table` makes, unless the benchmark that it shows has not been run yet. Raises OSError, KeyError."""
+    """What `table` makes, or that its benchmark has not run yet."""
     try:
         return table(root)
     except FileNotFoundError as error:

@@ -17,7 +17,7 @@ GOALS = {"100 GB, 8 machines": (100e3, 8), "1 TB, 64 machines": (1e6, 64)}
 
 
 def stages(root: Path) -> list[list[str]]:
-    """A row for each stage: speed, seconds of computing for a gigabyte, memory. Raises OSError, KeyError."""
+    """A row for each stage: speed, seconds of computing for a gigabyte, memory."""
     largest = _largest(root)
     gigabytes = largest["megabytes"] / 1e3
     rows = [
@@ -37,7 +37,7 @@ def stages(root: Path) -> list[list[str]]:
 
 
 def hours(root: Path) -> list[list[str]]:
-    """A row for each tokenizer: hours for a text on one machine and on many. Raises OSError, KeyError."""
+    """A row for each tokenizer: hours for a text on one machine and on many."""
     return [
         [STAGES[name], *(_hours(megabytes / run["mb_per_second"], machines) for megabytes, machines in GOALS.values())]
         for name, run in _largest(root)["stages"].items()
@@ -45,7 +45,7 @@ def hours(root: Path) -> list[list[str]]:
 
 
 def training(root: Path) -> list[str]:
-    """A line for each order of the windows. Raises OSError, KeyError."""
+    """A line for each order of the windows."""
     return [
         f"- {sampling} sampling: {run['large_over_small']:.2f} of the speed on the first tokens alone; the first "
         f"window of an epoch of {run['tokens']:,} tokens is known after {run['seconds_to_cut_an_epoch']:.2g} s"
@@ -54,7 +54,7 @@ def training(root: Path) -> list[str]:
 
 
 def machine(root: Path) -> str:
-    """What the figures were measured on, and on how large a text. Raises OSError, KeyError."""
+    """What the figures were measured on, and on how large a text."""
     report, largest = read(root, "benchmark_corpus"), _largest(root)
     busy = f"{report['load_before']:.1f} other processes wanted to compute when the measurement began"
     return f"{largest['megabytes']:,.0f} MB of text; {report['measured_on']}; {busy}."

@@ -22,11 +22,11 @@ def _measure(name: str) -> str:
 
 
 MeasureName = Annotated[str, AfterValidator(_measure)]
-"""The name of a measure that recipes are compared in."""
+"""A measure in which recipes are compared."""
 
 
 class Published(Section):
-    """What others report: who did it with what, where that stands, and their numbers."""
+    """What others report: who with what, a link, and their numbers."""
 
     who: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(pattern=r"^https?://\S+$")]
@@ -63,8 +63,7 @@ def load_recipe(name: str, root: Path) -> Recipe:
     """Read a recipe of the project in `root`.
 
     Raises:
-        ValueError: there is no such recipe, or it is not as a recipe must be.
-        OSError: it cannot be read.
+        ValueError: there is no such recipe, or it is not valid.
     """
     if name not in names(root):
         known = ", ".join(names(root)) or "none"
@@ -73,7 +72,7 @@ def load_recipe(name: str, root: Path) -> Recipe:
 
 
 def results_folder(name: str, recipe: Recipe, root: Path) -> Path:
-    """Where dvc.lock, metrics/ and plots/ of a recipe are: those of the default run are the project's own."""
+    """The folder of a recipe's dvc.lock, metrics/ and plots/; for the default run, the project."""
     return root / RECIPES / name if recipe.params else root
 
 
@@ -82,7 +81,6 @@ def parameters(name: str, recipe: Recipe, root: Path) -> dict[str, Any]:
 
     Raises:
         ValueError: they are not valid together; one line names the key.
-        OSError: params.yaml cannot be read.
     """
     overlaid = _overlaid(read_yaml(root / "params.yaml"), recipe.params)
     validate(overlaid, Params, place(name))
@@ -90,7 +88,7 @@ def parameters(name: str, recipe: Recipe, root: Path) -> dict[str, Any]:
 
 
 def apply(name: str, recipe: Recipe, project: Path) -> None:
-    """Make params.yaml of `project`, a copy of this one, that of a recipe. Raises ValueError, OSError."""
+    """Write the parameters of a recipe to params.yaml of `project`, a copy. Raises ValueError as `parameters`."""
     text = yaml.safe_dump(parameters(name, recipe, project), sort_keys=False, allow_unicode=True)
     write_text(project / "params.yaml", text)
 

@@ -1,7 +1,6 @@
-"""What `make recipe NAME=...` does: run the pipeline with a recipe's parameters in a copy, keep the results.
+"""`make recipe NAME=...`: run the pipeline with a recipe's parameters in a copy, and keep the results.
 
-The copy shares DVC's cache and the checkpoints of the project. So an interrupted run continues when it is started
-again: finished stages come from the cache, a training goes on from its last checkpoint.
+The copy shares DVC's cache and the checkpoints of the project, so an interrupted run resumes when it is started again.
 """
 
 import sys
@@ -20,7 +19,6 @@ def run(name: str, root: Path) -> Path:
 
     Raises:
         ValueError: there is no such recipe, it is not valid or not committed, or a stage failed.
-        OSError: a file cannot be read or written, or git could not clone.
     """
     recipe = load_recipe(name, root)
     with copied(root, "recipe") as project:
@@ -28,7 +26,7 @@ def run(name: str, root: Path) -> Path:
             raise ValueError(f"{place(name)} is not committed as it is: commit it first")
         apply(name, recipe, project)
         configure(project, "cache", "dir", _cache(root))
-        # `stage.project`: the folder of what outlives the copy.
+        # The checkpoints go to the project, which outlives the copy.
         if dvc(project, "repro", DVC_ROOT=str(root.resolve())) != 0:
             raise ValueError("the pipeline failed (see above); run the command again to resume")
         destination = results_folder(name, recipe, root)
@@ -39,7 +37,7 @@ def run(name: str, root: Path) -> Path:
 
 
 def titles(root: Path) -> str:
-    """A line for each recipe: its name and its title. Raises ValueError and OSError as `load_recipe`."""
+    """A line for each recipe: its name and its title. Raises ValueError as `load_recipe`."""
     width = max((len(name) for name in names(root)), default=0)
     return "\n".join(f"{name:<{width}}  {load_recipe(name, root).title}" for name in names(root))
 

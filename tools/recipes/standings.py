@@ -10,7 +10,7 @@ FEW_TOKENS = 1000
 
 
 def reached(name: str, root: Path) -> dict[str, dict[str, float]]:
-    """The measures of each model of a recipe, none where it was not run. Raises OSError, ValueError."""
+    """The measures of each model of a recipe, none where it was not run."""
     folder = results_folder(name, load_recipe(name, root), root)
     if not (folder / "dvc.lock").exists():
         return {model: {} for model in LABELS}
@@ -20,7 +20,7 @@ def reached(name: str, root: Path) -> dict[str, dict[str, float]]:
 
 
 def rows(name: str, root: Path) -> list[list[str]]:
-    """Who, and a cell for each measure: our models, then the others. Raises OSError, ValueError."""
+    """Who, and a cell for each measure: our models, then the others."""
     columns = shown_in("recipes")
     ours = [
         [label if found else f"{label}, not run", *(_ours(found, column) for column in columns)]
@@ -34,10 +34,10 @@ def rows(name: str, root: Path) -> list[list[str]]:
 
 
 def headlines(root: Path) -> list[list[str]]:
-    """Each recipe in the measure that it is judged by: name and title, the measure, what others published, ours.
+    """Each recipe in the measure that it is judged by: name, title, measure, what others published, our models.
 
     Raises:
-        OSError, ValueError: as `rows`.
+        ValueError: a recipe is not valid, or a metrics file lacks a key.
     """
     found = []
     for name in names(root):

@@ -15,7 +15,7 @@ from tools.report.panel import panel
 from tools.report.unfinished import unfinished
 
 _TRAINED = {"corpus.name": "corpus", "model.hidden": "hidden", "seed": "seed", "train.epochs": "epochs"}
-"""Parameters that metrics/train_<model>.json repeats, and their keys there."""
+"""Parameter -> its key in metrics/train_<model>.json, which repeats it."""
 
 
 def main(_params: Params, root: Path) -> None:
@@ -23,7 +23,6 @@ def main(_params: Params, root: Path) -> None:
 
     Raises:
         ValueError: there are no results here, or DVC does not know the base.
-        OSError: a file cannot be read or written.
     """
     found = difference(base_argument(), root)
     _require_results(found)
@@ -107,7 +106,7 @@ def facts(found: Difference, root: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def _run(found: Difference, root: Path) -> list[str]:
-    """What was run, in a few words, as the trainings wrote it down; all of it is in `facts`."""
+    """What was run, in a few words, from the trainings' own files."""
 
     def both(key: str, file: str = "train") -> str:
         return _both({model: found.metric(f"metrics/{file}_{model}.json", key).new for model in LABELS})
@@ -119,7 +118,7 @@ def _run(found: Difference, root: Path) -> list[str]:
 
 
 def _not_as_params_say(found: Difference) -> list[str]:
-    """The trainings' settings that are not those in params.yaml, as when a stage is frozen."""
+    """Settings of the trainings that differ from params.yaml, as after `dvc freeze`."""
     return [
         f"{LABELS[model]} was trained with {name} {trained}, params.yaml says {change.new}"
         for name, change in found.params.items()
@@ -130,7 +129,7 @@ def _not_as_params_say(found: Difference) -> list[str]:
 
 
 def _require_results(found: Difference) -> None:
-    """Raises ValueError unless everything is there that the report cannot do without."""
+    """Raise ValueError where something is missing that every report needs."""
     for file, key in (
         *(("evaluate", f"{model}.{split}.perplexity") for model in LABELS for split in SPLITS),
         ("tokenize", "unigram_perplexity"),
@@ -143,7 +142,7 @@ def _require_results(found: Difference) -> None:
 
 
 def _commit(root: Path, revision: str | None) -> str:
-    """Short hash and subject; empty where git cannot tell."""
+    """Short hash and subject; empty where git does not know the revision."""
     return git(root, "log", "-1", "--format=%h %s", "--end-of-options", str(revision), "--") or ""
 
 
@@ -152,7 +151,7 @@ def _uncommitted(root: Path) -> str:
 
 
 def _both(values: Mapping[str, object]) -> str:
-    """One value where it is the same for both models, else each with its model; thousands apart."""
+    """One value where both models have the same, else each with its model."""
     written = [_plain(value) for value in values.values()]
     if len(set(written)) == 1:
         return written[0]
@@ -164,7 +163,7 @@ def _words(key: str) -> str:
 
 
 def _plain(value: object) -> str:
-    """A value as the report writes it: thousands apart, yes and no, four digits of a fraction."""
+    """A value as text: thousands separated, yes or no, four digits of a fraction."""
     if value is None:
         return headline.NOTHING
     if isinstance(value, bool):

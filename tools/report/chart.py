@@ -1,4 +1,4 @@
-"""The report's charts: Vega-Lite, drawn here to PNG and in the page by the same library."""
+"""The report's charts, in Vega-Lite: the page and its PNG show the same one."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ _MODEL = {
     "scale": {"domain": list(LABELS.values()), "range": list(COLOURS.values())},
 }
 _DASHES = {"symbolType": "stroke", "symbolStrokeColor": "#888888", "symbolFillColor": "transparent", "labelLimit": 600}
-# Without empty space: perplexities of 1.0 and 50 are both worth seeing.
+# No round ends: they would leave most of the axis empty.
 _LOGARITHMIC = {"scale": {"type": "log", "nice": False, "padding": 12}, "axis": {"tickCount": 6, "format": "~r"}}
 _LINEAR = {"axis": {"format": ",d", "tickCount": 6}}
 
@@ -30,15 +30,15 @@ class Series(NamedTuple):
 
     @property
     def title(self) -> str:
-        """How legends, tooltips and tables name it."""
+        """Its name in legends, tooltips and tables."""
         return line_title(self.model, self.split) + (" (base)" if self.base else "")
 
 
 def lines(series: Sequence[Series], plot: Plot) -> Spec:
-    """Lines over epochs that can be dragged and zoomed, with all values of the nearest epoch in a tooltip.
+    """Lines over epochs, to drag and zoom; a tooltip shows all values of the nearest epoch.
 
-    A colour for each model, validation dashed, the base faint. The tooltip belongs to a rule at that epoch: one row
-    of data for each epoch, one column for each line.
+    A colour for each model, validation dashed, the base faint. The tooltip belongs to a vertical rule, whose data have
+    a row for each epoch and a column for each line.
     """
     values = [
         {"epoch": epoch, "value": float(f"{value:.6g}"), "line": line.title, "model": LABELS[line.model]}
@@ -109,8 +109,8 @@ def sweep(points: Sequence[Spec], parameter: str, values: Sequence[Any], setting
 
     Args:
         points: of one split: model, setting, value, mean, lowest, highest, seeds.
-        values: of the parameter, in order; numbers get an axis with their distances, logarithmic if wide.
-        settings: what else differs between the experiments; a dash pattern for each.
+        values: of the parameter, in order; a wide range of numbers gets a logarithmic axis.
+        settings: what else differs between the experiments; each has a dash pattern.
     """
     encoding: Spec = {"x": _values_axis(parameter, values), "color": _MODEL}
     if len(settings) > 1:
@@ -148,7 +148,7 @@ def _quantity(field: str, plot: Plot) -> Spec:
 
 
 def _values_axis(parameter: str, values: Sequence[Any]) -> Spec:
-    """The x axis of a sweep: numbers in their distances, words side by side."""
+    """The x axis of a sweep: numbers to scale, words side by side."""
     x: Spec = {"field": "value", "title": parameter}
     if not all(isinstance(value, int | float) for value in values):
         return {**x, "type": "ordinal", "sort": list(values), "axis": {"labelAngle": 0}}

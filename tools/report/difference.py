@@ -29,10 +29,10 @@ Changes = dict[str, Change]
 
 
 class Difference(NamedTuple):
-    """Metrics and parameters under DVC's names, and the columns of the curves of each model, changed or not.
+    """Metrics and parameters under DVC's names, and the columns of each model's curves, changed or not.
 
-    `base` is None where there is no git, hence nothing to compare with. A column is its value in each epoch that has
-    one. `outdated` names the stages that `dvc repro` would run; None while another DVC runs, which holds the answer.
+    `base` is None without git. A column is its value in each epoch that has one. `outdated` names the stages that
+    `dvc repro` would run; it is None while another DVC runs, since DVC cannot tell then.
     """
 
     base: str | None
@@ -57,7 +57,7 @@ class Difference(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What one revision has, in the form of `Difference`."""
+    """The results of one revision, in the form of `Difference`."""
 
     metrics: dict[str, dict[str, Any]]
     params: dict[str, Any]
@@ -65,7 +65,7 @@ class Snapshot(NamedTuple):
 
 
 def difference(base: str, root: Path) -> Difference:
-    """Compare the results in `root` with those of a revision; without git, tell only what is here.
+    """Compare the results in `root` with those of a revision; without git, with nothing.
 
     Raises:
         ValueError: DVC does not know the revision or cannot read the project, or a file is damaged.
@@ -100,7 +100,7 @@ def snapshot(root: Path, revision: str | None = None) -> Snapshot:
 
 
 def base_argument() -> str:
-    """The revision that a command of this package got as its only argument."""
+    """The revision in the command line, HEAD by default."""
     return next(iter(sys.argv[1:]), "") or "HEAD"
 
 
@@ -112,7 +112,7 @@ def _outdated(root: Path) -> list[str] | None:
 
 
 def _read(files: DVCFileSystem, pattern: str, parse: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:
-    """Path and content of each file that fits the pattern. Raises ValueError, which names the file."""
+    """Path and content of each file that matches. Raises ValueError for a damaged file."""
     for path in map(str, files.glob(pattern)):
         with files.open(path) as file:
             try:

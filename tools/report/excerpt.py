@@ -1,4 +1,4 @@
-"""Excerpts: what the models wrote beside what the corpus itself says there."""
+"""What the models wrote, beside what the corpus says there."""
 
 from itertools import chain, islice, takewhile
 from pathlib import Path
@@ -15,18 +15,17 @@ from lstm_lm.tokens.tokenizer import Tokenizer, one_line
 from tools.report import page
 
 HEAD_MIB = 8
-"""So much of each of the corpus's texts is searched: a text may be larger than memory."""
+"""How much of a text is searched, since it may be larger than memory."""
 
 
 def excerpts(root: Path) -> list[dict[str, Any]]:
     """For each prefix what follows it in the corpus, or why that is missing, and what every model wrote.
 
-    In `rows`, `agreed` counts the characters that a continuation has in common with the corpus from its start;
-    `block` is all of it for Markdown. An arrow stands for each line end: models may write many.
+    In `rows`, `agreed` counts the first characters of a continuation that are as in the corpus. `block` is all of it
+    for Markdown. An arrow stands for each line end.
 
     Raises:
         ValueError: metrics/generated.json is not as the evaluate stage writes it, or the corpus is not UTF-8.
-        OSError: metrics/generated.json is missing.
     """
     found: dict[str, dict[str, Any]] = {}
     try:
@@ -69,20 +68,20 @@ def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[
 
 
 def _head(path: Path, tokenizer: Tokenizer) -> str:
-    """What the tokens at the beginning of a text stand for."""
+    """The first HEAD_MIB of a text, as the tokens have it."""
     texts = islice(pieces(path, tokenizer), HEAD_MIB * 2**20 // BLOCK_BYTES)
     return tokenizer.join(chain.from_iterable(tokenizer.tokens(tokenizer.normalize(text)) for text in texts))
 
 
 def _agreement(text: str, original: str) -> int:
-    """How many characters two texts share from the start, combining marks with their letters; one or two are chance."""
+    """How many first characters, with their combining marks, two texts share; one or two are chance and count 0."""
     pairs = zip(regex.findall(r"\X", text), regex.findall(r"\X", original), strict=False)
     shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     return len("".join(shared)) if len(shared) > 2 else 0
 
 
 def _block(excerpt: dict[str, Any]) -> Markup:
-    """Line under line, so that the same place stands in the same column; a bar ends the prefix."""
+    """All texts, one under the other in the same columns; a bar ends the prefix."""
     lines = [("the corpus itself", excerpt["corpus"] or f"({excerpt['missing']})")]
     lines += [(f"{LABELS.get(row['model'], row['model'])}, {row['mode']}", row["text"]) for row in excerpt["rows"]]
     return page.block([f"{name:<23} {excerpt['prefix']}|{text}" for name, text in lines])

@@ -1,4 +1,4 @@
-"""The experiments that DVC knows of, collected for the sweep's report and as a table for the terminal."""
+"""The experiments that DVC knows, for the report on a sweep and as a table in the terminal."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +20,8 @@ from tools.report.headline import write
 class Experiments(NamedTuple):
     """Tables with one row for each experiment, under its name; the first row is the revision that they started from.
 
-    `params` has the parameters under DVC's names, `measures` the numbers under (measure's title, model), NaN where
-    there is none. `states` is "success", or says why an experiment has none: "queued", "running", "failed".
+    `params` has the parameters under DVC's names, `measures` the numbers under (measure's title, model), or NaN.
+    `states` is "success", "queued", "running" or "failed".
     """
 
     params: pd.DataFrame
@@ -38,7 +38,7 @@ def collect(params: Params, root: Path, base: str) -> Experiments:
     """The experiments that started from the revision `base`.
 
     Raises:
-        ValueError: DVC cannot tell, or there are none; the message says where there are some.
+        ValueError: DVC cannot tell, or there are none; the message names revisions that have some.
     """
     with repository(root) as repo:
         rows = [row for row in exp_show(str(root), revs=base) if row["rev"] != "workspace"]
@@ -52,7 +52,7 @@ def collect(params: Params, root: Path, base: str) -> Experiments:
 def experiments(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Experiments:
     """Rows of `dvc.api.exp_show`, a revision and its experiments, with the parameters that `names` lists.
 
-    An experiment that waits, runs or failed may show metrics all the same: those of the commit that it started from.
+    The metrics of an experiment that waits, runs or failed are those of the revision, and are left out.
     """
     index = [row["Experiment"] or row["rev"] for row in rows]
     states = pd.Series([(row["State"] or "success").lower() for row in rows], index)

@@ -1,4 +1,4 @@
-"""The report's figures: each a chart or a picture, what it says in words, and its values as a table."""
+"""The report's figures: a chart or a picture, with a summary in words and its values as a table."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ _TABLE_ROWS = 11
 
 
 class Figure(NamedTuple):
-    """A chart or a finished picture, with its text alternatives: a sentence or two, and the values as a table."""
+    """A chart or a PNG, with its text alternatives: a sentence or two, and the values as a table."""
 
     title: str
     chart: Spec | bytes
@@ -41,7 +41,7 @@ class Figure(NamedTuple):
 
 
 def figures(found: Difference, root: Path) -> dict[str, Figure]:
-    """All of them, under the names of their files. Raises OSError where a picture is missing."""
+    """All figures, under the names of their files."""
     state = unfinished(found, root)
     return {
         "learning_curves": _over_epochs(found, LEARNING_CURVES, MEASURES["train_perplexity"].form, state),
@@ -51,7 +51,7 @@ def figures(found: Difference, root: Path) -> dict[str, Figure]:
 
 
 def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
-    """One line for each model, column (with what it is about) and revision; a base like the workspace adds none."""
+    """One line for each model, column (with its split) and revision; an equal base adds none."""
     lines = []
     for at_base in (False, True):
         for model in LABELS:
@@ -63,9 +63,9 @@ def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
 
 
 def _over_epochs(found: Difference, plot: Plot, form: str, state: Sequence[str]) -> Figure:
-    """Lines over epochs; the table has a handful of them: the first, the last, and evenly between.
+    """Lines over epochs; the table has the first, the last, and some evenly between.
 
-    `state` says which trainings are not over.
+    `state` says which trainings are unfinished.
     """
     lines = series(found, plot.columns)
     here = [line.points for line in lines if not line.base]
@@ -104,7 +104,7 @@ def _generalisation(found: Difference, picture: bytes) -> Figure:
 
 
 def _by_position(root: Path) -> dict[str, Figure]:
-    """Mean surprisal by position in the word or line; nothing where a text has no such positions."""
+    """Mean surprisal by position in the word or line; empty where a text has no such positions."""
     tables = {split: _positions(root, split) for split in ("train", "valid")}
     places = list(dict.fromkeys(place for table in tables.values() for place in table.index))
     if not places:
@@ -128,7 +128,7 @@ def _by_position(root: Path) -> dict[str, Figure]:
 
 
 def _positions(root: Path, split: str) -> pd.DataFrame:
-    """A split's table of mean surprisal, its last position with a plus; an empty one where the file is missing."""
+    """A split's table of mean surprisal, with a plus at the last position; empty where the file is missing."""
     path = root / f"plots/surprisal_by_position_{split}.tsv"
     table = pd.read_csv(path, sep="\t", index_col="position") if path.exists() else pd.DataFrame(columns=list(LABELS))
     return table.rename(index=lambda position: f"{position}+" if position == LAST_POSITION else str(position))

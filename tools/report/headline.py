@@ -1,13 +1,12 @@
 """The headline table: both models beside each other and against the base, with a judgement of every change.
 
-A change is called better or worse only if nothing but the change itself explains it. It is shown without a
-judgement where
+A change is not called better or worse where something else may explain it:
 
-- the base is about other text (corpus.*, tokenize.* or the corpus's size differ), unless it is a speed;
-- rounding explains it: both trainings ran with the same parameters, their first epochs agree to a relative 1e-5,
-  and they drift apart only later, as sums in another order make them do;
-- the environments differ (what metrics/environment_*.json holds, unless a parameter chose it);
-- it is a speed, and the machines or compilers differ or the middle halves of the epochs overlap.
+- other text: corpus.*, tokenize.* or the corpus's size differ (this does not concern speeds);
+- rounding: the trainings have the same parameters, agree in their first epochs to a relative 1e-5 and part later, as
+  sums in another order make them do;
+- another environment: metrics/environment_*.json differs, and no parameter chose that;
+- for a speed: another machine or compiler, or the middle halves of the epochs overlap.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from tools.report.difference import Change, Difference
 NOTHING = "\N{EN DASH}"
 
 _CHOSEN = {"kernel": "scratch.kernel", "precision": "train.precision", "instructions": "numerics"}
-"""What the environment's record has -> the parameter that can choose it."""
+"""Key of metrics/environment_*.json -> the parameter that chooses it."""
 
 _SAME_FUNCTION = (
     "device",
@@ -29,13 +28,13 @@ _SAME_FUNCTION = (
     "checkpoint.seconds",
     "train.processes",
 )
-"""Parameters that do not change what a training computes, only how, or what is done with the model."""
+"""Parameters that do not change which function a training computes."""
 
 
 class Cell(NamedTuple):
-    """A value; whether it is the better one of the two models; its change against the base, judged.
+    """A value, whether it is the better one of the two models, and its change against the base.
 
-    `judgement` is better, worse, same, other (a change without a judgement) or none (nothing to compare with).
+    `judgement` is better, worse, same, other (changed, not judged) or none (no base).
     """
 
     value: str
@@ -46,24 +45,24 @@ class Cell(NamedTuple):
 
 
 def table(found: Difference) -> dict[str, dict[str, Cell]]:
-    """For each measure's title one cell for each model."""
+    """Title of each measure -> a cell for each model."""
     return {measure.title: _cells(found, measure) for measure in shown_in("results").values()}
 
 
 def same_text(found: Difference) -> bool:
-    """Whether the base's perplexities are about the same tokens as those here."""
+    """Whether perplexities here and at the base are of the same tokens."""
     counts = [found.metric("metrics/tokenize.json", key) for key in ("characters", "tokens")]
     texts = [change for name, change in found.params.items() if is_text(name)]
     return all(change.old == change.new for change in (*texts, *counts) if change.old is not None)
 
 
 def is_text(parameter: str) -> bool:
-    """Whether a parameter chooses the text that perplexities are about."""
+    """Whether a parameter chooses the text."""
     return parameter.startswith(("corpus.", "tokenize."))
 
 
 def other_environment(found: Difference, model: str) -> dict[str, Change]:
-    """What differs between the environments that the model was trained in, here and at the base."""
+    """What differs between the environments of a model's trainings, unless a parameter chose it."""
     environment = found.metrics.get(f"metrics/environment_{model}.json", {})
     parameters = {name for name, change in found.params.items() if change.old != change.new}
     return {
@@ -74,10 +73,10 @@ def other_environment(found: Difference, model: str) -> dict[str, Change]:
 
 
 def judge(change: Change, measure: Measure, reason: str = "") -> tuple[str, str, str]:
-    """Judgement, arrow and words for a change; what rounds to the same number has not changed.
+    """Judgement, arrow and words for a change. Numbers that are written alike count as unchanged.
 
     Args:
-        reason: why it must not be judged, "" if it may.
+        reason: why the change is not judged, "" if it is.
     """
     if change.old is None or change.new is None:
         return "none", "", ""
@@ -114,7 +113,7 @@ def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
 
 
 def _reason(found: Difference, measure: Measure, model: str, change: Change) -> str:
-    """Why a change must not be judged, "" if it may."""
+    """Why a change is not judged, "" if it is."""
     if measure is MEASURES["tokens_per_second"]:
         path, key = measure.place(model)
         device, compiler, low, high = (
@@ -134,12 +133,12 @@ def _reason(found: Difference, measure: Measure, model: str, change: Change) -> 
 
 
 def _rounding(found: Difference, model: str, change: Change) -> bool:
-    """Whether the base's training computes the same function, so that its results differ by rounding alone."""
+    """Whether the trainings compute the same function, so that their results differ by rounding alone."""
     changed = [name for name, value in found.params.items() if value.old != value.new]
     here, base = (found.curve(model, "train_perplexity", at_base) for at_base in (False, True))
     if not here or here.keys() != base.keys() or not all(name.startswith(_SAME_FUNCTION) for name in changed):
         return False
     apart = [abs(here[epoch] / base[epoch] - 1) for epoch in sorted(here)]
-    if max(apart) <= ROUNDING:  # the trainings agree to their ends, so what was measured after them must agree as well
+    if max(apart) <= ROUNDING:  # they agree to the end, so later measurements must agree as well
         return bool(change.old and change.new) and abs(change.new / change.old - 1) <= ROUNDING
     return max(apart[:FIRST_EPOCHS]) <= ROUNDING

@@ -1,8 +1,7 @@
 """Write report/report.md to a GitHub job summary, with pictures that show there.
 
-A job summary shows no picture from the runner's disk and strips data: addresses. What it shows is a picture
-that the repository holds, by the address of this commit: each of the report's pictures is replaced by the one of
-the same name in plots/, and the report's own, drawn against the base, is one link away. Without
+A job summary shows neither files of the runner nor data: URLs, but pictures that the repository holds. So each picture
+of the report is replaced by the one of the same name in plots/ of this commit, with a link to the report. Without
 GITHUB_STEP_SUMMARY (not on GitHub) the text goes to standard output.
 """
 
@@ -15,7 +14,7 @@ IMAGE = re.compile(r"!\[(?P<title>[^\]]*)\]\((?P<name>[^)\s]+)\)")
 
 
 def summary(report: str, committed: set[str], raw_url: str, artifact_url: str) -> str:
-    """`report` with pictures that show and links to those that do not.
+    """`report` with pictures that the repository holds, and links instead of the others.
 
     Args:
         report: Markdown; its pictures have relative addresses.

@@ -1,4 +1,4 @@
-"""A page: what a report shows, as one HTML file that needs nothing else, as Markdown, and its pictures."""
+"""A report as files: one HTML page that needs nothing else, Markdown, and the pictures."""
 
 import base64
 import hashlib
@@ -24,10 +24,7 @@ _SIZE = {"width": 720, "height": 320}
 def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure], content: Mapping[str, Any]) -> None:
     """Write `name`.html, `template`.md, and a PNG for each figure into `folder`.
 
-    Everything in `content` and `figures` counts as text: it is escaped, in HTML and in Markdown.
-
-    Raises:
-        OSError: a file cannot be written.
+    Everything in `content` and `figures` is text, and is escaped in HTML and in Markdown.
     """
     pictures = {key: _png(figure.chart) for key, figure in figures.items()}
     for key, picture in pictures.items():
@@ -41,7 +38,7 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html.policies["json.dumps_kwargs"] = {"sort_keys": False}  # scratch before concise, in the page as well
+    html.policies["json.dumps_kwargs"] = {"sort_keys": False}  # scratch before concise
     markdown = html.overlay(autoescape=False, finalize=_escape_markdown)
     specs = {key: figure.chart for key, figure in figures.items() if isinstance(figure.chart, dict)}
     parts = {
@@ -56,21 +53,21 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
 
 
 def block(lines: Sequence[str]) -> Markup:
-    """Lines as a fenced block of Markdown, with a fence that no line can end."""
+    """Lines as a fenced block of Markdown, with a fence longer than any in them."""
     text = "\n".join(" ".join(line.splitlines()) for line in lines)
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     return Markup(f"{fence}text\n{text}\n{fence}")
 
 
 def _escape_markdown(value: object) -> object:
-    """Text that Markdown shows as it is, on one line, inside a table as well."""
+    """Text that Markdown shows literally, on one line, also in a table."""
     if isinstance(value, Markup):
         return value
     return re.sub(r"([\\`*_\[\]<>|~&#$])", r"\\\1", " ".join(str(value).split()))
 
 
 def _png(chart: Spec | bytes) -> bytes:
-    """A picture; a chart drawn, and packed better than vl-convert does."""
+    """A chart as PNG, smaller than vl-convert writes it; a picture as it is."""
     if isinstance(chart, bytes):
         return chart
     drawn, packed = vl_convert.vegalite_to_png(chart | _SIZE, scale=2, config=_ON_PAPER), BytesIO()
@@ -100,5 +97,5 @@ def _config(ink: str, background: str, font: str) -> Spec:
 
 
 _ON_PAPER = _config("#24292f", "white", "Liberation Sans, sans-serif")
-# `currentColor`: the page's own ink, so that charts follow light and dark without being drawn again.
+# `currentColor` is the page's ink: charts follow light and dark without being drawn again.
 _IN_PAGE = _config("currentColor", "transparent", "system-ui, sans-serif")

@@ -1,4 +1,4 @@
-"""The panel of passages: what each model expected at each token, and what the units of its cells did there."""
+"""The panel of passages: what each model expected at each token, and what the units of its cells did."""
 
 import json
 import math
@@ -14,9 +14,9 @@ _UNITS = "data/units.json"
 
 
 def panel(root: Path) -> dict[str, Any]:
-    """The panel's `passages` for the page's text, and all that its script shows on demand as `data`.
+    """The panel: `passages` are in the page's text, `data` is what its script shows on demand.
 
-    `missing` says why there are no passages or no units of the cells, "" where they are there.
+    `missing` says why there are no passages or no units of the cells, "" where there are.
 
     Raises:
         ValueError: metrics/passages.json is not as the evaluate stage writes it.
@@ -37,7 +37,7 @@ def panel(root: Path) -> dict[str, Any]:
 
 
 def _scale() -> list[tuple[int, str]]:
-    """The scale's steps and what they stand for, in bits."""
+    """The steps of the scale of shades, with their bits."""
     return [(step, f"{step * BITS_PER_SHADE:g}" + ("+" if step == SHADES else "")) for step in range(SHADES + 1)]
 
 
@@ -57,17 +57,17 @@ def _passage(split: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _token(expected: dict[str, Any]) -> list[Any]:
-    """A token's surprisal, then its rivals and their probabilities, as the page's script takes them."""
+    """A token's surprisal, then the likeliest tokens with their probabilities."""
     return [expected["bits"], *([_visible(token), p] for token, p in expected["likeliest"].items())]
 
 
 def _visible(text: str) -> str:
-    """A token that can be seen: a sign for each space and line end; of a word without the space before it."""
+    """A token that can be seen: a symbol for a space or line end, a word without the space before it."""
     return _INVISIBLE.get(text) or text.removeprefix(" ")
 
 
 def _units(root: Path, lengths: dict[str, int]) -> tuple[dict[str, Any], str]:
-    """The units of the cells, or why there are none."""
+    """The units of the cells, and why there are none."""
     why = f"The units of the cells are not shown: {_UNITS} is"
     try:
         units = json.loads((root / _UNITS).read_text(encoding="utf-8"))

@@ -39,7 +39,7 @@ def main(params: Params, root: Path) -> None:
 
 
 def report(swept: Sweep, folder: Path) -> str:
-    """Write sweep.html, sweep.md and their pictures into `folder`; the verdict in a sentence. Raises OSError."""
+    """Write sweep.html, sweep.md and their pictures into `folder`; the verdict in a sentence."""
     best = min(_outcomes(swept, "validation"), key=itemgetter("mean"))
     place = ", ".join(filter(None, [f"{swept.parameter}={best['value']}", best["setting"]]))
     verdict = f"Lowest mean validation perplexity: {best['mean']:,.2f}, {LABELS[best['model']]} at {place}."
@@ -57,7 +57,7 @@ def report(swept: Sweep, folder: Path) -> str:
 
 
 def sweep(found: Experiments) -> Sweep:
-    """Choose the swept parameter, the one with the most values, and gather the seeds of every choice.
+    """Choose the swept parameter, the one with the most values, and average over the seeds of each choice.
 
     Raises:
         ValueError: no experiment has results, they are about different texts, or differ in nothing but the seed.
@@ -83,7 +83,7 @@ def sweep(found: Experiments) -> Sweep:
 
 
 def _swept(params: pd.DataFrame) -> tuple[str, dict[str, list[Any]]]:
-    """The swept parameter, and the values of each one in order, without the seed."""
+    """The swept parameter, and the values of every parameter but the seed, in order."""
     if params.empty:
         raise ValueError("no experiment has results yet: see dvc queue status")
     values = {name: _ordered(params[name].unique()) for name in params if name != "seed"}

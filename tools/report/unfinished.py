@@ -1,4 +1,4 @@
-"""Trainings that are not over: they run, or they were stopped, and their curves end where they are."""
+"""Trainings that still run or were stopped before their end."""
 
 from pathlib import Path
 
@@ -8,13 +8,12 @@ from tools.report.difference import Difference
 
 
 def unfinished(found: Difference, root: Path) -> list[str]:
-    """A sentence for each model whose curve has other epochs than metrics/train_<model>.json tells, or lacks that."""
+    """A sentence for each model whose curve ends at another epoch than metrics/train_<model>.json says."""
     told = []
     for model, label in LABELS.items():
         curve = found.curve(model, "train_perplexity", at_base=False)
         trained = found.metric(f"metrics/train_{model}.json", "epochs").new
         if curve and max(curve) != trained:
-            state = "is running" if stage.is_running(f"train_{model}", root) else "was stopped before its end"
-            planned = found.params["train.epochs"].new
-            told.append(f"The training of {label} {state}: its curves show {max(curve)} of {planned} epochs.")
+            state = "still training" if stage.is_running(f"train_{model}", root) else "stopped"
+            told.append(f"{label}: {state} after {max(curve)} of {found.params['train.epochs'].new} epochs.")
     return told

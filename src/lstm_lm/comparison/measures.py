@@ -59,7 +59,6 @@ class Measure(NamedTuple):
 
         Raises:
             ValueError: the file lacks the key.
-            OSError: the file is missing.
         """
         path, key = self.place(model)
         try:
@@ -118,5 +117,5 @@ def shown_in(table: Table) -> dict[str, Measure]:
 
 
 def read(root: Path, name: str) -> dict[str, Any]:
-    """The content of metrics/<name>.json. Raises OSError."""
+    """The content of metrics/<name>.json."""
     return json.loads((root / f"metrics/{name}.json").read_text(encoding="utf-8"))

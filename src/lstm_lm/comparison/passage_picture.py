@@ -18,28 +18,28 @@ from lstm_lm.comparison.plots import BITS_PER_SHADE, SHADES, SURPRISAL, shade
 
 COLUMNS = 78
 LINES = 3
-"""Of each passage; the picture is for README, the report has all of it."""
+"""Of each passage; the report has all of it."""
 _COLOURS = LinearSegmentedColormap.from_list("surprisal", ["#ffffff", "#a07ae0"], SHADES + 1)
 
 
 class Cell(NamedTuple):
-    """A piece of text that is drawn as one: a token, or a letter with its combining marks; `bits` are their sum."""
+    """What is drawn as one: a token, or a letter with its combining marks, whose bits are added."""
 
     text: str
     bits: float
 
     @property
     def width(self) -> int:
-        """Columns: one for each letter with its marks, two for a wide one, such as a Chinese character."""
+        """Columns: one for each letter, two for a wide one, such as a Chinese character."""
         letters = regex.findall(r"\X", self.text)
         return sum(2 if unicodedata.east_asian_width(letter[0]) in "WF" else 1 for letter in letters)
 
 
 def draw(passages: Mapping[str, Any], corpus: str, path: Path) -> None:
-    """The head of the train and the validation passage, from scratch above the library, in one scale.
+    """Draw the first lines of the train and the validation passage, shaded by the surprisal of each model.
 
-    Signs that matplotlib's own fonts lack are drawn in a font of this machine that has them. Where there is none they
-    are left out, and the picture says so.
+    Characters that matplotlib's own fonts lack are drawn in an installed font. Without one they are left out, and the
+    picture says so.
 
     Args:
         passages: metrics/passages.json.
@@ -47,7 +47,7 @@ def draw(passages: Mapping[str, Any], corpus: str, path: Path) -> None:
     blocks = [(split, kind) for split in ("train", "valid") for kind in LABELS]
     texts = [lines(cells((row["text"], row[kind]["bits"]) for row in passages[split])) for split, kind in blocks]
     foreign = [cell.text for text in texts for line in text for cell in line if not fonts.own_have(cell.text)]
-    other = fonts.for_signs("".join(foreign))
+    other = fonts.best_for("".join(foreign))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(len(blocks) + 1, figsize=(10, 5.6), height_ratios=[*[LINES] * len(blocks), 1])
         for axis, (split, kind), text in zip(axes, blocks, texts, strict=False):
@@ -72,7 +72,7 @@ def cells(tokens: Iterator[tuple[str, float]]) -> list[Cell]:
 
 
 def lines(text: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells in at most LINES lines of at most COLUMNS columns."""
+    """The first LINES lines of at most COLUMNS columns."""
     found: list[list[Cell]] = [[]]
     columns = 0
     for cell in text:
@@ -87,7 +87,7 @@ def lines(text: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _text(axes: Axes, text: Sequence[Sequence[Cell]], other: fonts.Installed | None) -> None:
-    """Draw lines, those of a right-to-left script from the right; a sign that no font has leaves its shade."""
+    """Draw lines, in a right-to-left script from the right. A character without a font leaves only its shade."""
     strong = (unicodedata.bidirectional(sign) for line in text for cell in line for sign in cell.text)
     leftwards = next((direction for direction in strong if direction in ("L", "R", "AL")), "L") != "L"
     for row, line in enumerate(text):
@@ -105,17 +105,17 @@ def _text(axes: Axes, text: Sequence[Sequence[Cell]], other: fonts.Installed | N
 
 
 def _font(text: str, other: fonts.Installed | None) -> dict[str, Any]:
-    """What draws a text: matplotlib's own fonts, else the other one; nothing where both lack a sign."""
+    """The font of a text: matplotlib's own, else the installed one; empty where both lack a character."""
     if fonts.own_have(text):
         return {"family": fonts.OWN}
     return {"font": other.path} if other and other.has(text) else {}
 
 
 def _note(foreign: Sequence[str], other: fonts.Installed | None) -> str:
-    """Whose font drew the signs that matplotlib's own fonts lack, and whether some are left out."""
+    """Which installed font was used, and whether characters are missing."""
     drawn = [text for text in foreign if other and other.has(text)]
     font = f"; with {other.name}" if other and drawn else ""
-    return font + ("; signs that no font here has are missing" if len(drawn) < len(foreign) else "")
+    return font + ("; characters that no font here has are missing" if len(drawn) < len(foreign) else "")
 
 
 def _scale(axes: Axes, note: str) -> None:

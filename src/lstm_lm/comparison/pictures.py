@@ -90,7 +90,7 @@ def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus:
 
 
 def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
-    """Median tokens per second with quartiles; on the book's corpus beside its figures, which are another machine's."""
+    """Median tokens per second with quartiles; on the book's corpus beside the book's, from another machine."""
     beside_the_book = corpus == BOOK_CORPUS
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 3.2))

@@ -1,1 +1,1 @@
-"""What a model knows: a passage of each split token by token, and the units of its cells along it."""
+"""What the models know of a passage, token by token; the units of their cells; the texts that they write."""

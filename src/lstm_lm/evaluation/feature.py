@@ -1,4 +1,4 @@
-"""Features of a text that have a name, each a number for every token: what a unit of the LSTM may follow."""
+"""Named features of a text, a number for each token, which a unit of the LSTM may follow."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -13,10 +13,7 @@ _BRACKETS = {"(": ")", "[": "]", "{": "}", "\uff08": "\uff09", "【": "】"}
 
 
 def features(pieces: Sequence[str], level: str) -> dict[str, list[float]]:
-    """Name -> its number for each token of a text.
-
-    Positions are counted as `passage.positions` counts them; what a token is, or is inside of, is 1, and 0 elsewhere.
-    """
+    """Name -> a number for each token of a text: a position as in `passage.positions`, otherwise 0 or 1."""
     place = positions(pieces, level)
     part, whole = ("letter", "word") if level == "char" else ("word", "line")
     found = {
@@ -43,7 +40,7 @@ def _matching(pieces: Sequence[str], pattern: str) -> list[float]:
 
 
 def _inside(pieces: Sequence[str], pairs: dict[str, str]) -> Iterator[float]:
-    """1 from the token that opens a pair to the last one before it is closed; an empty line closes it too."""
+    """1 from the token that opens a pair to the last one before it closes; an empty line closes it, too."""
     closing, before = "", ""
     for piece in pieces:
         for character in piece:

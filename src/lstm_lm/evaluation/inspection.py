@@ -1,4 +1,4 @@
-"""All that the evaluate stage finds out about passages, and the files in which it writes it down."""
+"""What the evaluate stage finds in passages, and the files that it writes."""
 
 import json
 import math
@@ -23,14 +23,14 @@ from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
 
 HEAD = 10_000
-"""Tokens at the head of a split that the models read at most; the passage lies in their middle."""
+"""The most tokens that the models read of a split; the passage is in their middle."""
 LIKELIEST = 5
 SHOWN = ("train", "valid")
-"""The splits along whose passages the units of the cells are followed."""
+"""The splits on whose passages the units of the cells are followed."""
 
 
 class Text(NamedTuple):
-    """The head of a split: its token ids, (tokens,), the piece of text of each, and the passage in it."""
+    """The head of a split: its token ids, (tokens,), the text of each, and the passage in it."""
 
     stream: np.ndarray
     pieces: Sequence[str]
@@ -38,11 +38,14 @@ class Text(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """For each split `passages`, the tokens as rows for JSON, and two tables over `surprisal` in bits per token.
+    """What was found in each split; surprisal is in bits per token.
 
-    `along` has a row for each token of the passage, `by_position` one for each position of a letter in its word, or
-    of a word in its line, with the mean over the head of the split. `units` are those of the cells, for each model.
-    `level` is that of the tokens, char or word.
+    Attributes:
+        level: of the tokens, char or word.
+        passages: the tokens of the passage as rows for JSON.
+        along: the surprisal of each token of the passage.
+        by_position: mean surprisal over the head, by position of a letter in its word, or of a word in its line.
+        units: those of the cells, for each model.
     """
 
     level: str
@@ -54,7 +57,7 @@ class Inspection(NamedTuple):
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Reading a single row is too little work for more: they would wait for one another."""
+    """A single row is too little work for several threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -67,10 +70,7 @@ def _one_thread() -> Iterator[None]:
 def inspect(
     models: Mapping[str, LanguageModel], streams: Mapping[str, np.ndarray], vocabulary: Vocabulary, length: int
 ) -> Inspection:
-    """Let the models read the head of each split, and look closely at a passage of at most `length` tokens in it.
-
-    The models begin with the zero state at the head of the split, so the passage finds them warmed up.
-    """
+    """Let the models read the head of each split from the zero state; inspect a passage of `length` tokens in it."""
     tokenizer = Tokenizer.of(vocabulary.tokens)
     texts = {split: _text(stream[:HEAD], tokenizer, vocabulary, length) for split, stream in streams.items()}
     bits = {split: {kind: _bits(model, text) for kind, model in models.items()} for split, text in texts.items()}
@@ -88,7 +88,7 @@ def inspect(
 
 
 def write(found: Inspection, corpus: str, root: Path) -> None:
-    """Write metrics/passages.json, plots/surprisal{,_by_position}_<split>.tsv and data/units.json. Raises OSError."""
+    """Write metrics/passages.json, plots/surprisal{,_by_position}_<split>.tsv and data/units.json."""
     write_text(root / "metrics/passages.json", as_json(corpus, found.level, found.passages))
     write_text(root / "data/units.json", json.dumps(found.units, allow_nan=False) + "\n")
     for name, tables in (("surprisal", found.along), ("surprisal_by_position", found.by_position)):
@@ -119,7 +119,7 @@ def _bits(model: LanguageModel, text: Text) -> list[float]:
 def _rows(
     text: Text, bits: Mapping[str, Sequence[float]], readings: Mapping[str, Reading], vocabulary: Vocabulary
 ) -> list[dict[str, Any]]:
-    """For each token of the passage its text, and for each model its surprisal and the likeliest tokens there."""
+    """For each token of the passage its text, its surprisal in each model, and the likeliest tokens there."""
     rows = []
     best = {kind: reading.predicted.exp().topk(min(LIKELIEST, len(vocabulary))) for kind, reading in readings.items()}
     for place, number in enumerate(text.passage):
@@ -142,7 +142,7 @@ def _along(text: Text, bits: Mapping[str, Sequence[float]]) -> pd.DataFrame:
 
 
 def _by_position(text: Text, bits: Mapping[str, Sequence[float]], level: str) -> pd.DataFrame:
-    """Mean surprisal of the tokens at each position, and how many there are; no rows without positions."""
+    """Mean surprisal and number of the tokens at each position; empty where there is only one position."""
     numbers: defaultdict[int, list[int]] = defaultdict(list)
     for number, position in enumerate(positions(text.pieces, level)[1:]):
         numbers[position].append(number)

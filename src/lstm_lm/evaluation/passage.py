@@ -1,6 +1,7 @@
-"""The passage of a split that is looked at token by token, and where in its word or sentence each token stands.
+"""The passage of a split that is shown token by token, and the position of each token in its word or line.
 
-Texts come as pieces, one for each token: characters, or words with the space before them, a line end as a newline.
+A text is a sequence of pieces, one for each token: characters, or words with the space before them; a line end is a
+newline.
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,14 @@ import regex
 
 _LETTER = regex.compile(r"[\p{L}\p{M}\p{N}'\u2019]")
 LAST_POSITION = 10
-"""Stands for itself and all later positions."""
+"""Stands for all later positions, too."""
 
 
 def choose(pieces: Sequence[str], length: int) -> range:
     """The numbers of at most `length` tokens from the middle of a text: whole words, or whole lines of words.
 
-    A passage without such an edge in reach is cut between characters, never before a combining mark. The first token
-    of a text is in no passage, as nothing precedes it.
+    Without such an edge in reach, the passage is cut between characters, never before a combining mark. The first token
+    of a text is in no passage, since nothing precedes it.
     """
     middle = max(1, min(len(pieces) // 2, len(pieces) - length))
     first = _edge(pieces, range(middle, min(middle + length, len(pieces))))
@@ -25,16 +26,16 @@ def choose(pieces: Sequence[str], length: int) -> range:
 
 
 def _edge(pieces: Sequence[str], numbers: range) -> int:
-    """The first of the numbers before which a word or line ends, or else a character; the first one if none does."""
+    """The first number before which a word or line ends, else a character ends; else the first number."""
     whole = (number for number in numbers if number == len(pieces) or pieces[number - 1].isspace())
     between = (number for number in numbers if not regex.fullmatch(r"\X", pieces[number - 1] + pieces[number]))
     return next(whole, None) or next(between, None) or numbers.start
 
 
 def positions(pieces: Sequence[str], level: str) -> list[int]:
-    """Where each token stands, from 1 to LAST_POSITION: characters in the word, words in the line.
+    """The position of each token, 1 to LAST_POSITION: of a character in its word, of a word in its line.
 
-    0 is between words and at a line's end. Without line ends there are no positions of words: all are 0.
+    0 is between words and at the end of a line. Without line ends, all positions of words are 0.
     """
     if level == "word":
         inside = [not piece.isspace() for piece in pieces] if "\n" in pieces else [False] * len(pieces)

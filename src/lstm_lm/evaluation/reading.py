@@ -17,11 +17,12 @@ GATES = {"i": "input gate", "f": "forget gate", "o": "output gate", "c": "cell c
 
 
 class Reading(NamedTuple):
-    """A model's way through a passage of T tokens; on the CPU, float64.
+    """What a model computed along a passage of T tokens; on the CPU, float64.
 
-    `predicted` is ln p of every token of the vocabulary, before each token of the passage, (T, vocab_size). `states`
-    are the hidden and the cell states before the passage and after each of its tokens, (T + 1, layers, hidden) each.
-    `tokens` are the ids that were read: the one before the passage, then the passage, int64, (T + 1,).
+    Attributes:
+        predicted: ln p of every token of the vocabulary, before each token of the passage, (T, vocab_size).
+        states: hidden and cell states before the passage and after each of its tokens, (T + 1, layers, hidden) each.
+        tokens: the ids that were read, the one before the passage first, int64, (T + 1,).
     """
 
     predicted: Tensor
@@ -31,7 +32,7 @@ class Reading(NamedTuple):
 
 @torch.no_grad()
 def read(model: LanguageModel, stream: np.ndarray, passage: range) -> Reading:
-    """Read a stream, token ids (tokens,), from its beginning and the zero state to the end of the passage."""
+    """Read a stream, token ids (tokens,), from the zero state to the end of the passage."""
     device, state = next(model.parameters()).device, model.initial_state(1)
     model.eval()
     for window in whole_stream(stream[: passage.start], CHUNK):
@@ -50,7 +51,7 @@ def read(model: LanguageModel, stream: np.ndarray, passage: range) -> Reading:
 def series(model: LanguageModel, reading: Reading) -> dict[str, Tensor]:
     """Hidden state, cell state and the four gates after each of T tokens, (T, layers * hidden) each.
 
-    The gates follow from the weights and the states, so that they can be had of the library's LSTM as well.
+    The gates are computed from the weights and the states, since the library's LSTM does not return them.
     """
     weights = {name: weight.double().cpu() for name, weight in model.textbook().items()}
     hidden, cell = reading.states

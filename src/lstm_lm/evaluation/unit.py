@@ -1,4 +1,4 @@
-"""Units of the cells along passages: those that follow a named feature most strongly, and their values in bytes."""
+"""Units of the cells along passages: those that follow a named feature most strongly, with their values."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 UNITS = 24
-"""Of the hidden state and of the cell state each, the best ones are kept, with all their series."""
+"""How many of the best units are kept, of the hidden state and of the cell state each."""
 _RANKED = ("hidden state", "cell state")
 
 
@@ -35,9 +35,9 @@ def units(series: Mapping[str, Mapping[str, Tensor]], features: Mapping[str, Seq
         hidden: units of a layer.
 
     Returns:
-        `tokens`, how many each split's passage has; `units`, each with its `layer` and `number`, from 1, and for each
-        series the feature that it follows and r; `scales`, what a series' byte 127 stands for, one for each unit;
-        `values`, for each split and series signed bytes in base64, unit after unit.
+        `tokens`: how many each split's passage has. `units`: `layer` and `number`, from 1, and for each series the
+        feature that it follows and r. `scales`: for each series what the byte 127 stands for, by unit. `values`: for
+        each split and series signed bytes in base64, unit after unit.
     """
     names = list(features)
     numbers = torch.tensor([list(map(float, row)) for row in features.values()], dtype=torch.float64).T
@@ -66,7 +66,7 @@ def units(series: Mapping[str, Mapping[str, Tensor]], features: Mapping[str, Seq
 
 
 def _first(strengths: Tensor) -> list[int]:
-    """The units with the greatest strengths, equal ones in their order."""
+    """The units with the greatest strengths; equal ones in order."""
     return strengths.argsort(descending=True, stable=True)[:UNITS].tolist()
 
 

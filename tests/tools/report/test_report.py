@@ -204,7 +204,7 @@ def test_a_training_that_is_not_over_is_marked(project, tmp_path):
     shutil.copytree(project, copy)
     shutil.copytree(ROOT / "stages", copy / "stages")
     (copy / "metrics/train_scratch.json").unlink()  # as DVC does before it runs a stage
-    stopped = "The training of from scratch was stopped before its end: its curves show 60 of 500 epochs."
+    stopped = "from scratch: stopped after 60 of 500 epochs."
     assert unfinished(difference("HEAD", copy), copy) == [stopped]
     writing = {str(copy / "metrics/train_scratch.json"): {"pid": os.getppid(), "cmd": "dvc repro"}}
     (copy / ".dvc/tmp/rwlock").write_text(json.dumps({"write": writing}), encoding="utf-8")
@@ -212,10 +212,10 @@ def test_a_training_that_is_not_over_is_marked(project, tmp_path):
         fcntl.flock(script, fcntl.LOCK_SH)
         done = module(copy, "report")
     assert done.returncode == 0, done.stderr
-    running = "The training of from scratch is running: its curves show 60 of 500 epochs."
+    running = "from scratch: still training after 60 of 500 epochs."
     assert markdown(copy).count(running) == 3, "a note and two figures"
     assert "Another DVC runs, so it is unknown whether these results are current." in markdown(copy)
-    assert "torch.nn.LSTM is running" not in markdown(copy)
+    assert "torch.nn.LSTM: still training" not in markdown(copy)
 
 
 def test_what_is_missing_of_the_panel_is_said(project, tmp_path):
