@@ -2,12 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -57,16 +57,22 @@ def git(folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def commit_files(root: Path, files: dict[str, str]) -> Path:
+    """A new git repository with a DVC project of these files."""
+    dvc = {".dvc/config": "[core]\n    analytics = false\n    check_update = false\n"}
+    dvc[".dvc/.gitignore"] = "/config.local\n/tmp\n/cache\n"
+    for name, content in (dvc | files).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content, encoding="utf-8")
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "no results yet"]):
+        git(root, *command)
+    return root
+
+
 def make_project(root: Path) -> Path:
     """A folder with this project's pipeline and parameters, known to git, without results."""
-    (root / ".dvc").mkdir(parents=True)
-    for name in ("dvc.yaml", "params.yaml", ".dvc/config", ".gitignore"):
-        shutil.copy(ROOT / name, root / name)
-    (root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
-    git(root, "init", "-q", "-b", "main")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "no results yet")
-    return root
+    names = ("dvc.yaml", "params.yaml", ".dvc/config", ".gitignore")
+    return commit_files(root, {name: (ROOT / name).read_text(encoding="utf-8") for name in names})
 
 
 def set_params(root: Path, **changes: Any) -> None:
@@ -88,27 +94,15 @@ def write_results(
     (root / "data/raw/corpus.txt").write_text(CORPUS, encoding="utf-8")
     Vocabulary.of("the traveller").save(root / "data/tokens/vocabulary.json")
     evaluate: dict[str, Any] = {"corpus": "sample"}
-    for model, base in (("scratch", 4.0), ("concise", 3.0)):
-        splits = {"train": base * scale, "valid": 3.125 * base * scale, "test": 3.5 * base * scale}
+    for model, perplexity in (("scratch", 4.0 * scale), ("concise", 3.0 * scale)):
+        splits = {"train": perplexity, "valid": 3.125 * perplexity, "test": 3.5 * perplexity}
         evaluate[model] = {
             name: {"perplexity": value, "bits_per_character": value / 8} for name, value in splits.items()
         }
-        trained = {"corpus": "sample", "perplexity": splits["train"], "epochs": epochs, "parameters": 12345}
-        trained |= {"hidden": hidden, "seed": seed}
-        speed = {"corpus": "sample", "device": "a CPU", "tokens_per_second": 10000 * base, "seconds": 12.5}
-        speed |= {"tokens_per_second_q1": 9000 * base, "tokens_per_second_q3": 11000 * base, "peak_memory_mib": 300}
-        _write(root, f"train_{model}", trained)
-        _write(root, f"throughput_{model}", speed)
+        trained = {"perplexity": perplexity, "epochs": epochs, "parameters": 12345, "hidden": hidden, "seed": seed}
+        _write(root, f"train_{model}", {"corpus": "sample", **trained})
         _write(root, f"environment_{model}", {"python": "3.11.7", "kernel": model, "platform": HOSTILE})
-        curve, held_out = ["epoch\ttrain_perplexity"], ["epoch\tvalid_perplexity"]
-        timing = ["epoch\tseconds\ttokens_per_second"]
-        for epoch in range(1, epochs + 1):
-            perplexity = splits["train"] * (1 + 5 / epoch)
-            curve.append(f"{epoch}\t{perplexity}")
-            held_out += [f"{epoch}\t{perplexity * 2}"] if epoch % 10 == 0 else []
-            timing.append(f"{epoch}\t{epoch / 10}\t{10000 * base + epoch}")
-        for name, lines in (("curve", curve), ("held_out", held_out), ("timing", timing)):
-            (root / f"plots/{name}_{model}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_curves(root, model, perplexity, speed=10000 * perplexity / scale, epochs=epochs)
     (root / "plots/generalisation.png").write_bytes(PNG)
     write_passages(root)
     _write(root, "evaluate", evaluate)
@@ -120,6 +114,20 @@ def write_results(
         for model in ("scratch", "concise")
     ]
     _write(root, "generated", {"corpus": "sample", "texts": texts})
+
+
+def write_curves(root: Path, model: str, perplexity: float, speed: float, epochs: int) -> None:
+    """The tables of a training that ends near a train perplexity, and its throughput."""
+    table = pd.DataFrame(index=pd.RangeIndex(1, epochs + 1, name="epoch"))
+    table["train_perplexity"] = perplexity * (1 + 5 / table.index)
+    table["valid_perplexity"] = table["train_perplexity"] * 2
+    table["seconds"], table["tokens_per_second"] = table.index / 10, speed + table.index
+    parts = {"curve": table[["train_perplexity"]], "held_out": table.loc[10::10, ["valid_perplexity"]]}
+    for name, part in (parts | {"timing": table[["seconds", "tokens_per_second"]]}).items():
+        part.to_csv(root / f"plots/{name}_{model}.tsv", sep="\t")
+    quartiles = {"tokens_per_second_q1": 0.9 * speed, "tokens_per_second_q3": 1.1 * speed}
+    measured = {"tokens_per_second": speed, **quartiles, "seconds": 12.5, "peak_memory_mib": 300}
+    _write(root, f"throughput_{model}", {"corpus": "sample", "device": "a CPU", **measured})
 
 
 def write_passages(root: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reported import ROOT, git, run
+from reported import ROOT, commit_files, git, run
 from tools.checks import small
 from tools.checks.small import judge
 
@@ -41,21 +41,17 @@ for name, content in contents.items():
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project whose pipeline writes what the table shows, in a subfolder of a repository."""
-    folder = tmp_path / "repository/a project"
     metrics = ", ".join(f"{{metrics/{name}.json: {{cache: false}}}}" for name in NAMES)
     files = {
-        ".dvc/config": "[core]\n    analytics = false\n    check_update = false\n",
-        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
         "dvc.yaml": PIPELINE.format(python=sys.executable, metrics=metrics),
         "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
         "run.py": SCRIPT,
         "tests/small_run.json": json.dumps(RUN),
     }
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content, encoding="utf-8")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a pipeline"]):
-        git(folder.parent, *command)
+    folder = commit_files(tmp_path / "repository/a project", files)
+    (folder / ".git").rename(folder.parent / ".git")
+    git(folder.parent, "add", "--all")
+    git(folder.parent, "commit", "-qm", "in a subfolder")
     return folder
 
 

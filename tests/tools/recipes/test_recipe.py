@@ -12,7 +12,7 @@ import yaml
 from lstm_lm.core.params import Params
 from lstm_lm.core.yaml_file import read_yaml
 from projects import ROOT
-from reported import git, run
+from reported import commit_files, git, run
 from tools.checks.verdict import CHANCE
 from tools.recipes.recipe import load_recipe, names, parameters, results_folder
 
@@ -84,10 +84,7 @@ def call(folder: Path, command: str, *arguments: str) -> subprocess.CompletedPro
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project in git, with a recipe that has no results yet."""
-    folder = tmp_path / "a project"
     files = {
-        ".dvc/config": "[core]\n    analytics = false\n    check_update = false\n",
-        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
         ".gitignore": "/data\n/runs.log\n/obstacle\n",
         "dvc.yaml": PIPELINE.format(python=sys.executable),
         "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
@@ -95,12 +92,7 @@ def project(tmp_path: Path) -> Path:
         "second.py": SECOND,
         "recipes/tiny/recipe.yaml": TINY,
     }
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content, encoding="utf-8")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a recipe"]):
-        git(folder, *command)
-    return folder
+    return commit_files(tmp_path / "a project", files)
 
 
 def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project: Path) -> None:
