@@ -151,13 +151,13 @@ def repository(root: Path) -> Iterator[Repo]:
     """
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     follow_git(root)
-    with dvc_errors(), Repo(str(root)) as repo:
+    with _dvc_errors(), Repo(str(root)) as repo:
         _heal(repo)
         yield repo
 
 
 @contextmanager
-def dvc_errors() -> Iterator[None]:
+def _dvc_errors() -> Iterator[None]:
     """Turn an error of DVC into a ValueError with DVC's words in one line."""
     try:
         yield
@@ -169,14 +169,14 @@ def dvc_errors() -> Iterator[None]:
 def configure(root: Path, section: str, option: str, value: str | None) -> None:
     """Set an option in .dvc/config.local, or remove it (None). Raises ValueError."""
     settings: Any
-    with dvc_errors(), Config(str(root / ".dvc"), validate=False).edit("local") as settings:
+    with _dvc_errors(), Config(str(root / ".dvc"), validate=False).edit("local") as settings:
         settings[section].pop(option, None)
         settings[section] |= {} if value is None else {option: value}
 
 
 def follow_git(root: Path) -> None:
     """Tell DVC to work without git where there is none, as in an unpacked archive; undo that once there is one."""
-    with dvc_errors():
+    with _dvc_errors():
         settings: Any = Config(str(root / ".dvc"), validate=False).read("local")
     without = "no_scm" in settings["core"]
     if without == has_git(root):

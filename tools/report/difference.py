@@ -11,11 +11,11 @@ import pandas as pd
 from dvc.api import DVCFileSystem, params_show
 from dvc.utils.flatten import flatten
 
-from lstm_lm.comparison.measures import LABELS, Measure
+from lstm_lm.comparison.measures import LABELS, MEASURES, Measure
 from tools.checks.current import outdated
-from tools.project import Busy, dvc_errors, has_git
+from tools.project import Busy, has_git, repository
 
-_METRICS = [f"metrics/{name}.json" for name in ("environment_*", "evaluate", "throughput_*", "tokenize", "train_*")]
+_METRICS = {"metrics/environment_*.json", "metrics/tokenize.json", *(m.place("*")[0] for m in MEASURES.values())}
 
 
 class Change(NamedTuple):
@@ -71,7 +71,7 @@ def difference(base: str, root: Path) -> Difference:
         ValueError: DVC does not know the revision or cannot read the project, or a file is damaged.
     """
     git = has_git(root)
-    with dvc_errors():
+    with repository(root):
         here = snapshot(root)
         there = snapshot(root, base) if git else Snapshot({}, {}, {})
     return Difference(
@@ -91,7 +91,7 @@ def snapshot(root: Path, revision: str | None = None) -> Snapshot:
         ValueError: a file is damaged.
     """
     files = DVCFileSystem(str(root), rev=revision)
-    metrics = {path: flatten(content) for name in _METRICS for path, content in _read(files, name, json.load)}
+    metrics = {path: flatten(content) for name in sorted(_METRICS) for path, content in _read(files, name, json.load)}
     curves: dict[str, dict[str, dict[int, float]]] = {model: {} for model in LABELS}
     for model, columns in curves.items():
         for _, table in _read(files, f"plots/*_{model}.tsv", partial(pd.read_csv, sep="\t", index_col="epoch")):
