@@ -1,7 +1,8 @@
 """Whether a result that was made again is the committed one: the rules by which `make verify` judges.
 
-Two machines are of the same kind if all of metrics/environment_*.json are equal. There every result has the same
-bytes, except what holds or shows times.
+Two machines are of the same kind for a model if its metrics/environment_<model>.json are equal. Then everything of that
+model has the same bytes, except what holds or shows times. The model from scratch needs no more than a C++ compiler for
+that, on whatever processor.
 
 On another kind, floating-point sums round differently, and training is chaotic: two runs that differ in a last bit stay
 together for some hundred updates and part later. `AT_FIRST` compares the epochs of the default run in which they are
@@ -11,6 +12,7 @@ together: a wrong seed, weight or gradient shows at once. A recipe has too many 
 
 import io
 import json
+from collections.abc import Collection
 from enum import StrEnum
 from fnmatch import fnmatch
 from typing import NamedTuple
@@ -19,6 +21,7 @@ import pandas as pd
 from dvc.utils.flatten import flatten
 
 from lstm_lm.core.yaml_file import shown
+from tools.checks.portion import models, portion
 
 FIRST_EPOCHS = 20
 ROUNDING = 1e-5
@@ -91,8 +94,18 @@ class Verdict(NamedTuple):
     detail: str = ""
 
 
-def compare(name: str, committed: bytes | None, now: bytes | None, same_kind: bool, bound: Bound = AT_FIRST) -> Verdict:
-    """Judge a result by its path and its two contents, None for no file; `bound` is for another kind of machine."""
+def compare(
+    name: str, committed: bytes | None, now: bytes | None, same: Collection[str], bound: Bound = AT_FIRST
+) -> Verdict:
+    """Judge a result.
+
+    Args:
+        name: its path in the project.
+        committed: its content, None for no file.
+        now: the content of what was made again.
+        same: the models for which this is the same kind of machine.
+        bound: for the curves of the others.
+    """
     if committed is None or now is None:
         return Verdict(Status.DIFFERENT, "not committed" if committed is None else "not made again")
     if committed == now:
@@ -101,13 +114,13 @@ def compare(name: str, committed: bytes | None, now: bytes | None, same_kind: bo
         return Verdict(Status.MEASURED, "holds or shows times")
     if fnmatch(name, ENVIRONMENT):
         return Verdict(Status.OTHER_KIND, changes(committed, now))
-    if not same_kind and matches(name, _CURVES):
+    changed = [model for model in same if portion(name, committed, model) != portion(name, now, model)]
+    if changed or set(models(name)) <= set(same) or not matches(name, (*_CURVES, *_TRAINED, *_FOLLOWS)):
+        detail = changes(committed, now) if name.endswith(".json") else "other bytes"
+        return Verdict(Status.DIFFERENT, ": ".join([*changed[:1], detail]))
+    if matches(name, _CURVES):
         return _compare_curves(committed, now, bound)
-    if not same_kind and matches(name, _TRAINED):
-        return _compare_ends(committed, now)
-    if not same_kind and matches(name, _FOLLOWS):
-        return Verdict(Status.OTHER_KIND, "other bytes")
-    return Verdict(Status.DIFFERENT, changes(committed, now) if name.endswith(".json") else "other bytes")
+    return _compare_ends(committed, now) if matches(name, _TRAINED) else Verdict(Status.OTHER_KIND, "other bytes")
 
 
 def is_deterministic(name: str) -> bool:

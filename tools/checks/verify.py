@@ -5,9 +5,9 @@ With the name of a recipe on the command line, its parameters and results are us
 
 import sys
 from collections.abc import Mapping
-from fnmatch import fnmatch
 from pathlib import Path
 
+from lstm_lm.comparison.measures import LABELS
 from tools.checks.verdict import ALL_ALONG, AT_FIRST, ENVIRONMENT, Bound, Status, compare, is_deterministic
 from tools.project import copied, dvc, outputs
 from tools.recipes.recipe import apply, load_recipe, results_folder
@@ -35,19 +35,26 @@ def prepare(name: str, project: Path) -> tuple[Path, Bound]:
 def report(committed: Mapping[str, bytes], now: Mapping[str, bytes], bound: Bound = AT_FIRST) -> bool:
     """Print one line for each result and a last one; whether nothing is different."""
     names = sorted(committed.keys() | now.keys())
-    same_kind = all(committed.get(name) == now.get(name) for name in names if fnmatch(name, ENVIRONMENT))
-    verdicts = {name: compare(name, committed.get(name), now.get(name), same_kind, bound) for name in names}
+    same = [model for model in LABELS if _same_kind(model, committed, now)]
+    verdicts = {name: compare(name, committed.get(name), now.get(name), same, bound) for name in names}
     width = max(len(name) for name in names)
     for name, (status, detail) in verdicts.items():
         print(f"{name:<{width}}  {status:<14}  {detail}".rstrip())
     different = sum(status is Status.DIFFERENT for status, _ in verdicts.values())
     deterministic = [verdicts[name].status for name in names if is_deterministic(name)]
     identical = deterministic.count(Status.IDENTICAL)
-    kind = "the same kind of machine as" if same_kind else "another kind of machine than"
-    print(f"\nThis is {kind} the one that made the committed results.")
+    print()
+    for model, label in LABELS.items():
+        kind = "the same kind of machine as" if model in same else "another kind of machine than"
+        print(f"For the model {label} this is {kind} the one that made the committed results.")
     print(f"Deterministic results: {identical} of {len(deterministic)} are identical.")
     print(f"{different} of {len(names)} results are different." if different else "The results are reproduced.")
     return not different
+
+
+def _same_kind(model: str, committed: Mapping[str, bytes], now: Mapping[str, bytes]) -> bool:
+    environment = ENVIRONMENT.replace("*", model)
+    return committed.get(environment) == now.get(environment)
 
 
 def main() -> None:

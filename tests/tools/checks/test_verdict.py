@@ -1,14 +1,16 @@
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from tools.checks.verdict import ALL_ALONG, CHANCE, FIRST_EPOCHS, ROUNDING, Status, Verdict, compare
 
 EPOCHS = 60
+BOTH = ("scratch", "concise")
 
 
-def judge(name: str, committed: object, now: object, same_kind: bool = False) -> Status:
-    return compare(name, json.dumps(committed).encode(), json.dumps(now).encode(), same_kind).status
+def judge(name: str, committed: object, now: object, same: Sequence[str] = ()) -> Status:
+    return compare(name, json.dumps(committed).encode(), json.dumps(now).encode(), same).status
 
 
 def curve(early: float = 0.0, late: float = 0.0, every: int = 1, epochs: int = EPOCHS) -> bytes:
@@ -26,7 +28,7 @@ CURVES = [("plots/curve_scratch.tsv", 1), ("plots/held_out_concise.tsv", 10)]
 @pytest.mark.parametrize(("name", "every"), CURVES)
 def test_on_another_kind_the_first_epochs_count(name: str, every: int) -> None:
     def verdict(early: float, late: float) -> Verdict:
-        return compare(name, curve(every=every), curve(early, late, every), same_kind=False)
+        return compare(name, curve(every=every), curve(early, late, every), same=())
 
     near = verdict(0.9 * ROUNDING, 3.0)
     assert near.status is Status.OTHER_KIND
@@ -38,7 +40,7 @@ def test_on_another_kind_the_first_epochs_count(name: str, every: int) -> None:
 @pytest.mark.parametrize(("name", "every"), CURVES)
 def test_of_a_recipe_every_epoch_counts_on_another_kind(name: str, every: int) -> None:
     def verdict(early: float, late: float) -> Verdict:
-        return compare(name, curve(every=every), curve(early, late, every), same_kind=False, bound=ALL_ALONG)
+        return compare(name, curve(every=every), curve(early, late, every), same=(), bound=ALL_ALONG)
 
     near = verdict(0.3 * CHANCE, -0.9 * CHANCE)
     assert near.status is Status.OTHER_KIND
@@ -49,26 +51,26 @@ def test_of_a_recipe_every_epoch_counts_on_another_kind(name: str, every: int) -
 
 def test_a_curve_with_a_gap_is_different() -> None:
     name, with_a_gap = "plots/curve_scratch.tsv", curve().replace(b"19.9\n", b"nan\n")
-    assert compare(name, curve(), with_a_gap, same_kind=False).status is Status.DIFFERENT
+    assert compare(name, curve(), with_a_gap, same=()).status is Status.DIFFERENT
 
 
 @pytest.mark.parametrize(("name", "every"), CURVES)
 def test_on_the_same_kind_nothing_is_allowed(name: str, every: int) -> None:
-    assert compare(name, curve(every=every), curve(1e-15, 0, every), same_kind=True).status is Status.DIFFERENT
+    assert compare(name, curve(every=every), curve(1e-15, 0, every), same=BOTH).status is Status.DIFFERENT
 
 
 def test_curves_of_other_epochs_are_different() -> None:
     name = "plots/curve_scratch.tsv"
-    assert compare(name, curve(), curve(epochs=EPOCHS - 1), same_kind=False).status is Status.DIFFERENT
+    assert compare(name, curve(), curve(epochs=EPOCHS - 1), same=()).status is Status.DIFFERENT
 
 
 def test_where_a_training_ends_is_told_on_another_kind() -> None:
     before = {"perplexity": 1.5, "kept_epoch": 7, "seed": 0, "sha256": "a"}
     after = {"perplexity": 4.5, "kept_epoch": 8, "seed": 0, "sha256": "b"}
     contents = json.dumps(before).encode(), json.dumps(after).encode()
-    verdict = compare("metrics/train_scratch.json", *contents, same_kind=False)
+    verdict = compare("metrics/train_scratch.json", *contents, same=())
     assert verdict == Verdict(Status.OTHER_KIND, "perplexity 1.5000 -> 4.5000, kept_epoch 7 -> 8")
-    verdict = compare("metrics/train_scratch.json", *contents, same_kind=True)
+    verdict = compare("metrics/train_scratch.json", *contents, same=BOTH)
     assert verdict == Verdict(Status.DIFFERENT, "kept_epoch: 7 -> 8, perplexity: 1.5 -> 4.5, sha256: a -> b")
 
 
@@ -91,40 +93,65 @@ def test_the_same_bytes_are_identical() -> None:
 
 @pytest.mark.parametrize(("committed", "now"), [(None, b"1"), (b"1", None)])
 def test_a_missing_file_is_different(committed: bytes | None, now: bytes | None) -> None:
-    assert compare("metrics/evaluate.json", committed, now, False).status is Status.DIFFERENT
+    assert compare("metrics/evaluate.json", committed, now, ()).status is Status.DIFFERENT
 
 
-@pytest.mark.parametrize("same_kind", [True, False])
+@pytest.mark.parametrize("same", [BOTH, ()])
 @pytest.mark.parametrize("name", ["metrics/tokenize.json", "data/tokens/train.npy", "data/raw"])
-def test_what_no_training_decides_is_the_same_everywhere(name: str, same_kind: bool) -> None:
-    assert (
-        judge(name, {"unigram_perplexity": 17.2}, {"unigram_perplexity": 17.2 + 1e-12}, same_kind) is Status.DIFFERENT
-    )
+def test_what_no_training_decides_is_the_same_everywhere(name: str, same: Sequence[str]) -> None:
+    assert judge(name, {"unigram_perplexity": 17.2}, {"unigram_perplexity": 17.2 + 1e-12}, same) is Status.DIFFERENT
 
 
 @pytest.mark.parametrize(
     "name", ["metrics/throughput_scratch.json", "plots/timing_concise.tsv", "plots/throughput.png"]
 )
 def test_times_are_measured_again_on_any_machine(name: str) -> None:
-    assert judge(name, 1, 2, same_kind=True) is Status.MEASURED
+    assert judge(name, 1, 2, same=BOTH) is Status.MEASURED
 
 
 @pytest.mark.parametrize("name", ["data/models/scratch.safetensors", "plots/generalisation.png", "plots/generated.txt"])
 def test_what_follows_from_a_training_may_differ_only_on_another_kind(name: str) -> None:
-    assert judge(name, 1, 2, same_kind=False) is Status.OTHER_KIND
-    assert judge(name, 1, 2, same_kind=True) is Status.DIFFERENT
+    assert judge(name, 1, 2, same=()) is Status.OTHER_KIND
+    assert judge(name, 1, 2, same=BOTH) is Status.DIFFERENT
 
 
 def test_another_kind_is_described() -> None:
-    verdict = compare(
-        "metrics/environment_scratch.json", b'{"device": "cpu", "torch": "x"}', b'{"device": "cuda"}', False
-    )
+    verdict = compare("metrics/environment_scratch.json", b'{"device": "cpu", "torch": "x"}', b'{"device": "cuda"}', ())
     assert verdict == Verdict(Status.OTHER_KIND, "device: cpu -> cuda, torch: x -> None")
 
 
 def test_a_list_that_differs_is_cut() -> None:
     rows = [{"model": "scratch", "text": "a" * 99}] * 99
-    verdict = compare("metrics/generated.json", json.dumps({"texts": rows}).encode(), b'{"texts": []}', same_kind=True)
+    verdict = compare("metrics/generated.json", json.dumps({"texts": rows}).encode(), b'{"texts": []}', same=BOTH)
     assert verdict.status is Status.DIFFERENT
     assert verdict.detail.startswith("texts: [{'model': 'scratch'")
     assert len(verdict.detail) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "metrics/evaluate.json",
+            '{"scratch": {"perplexity": 1.5}, "concise": {"perplexity": 2.5}, "difference": 0.5}',
+        ),
+        (
+            "metrics/generated.json",
+            '{"texts": [{"model": "scratch", "text": "1.5"}, {"model": "concise", "text": "2.5"}]}',
+        ),
+        ("metrics/passages.json", '{"train": [{"text": "a", "scratch": {"bits": 1.5}, "concise": {"bits": 2.5}}]}'),
+        ("plots/surprisal_train.tsv", "place\tscratch\tconcise\n1\t1.5\t2.5\n"),
+        ("plots/generated.txt", "Trained\n\nscratch  1.5\nconcise  2.5\n"),
+    ],
+)
+def test_where_one_model_is_of_the_same_kind_what_a_file_holds_of_it_is_identical(name: str, content: str) -> None:
+    def status(old: str, new: str) -> Status:
+        return compare(name, content.encode(), content.replace(old, new).encode(), same=["scratch"]).status
+
+    assert status("2.5", "2.75") is Status.OTHER_KIND
+    assert status("1.5", "1.75") is Status.DIFFERENT
+
+
+def test_a_file_about_that_model_alone_is_identical() -> None:
+    assert compare("data/models/scratch.safetensors", b"a", b"b", same=["scratch"]).status is Status.DIFFERENT
+    assert compare("data/models/concise.safetensors", b"a", b"b", same=["scratch"]).status is Status.OTHER_KIND
