@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import picture
+from benchmarks import picture, step
 from benchmarks.contestants import PRODUCTS, Shape, contestants
 from benchmarks.measure import (
     CPU,
@@ -57,6 +57,11 @@ GRID_ENTRIES = (
     Entry("fused in C++, pipeline", "portable"),
 )
 STACK_ENTRIES = (
+    Entry("nn.LSTM, pipeline", "native"),
+    Entry("nn.LSTM, pipeline", "portable"),
+    Entry("fused in C++, pipeline", "portable"),
+)
+BUSY_ENTRIES = (
     Entry("nn.LSTM, pipeline", "native"),
     Entry("nn.LSTM, pipeline", "portable"),
     Entry("fused in C++, pipeline", "portable"),
@@ -142,6 +147,16 @@ def stacks(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
     return rows
 
 
+def one_step(pools: Mapping[str, Executor], rounds: int) -> dict[str, Any]:
+    """The share of C++ in a step, and steps beside two other processes."""
+    if not computes(CPU, "fp32"):
+        return {}
+    return {
+        "share_of_native": pools["portable"].submit(step.share_of_native, Shape(), rounds).result(),
+        "beside_two_processes": step.beside_counters(pools, list(BUSY_ENTRIES), Shape(), rounds),
+    }
+
+
 def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
     """Without those that need a compiler where there is none."""
     return [entry for entry in entries if entry.contestant in contestants(CPU)]
@@ -183,6 +198,7 @@ def measure(rounds: int) -> dict[str, Any]:
             },
             "default_shape": results,
             "ratios": ratios(results, RATIOS),
+            **one_step(pools, rounds),
             "grid": grid(pools),
             "stacks": stacks(pools),
             "tokenising_mb_per_second": tokenising(5),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lstm_lm.comparison.measures import LABELS, Measure, read, shown_in
 from lstm_lm.core import stage
@@ -38,7 +39,26 @@ def performance(root: Path) -> str:
         [*speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
     ]
     stamp = f"{report['measured_on']}. Ratios of medians:"
-    return "\n".join([markdown([*SPEED, "peak memory, MiB"], rows), "", stamp, "", *ratios(report["ratios"])])
+    table = markdown([*SPEED, "peak memory, MiB"], rows)
+    return "\n".join([table, "", stamp, "", *ratios(report["ratios"]), *_one_step(report)])
+
+
+def _one_step(report: dict[str, Any]) -> list[str]:
+    """The share of C++ in a step, and its time beside other processes."""
+    if "share_of_native" not in report:
+        return []
+    share = report["share_of_native"]
+    rows = [
+        [name, f"{ms['alone_ms']['median']:.1f}", f"{ms['beside_ms']['median']:.1f}", f"{ms['ratio']:.2f}"]
+        for name, ms in report["beside_two_processes"].items()
+    ]
+    return [
+        "",
+        f"Of a step of `fused`, {share['median']:.0%} (quartiles {share['q1']:.0%} to {share['q3']:.0%}) pass in C++. A "
+        "step alone, and beside two processes that only count (on two cores, twice as long is fair):",
+        "",
+        markdown(["", "alone, ms", "beside two, ms", "ratio"], rows),
+    ]
 
 
 def stacks(root: Path) -> str:

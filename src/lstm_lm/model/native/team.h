@@ -2,7 +2,6 @@
 
 #pragma once
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,7 +50,7 @@ class Team {
         wake_.notify_all();
       }
       take_part();
-      for (Index spins = 0; done_.load() != shares; spins++) pause(spins);
+      wait_until(finished_, waiting_, [=] { return done_.load() == shares; });
       if (failed_.exchange(false)) throw std::bad_alloc();
     } else {
       for (Index share = 0; share < shares; share++) work(share);
@@ -71,16 +70,7 @@ class Team {
 
   void help(Index number) {
     for (;;) {
-      for (Index spins = 0; !wanted(number); spins++) {
-        if (spins < kSpins) {
-          pause(0);
-          continue;
-        }
-        std::unique_lock<std::mutex> lock(sleeping_);
-        asleep_.fetch_add(1);
-        wake_.wait(lock, [=] { return wanted(number); });
-        asleep_.fetch_sub(1);
-      }
+      wait_until(wake_, asleep_, [=] { return wanted(number); });
       take_part();
     }
   }
@@ -94,6 +84,23 @@ class Team {
         failed_.store(true);
       }
     done_.fetch_add(taken);
+    if (waiting_.load() > 0) {
+      const std::lock_guard<std::mutex> lock(sleeping_);
+      finished_.notify_all();
+    }
+  }
+
+  // Waits awake for a moment, then asleep until `signal` is given, counted among `sleepers`.
+  template <typename Condition>
+  void wait_until(std::condition_variable& signal, std::atomic<Index>& sleepers, const Condition& holds) {
+    for (Index spins = 0; spins < kSpins; spins++) {
+      if (holds()) return;
+      pause();
+    }
+    std::unique_lock<std::mutex> lock(sleeping_);
+    sleepers.fetch_add(1);
+    signal.wait(lock, holds);
+    sleepers.fetch_sub(1);
   }
 
   bool wanted(Index number) const { return left_.load() > 0 && number < helpers_.load(std::memory_order_relaxed); }
@@ -107,11 +114,7 @@ class Team {
     return left - 1;
   }
 
-  static void pause(Index spins) {
-    if (spins > kSpins) {
-      sched_yield();
-      return;
-    }
+  static void pause() {
 #if defined(__x86_64__)
     _mm_pause();
 #elif defined(__aarch64__)
@@ -121,11 +124,11 @@ class Team {
 
   const pid_t process_ = getpid();
   std::mutex busy_, sleeping_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, finished_;
   Index started_ = 0;
   void (*call_)(const void*, Index) = nullptr;
   const void* work_ = nullptr;
-  std::atomic<Index> left_{0}, done_{0}, helpers_{0}, asleep_{0};
+  std::atomic<Index> left_{0}, done_{0}, helpers_{0}, asleep_{0}, waiting_{0};
   std::atomic<bool> failed_{false};
 };
 
