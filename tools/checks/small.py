@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lstm_lm.comparison.measures import LABELS
 from lstm_lm.core.atomic import write_json
 from tools import summary
+from tools.checks.portion import models
 from tools.checks.verdict import ENVIRONMENT, changes, is_deterministic
 from tools.project import copied, dvc, outputs
 
@@ -32,18 +34,29 @@ def record(project: Path) -> Run:
 
 
 def judge(committed: Run, now: Run) -> tuple[bool, str]:
-    """Whether a run may be that of the record, and a line about it."""
-    old, new = (json.dumps(run["environment"]).encode() for run in (committed, now))
-    if old != new:
-        return True, f"The numbers are not compared, since this is another kind of machine ({changes(old, new)})."
-    names = sorted(committed["sha256"].keys() | now["sha256"].keys())
-    altered = [name for name in names if committed["sha256"].get(name) != now["sha256"].get(name)]
-    if not altered:
+    """Whether a run may be that of the record, and a line about it.
+
+    What is about a model is compared where its environment is that of the record; from scratch, that is everywhere.
+    """
+    old, new = committed["environment"], now["environment"]
+    same = [model for model in LABELS if old.get(f"environment_{model}") == new.get(f"environment_{model}")]
+    names = [name for name in committed["sha256"].keys() | now["sha256"].keys() if set(models(name)) <= set(same)]
+    altered = [name for name in sorted(names) if committed["sha256"].get(name) != now["sha256"].get(name)]
+    if altered:
+        return False, (
+            f"This change alters the numbers: {', '.join(altered)}. "
+            f"If that is intended, run `make small UPDATE=1` and commit {RECORD}."
+        )
+    if len(same) == len(LABELS):
         return True, "The numbers are those of the committed small run."
-    return False, (
-        f"This change alters the numbers: {', '.join(altered)}. "
-        f"If that is intended, run `make small UPDATE=1` and commit {RECORD}."
+    others = ", ".join(LABELS[model] for model in LABELS if model not in same)
+    environments = changes(json.dumps(old).encode(), json.dumps(new).encode())
+    compared = (
+        f"The {len(names)} results of the model {LABELS[same[0]]} are those of the record"
+        if same
+        else "Nothing is compared"
     )
+    return True, f"{compared}. For {others} this is another kind of machine ({environments})."
 
 
 def run() -> tuple[str, Run, Run]:

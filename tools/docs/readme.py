@@ -54,8 +54,8 @@ def _one_step(report: dict[str, Any]) -> list[str]:
     ]
     return [
         "",
-        f"Of a step of `fused`, {share['median']:.0%} (quartiles {share['q1']:.0%} to {share['q3']:.0%}) pass in C++. A "
-        "step alone, and beside two processes that only count (on two cores, twice as long is fair):",
+        f"Of a step of `fused`, {share['median']:.0%} (quartiles {share['q1']:.0%} to {share['q3']:.0%}) pass in C++. "
+        "A step alone, and beside two processes that only count (on two cores, twice as long is fair):",
         "",
         markdown(["", "alone, ms", "beside two, ms", "ratio"], rows),
     ]

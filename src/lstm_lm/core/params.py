@@ -199,7 +199,7 @@ class Params(Section):
     device: Literal["auto", "cpu", "cuda", "mps"]
     """`auto`, `cpu`, `cuda` or `mps`"""
     numerics: Literal["portable", "native"]
-    """`portable`: the same bytes on every x86-64 processor with AVX2; `native`: its own fastest code"""
+    """nn.LSTM: `portable`: the same bytes on every x86-64 CPU with AVX2; `native`: its fastest code"""
     corpus: Corpus
     tokenize: Tokenize
     model: Model

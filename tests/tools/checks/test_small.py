@@ -10,8 +10,9 @@ from reported import ROOT, commit_files, git, run
 from tools.checks import small
 from tools.checks.small import judge
 
-RUN = {"environment": {"environment_scratch": {"torch": "2"}}, "sha256": {"a": "1", "b": "2"}}
-ALTERED = RUN | {"sha256": {"a": "1", "b": "3", "c": "4"}}
+ENVIRONMENT = {"environment_scratch": {"kernel": "fused"}, "environment_concise": {"torch": "2"}}
+RUN = {"environment": ENVIRONMENT, "sha256": {"metrics/train_scratch.json": "1", "metrics/evaluate.json": "2"}}
+ALTERED = RUN | {"sha256": RUN["sha256"] | {"metrics/evaluate.json": "3", "metrics/train_concise.json": "4"}}
 
 NAMES = ("evaluate", *(f"{name}_{model}" for name in ("train", "throughput") for model in ("scratch", "concise")))
 PIPELINE = """\
@@ -98,16 +99,27 @@ def test_only_an_update_renews_the_record(
             ALTERED,
             (
                 False,
-                "This change alters the numbers: b, c. "
+                "This change alters the numbers: metrics/evaluate.json, metrics/train_concise.json. "
                 "If that is intended, run `make small UPDATE=1` and commit tests/small_run.json.",
             ),
         ),
         (
-            {"environment": {"environment_scratch": {"torch": "3"}}, "sha256": {}},
+            ALTERED | {"environment": ENVIRONMENT | {"environment_concise": {"torch": "3"}}},
             (
                 True,
-                "The numbers are not compared, since this is another kind of machine "
-                "(environment_scratch.torch: 2 -> 3).",
+                "The 1 results of the model from scratch are those of the record. For torch.nn.LSTM this is another "
+                "kind of machine (environment_concise.torch: 2 -> 3).",
+            ),
+        ),
+        (
+            {
+                "environment": ENVIRONMENT | {"environment_concise": {"torch": "3"}},
+                "sha256": {"metrics/train_scratch.json": "9"},
+            },
+            (
+                False,
+                "This change alters the numbers: metrics/train_scratch.json. "
+                "If that is intended, run `make small UPDATE=1` and commit tests/small_run.json.",
             ),
         ),
     ],
