@@ -28,7 +28,8 @@ def results(root: Path) -> str:
         f"Corpus {tokens['corpus']}; {device}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
         "The book trained for 500 epochs on a GPU that it does not name.\n\n"
-        f"SHA-256 of the weights ([where they are the same](docs/reproducibility.md)):\n\n{digests}"
+        "SHA-256 of the weights ([where they are the same, and on what it was tried]"
+        f"(docs/reproducibility.md#what-was-run-on-what)):\n\n{digests}"
     )
 
 
