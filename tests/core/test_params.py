@@ -134,7 +134,7 @@ def test_a_line_twice_or_not_at_all_is_refused(tmp_path: Path) -> None:
     assert isinstance(load(path, b"".join(lines)), Params)
     for index, line in enumerate(lines):
         before, after = b"".join(lines[:index]), b"".join(lines[index + 1 :])
-        assert "stands there twice" in str(load(path, before + line * 2 + after))
+        assert "duplicate key" in str(load(path, before + line * 2 + after))
         assert isinstance(load(path, before + after), str), line
 
 

@@ -1,4 +1,4 @@
-"""One layer of an LSTM: what every implementation of it takes, returns and can be asked for."""
+"""The parts that all LSTMs from scratch share: a layer's interface, its state, dropout, a stack of layers."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,17 +11,13 @@ Textbook = dict[str, Tensor]
 
 
 class State(NamedTuple):
-    """What an LSTM carries from one time step to the next, for all its layers.
-
-    `hidden` is H, which the layer above and the output layer see; `cell` is C, the memory. Both have shape
-    (layers, batch_size, hidden).
-    """
+    """An LSTM's state between two time steps: hidden state H and cell state C, (layers, batch_size, hidden) each."""
 
     hidden: Tensor
     cell: Tensor
 
     def detach(self) -> "State":
-        """The same numbers, cut off from what they were computed from."""
+        """The same values, detached from the graph."""
         return State(self.hidden.detach(), self.cell.detach())
 
 
@@ -64,17 +60,16 @@ class Layer(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Sets each number to zero with probability p and divides the others by 1 - p, in training only.
+    """In training, sets each number to zero with probability p and divides the others by 1 - p.
 
-    The masks come from a generator of their own, so that they are the same whatever computes the rest
-    (Srivastava and others, 2014; in LSTMs: Zaremba, Sutskever and Vinyals, 2014).
+    A generator of its own draws the masks, so they are the same for every kernel (Srivastava and others, 2014; in LSTMs: Zaremba, Sutskever and Vinyals, 2014).
 
     Args:
         p: probability, at least 0 and below 1.
         seed: of the masks.
 
     Attributes:
-        part: (number, count): the inputs are that one of `count` equal parts of a batch, and get its part of the masks.
+        part: (rank, size): selects this process's slice of the batch's mask.
     """
 
     def __init__(self, p: float, seed: int) -> None:
@@ -109,7 +104,7 @@ class Stack(nn.Module):
         self.dropout = dropout
 
     def textbook(self) -> Textbook:
-        """The weights of all layers; above the first, a layer's number follows its names: W_xi_1."""
+        """The weights of all layers. Above the first, the layer's number ends their names: W_xi_1."""
         return {name + suffix: weight for layer, suffix in self._named() for name, weight in layer.textbook().items()}
 
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The loss and the gradient's norm of each window of an epoch: they stay on the device until somebody asks."""
+"""Losses and gradient norms of the current epoch's windows, kept on the device."""
 
 import math
 
@@ -13,7 +13,7 @@ class Diverged(ValueError):
 
 
 class Losses:
-    """What a step returns, of each window of the current epoch; of windows to come it takes no memory.
+    """Losses and gradient norms of the epoch's windows.
 
     Args:
         windows: the most that an epoch can have.
