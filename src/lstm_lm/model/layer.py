@@ -62,8 +62,8 @@ class Layer(nn.Module):
 class Dropout(nn.Module):
     """In training, sets each number to zero with probability p and divides the others by 1 - p.
 
-    A generator of its own draws the masks, so they are the same for every kernel (Srivastava and others, 2014; in LSTMs:
-    Zaremba, Sutskever and Vinyals, 2014).
+    A generator of its own draws the masks, so they are the same for every kernel (Srivastava and others, 2014;
+    in LSTMs: Zaremba, Sutskever and Vinyals, 2014).
 
     Args:
         p: probability, at least 0 and below 1.
