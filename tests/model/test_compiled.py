@@ -42,7 +42,7 @@ def compiler_that(tmp_path: Path, script: str) -> str:
 @needs_compiler
 def test_it_is_compiled_once_and_found_again(anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
-    monkeypatch.setenv("CXX", compiler_that(tmp_path, f'echo called >> "{log}"; exec c++ "$@"'))
+    monkeypatch.setenv("CXX", compiler_that(tmp_path, f'echo called >> "{log}"; exec c++ "$@" -O0'))
     assert computes(CPU, "fp32")
     assert compiled.compiler() != ""
     calls = log.read_text(encoding="utf-8")
@@ -77,8 +77,39 @@ def test_the_compiler_may_have_arguments(command: str, anew: Path, monkeypatch: 
 
 @needs_compiler
 @pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize("unknown", ["-march=native", "-m*=native", "-march=native|-mcpu=native|-fopenmp-simd"])
+def test_a_compiler_need_not_know_the_flags_for_speed(
+    unknown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse = f'for flag; do case "$flag" in {unknown}) echo "error: unknown $flag" >&2; exit 1;; esac; done'
+    monkeypatch.setenv("CXX", compiler_that(tmp_path, f'{refuse}; exec c++ "$@" -O0'))
+    assert library() is not None
+
+
+@needs_compiler
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize("flags", ["-ffast-math", "-Ofast", "-O2 -g", "-march=nocona", "-ffp-contract=fast"])
+def test_the_user_s_flags_change_no_number(flags: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXXFLAGS", flags)
+    loaded = library()
+    assert loaded is not None
+    assert loaded.digest(1) == DIGEST
+
+
+@needs_compiler
+@pytest.mark.usefixtures("anew")
+def test_a_compiler_that_computes_other_numbers_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CXX", compiler_that(tmp_path, 'exec c++ "$@" -ffast-math'))
+    assert library() is None
+    assert "this compiler's code computes other numbers (digest " in capsys.readouterr().err
+
+
+@needs_compiler
+@pytest.mark.usefixtures("anew")
 def test_a_compiler_may_speak_any_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", compiler_that(tmp_path, r'printf "cr\351ation\n" >&2; exec c++ "$@"'))
+    monkeypatch.setenv("CXX", compiler_that(tmp_path, r'printf "cr\351ation\n" >&2; exec c++ "$@" -O0'))
     assert library() is not None
 
 

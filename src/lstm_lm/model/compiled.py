@@ -20,11 +20,11 @@ CACHE = SOURCES.parent / "__pycache__"
 """Where Python keeps what it compiled from this folder; nothing is written outside the project."""
 
 FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-fast-math", "-ffp-contract=off")
-FLAGS += ("-fopenmp-simd", "-pthread", "-fPIC", "-shared")
+FLAGS += ("-pthread", "-fPIC", "-shared")
 """They follow the user's CXXFLAGS: none of those may reorder a sum, fuse a product with it or give up the speed."""
 
-PROCESSOR = (("-march=native",), ("-mcpu=native",), ())
-"""For this machine's processor, in the words that a compiler knows, or for any."""
+FASTER = (("-march=native", "-fopenmp-simd"), ("-mcpu=native", "-fopenmp-simd"), ("-fopenmp-simd",), ())
+"""Flags for speed: the first of these that the compiler knows."""
 
 DIGEST = 0x67DC9047E8861870
 """What the library's `digest` returns on every machine."""
@@ -67,12 +67,12 @@ def build() -> bytes:
         raise OSError(f"no C++ compiler {' '.join(compiler)!r}; install one or set CXX")
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, "native.so")
-        for number, processor_flags in enumerate(PROCESSOR, 1):
+        for faster in FASTER:
             try:
-                _run([*compiler, *flags, *FLAGS, *processor_flags, str(SOURCES / "library.cpp"), "-o", str(made)])
+                _run([*compiler, *flags, *FLAGS, *faster, str(SOURCES / "library.cpp"), "-o", str(made)])
                 break
             except subprocess.CalledProcessError:
-                if number == len(PROCESSOR):
+                if not faster:
                     raise
         return made.read_bytes()
 
@@ -100,7 +100,7 @@ def _key() -> str:
     sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
     variables = (os.environ.get("CXX", ""), os.environ.get("CXXFLAGS", ""))
     machine = (platform.machine(), processor().name, *sorted(processor().instructions))
-    parts = (*sources, *variables, *FLAGS, *machine)
+    parts = (*sources, *variables, *FLAGS, str(FASTER), *machine)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
