@@ -52,7 +52,7 @@ run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m tools.summary
 
 test: tools  ## Run the tests
-	@$(VENV)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(VENV)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 1
 
 lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m ruff check

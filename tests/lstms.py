@@ -78,26 +78,17 @@ def everything(lstm: LSTM, tokens: Tensor, state: State) -> dict[str, Tensor]:
 
     The loss weighs every output, the final hidden and the final cell state with random numbers of their own.
     """
-    state = State(*(part.clone().requires_grad_() for part in state))
+    hidden, cell = (part.clone().requires_grad_() for part in state)
     lstm.zero_grad()
-    outputs, final = lstm(tokens, state)
-    generator = torch.Generator().manual_seed(3)
-    loss = sum(
-        (value * torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)).sum()
-        for value in (outputs, *final)
-    )
-    assert isinstance(loss, Tensor)
-    loss.backward()
-    assert state.hidden.grad is not None
-    assert state.cell.grad is not None
-    return {
-        "outputs": outputs.detach(),
-        "final hidden": final.hidden.detach(),
-        "final cell": final.cell.detach(),
-        "gradient of the initial hidden": state.hidden.grad,
-        "gradient of the initial cell": state.cell.grad,
-        **_weight_gradients(lstm),
-    }
+    outputs, final = lstm(tokens, State(hidden, cell))
+    generator, values = torch.Generator().manual_seed(3), [outputs, *final]
+    weights = [torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value) for value in values]
+    torch.autograd.backward(values, weights)
+    assert hidden.grad is not None
+    assert cell.grad is not None
+    gradients = {"initial hidden": hidden.grad, "initial cell": cell.grad, **_weight_gradients(lstm)}
+    found = zip(("outputs", "final hidden", "final cell"), (value.detach() for value in values), strict=True)
+    return dict(found) | {f"gradient of {name}": gradient for name, gradient in gradients.items()}
 
 
 def _weight_gradients(lstm: LSTM) -> Textbook:
@@ -110,13 +101,8 @@ def _weight_gradients(lstm: LSTM) -> Textbook:
         biases = [gradients.get_parameter(name) for name in ("bias_ih_l0", "bias_hh_l0")]
         torch.testing.assert_close(*biases)
         biases[1].data.zero_()
-    return {f"gradient of {name}": gradient for name, gradient in gradients.textbook().items()}
+    return gradients.textbook()
 
 
-def assert_same(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], rtol: float, atol: float) -> None:
-    """Every tensor of `expected` within the tolerances, named where it is not."""
-    assert actual.keys() == expected.keys()
-    for name, tensor in expected.items():
-        torch.testing.assert_close(
-            actual[name], tensor, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
-        )
+assert_same = torch.testing.assert_close
+"""Every tensor of one mapping within the tolerances of the other's; the message names the one that is not."""

@@ -1,64 +1,24 @@
-"""Small projects in folders of their own."""
+"""Small projects in folders of their own, in which stages run."""
 
-import json
+import copy
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lstm_lm.core.params import Params, Train
-from nursery import Child, Nursery, Result
+from stage_process import StageProcess
 
 ROOT = Path(__file__).parents[1]
-PARAMS: dict[str, Any] = {
-    "seed": 0,
-    "device": "cpu",
-    "numerics": "portable",
-    "corpus": {"name": "sample"},
-    "tokenize": {
-        "level": "char",
-        "normalize": "letters",
-        "min_freq": 1,
-        "train_tokens": 2000,
-        "valid_tokens": 300,
-        "test_tokens": 300,
-    },
-    "model": {
-        "hidden": 16,
-        "layers": 1,
-        "embedding": None,
-        "dropout": 0.0,
-        "tied": False,
-        "init_scale": None,
-    },
-    "scratch": {"kernel": "fused"},
-    "concise": {"init": "book"},
-    "train": {
-        "batch_size": 8,
-        "num_steps": 10,
-        "epochs": 12,
-        "lr": 1.0,
-        "clip": 1.0,
-        "optimizer": "sgd",
-        "schedule": "constant",
-        "lr_decay": 0.5,
-        "decay_after": 4,
-        "keep": "last",
-        "valid_every": 10,
-        "patience": None,
-        "sampling": "sequential",
-        "precision": "fp32",
-        "processes": 1,
-    },
-    "checkpoint": {"seconds": 30},
-    "evaluate": {"prefixes": ["the sea", "a"], "length": 5, "temperature": 0.8, "passage": 40},
-}
 
 
-def changed(**changes: object) -> dict[str, Any]:
-    """`PARAMS` with some values replaced: train__lr=2 stands for train.lr."""
-    params = json.loads(json.dumps(PARAMS))
+def replaced(params: dict[str, Any], **changes: object) -> dict[str, Any]:
+    """A copy of parameters with some values replaced: train__lr=2 stands for train.lr."""
+    params = copy.deepcopy(params)
     for key, value in changes.items():
         *sections, name = key.split("__")
         block = params
@@ -68,35 +28,64 @@ def changed(**changes: object) -> dict[str, Any]:
     return params
 
 
+def _of_tests() -> dict[str, Any]:
+    params, own = (yaml.safe_load((ROOT / name).read_text("utf-8")) for name in ("params.yaml", "tests/params.yaml"))
+    return params | {key: params[key] | value if isinstance(value, dict) else value for key, value in own.items()}
+
+
+PARAMS = _of_tests()
+"""What tests/params.yaml says, and of what it does not name, params.yaml."""
+
+
+def changed(**changes: object) -> dict[str, Any]:
+    """`PARAMS` with some values replaced."""
+    return replaced(PARAMS, **changes)
+
+
 def params_of(*, seed: object = 0, kernel: object = "fused", init: object = "book", **model: object) -> Params:
     """Parameters of a model: `PARAMS` with some values replaced, those of the section `model` by their name alone."""
-    sections = {"scratch": {"kernel": kernel}, "concise": {"init": init}, "model": {**PARAMS["model"], **model}}
-    return Params.model_validate({**PARAMS, "seed": seed, **sections})
+    sections = {f"model__{name}": value for name, value in model.items()}
+    return Params.model_validate(changed(seed=seed, scratch__kernel=kernel, concise__init=init, **sections))
 
 
 def train_of(**changes: object) -> Train:
     """The section `train` with some values replaced."""
-    return Train.model_validate({**PARAMS["train"], **changes})
+    return Train.model_validate(PARAMS["train"] | changes)
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    """Write params.yaml."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
 class Project:
-    """A folder with params.yaml and data/ in which stages run."""
+    """A folder with params.yaml, stages/ and data/ in which stages run."""
 
-    def __init__(self, root: Path, nursery: Nursery) -> None:
-        self.root, self.nursery = root, nursery
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def new(cls, root: Path) -> "Project":
+        """A project without a corpus in the new folder `root`."""
         (root / "data/corpora").mkdir(parents=True)
-        self.set()
+        shutil.copytree(ROOT / "stages", root / "stages")
+        project = cls(root)
+        project.set()
+        return project
+
+    def copy_of(self, root: Path) -> "Project":
+        """A copy of this project in the new folder `root`."""
+        return Project(shutil.copytree(self.root, root))
 
     def set(self, **changes: object) -> None:
         """Write params.yaml: `PARAMS` with some values replaced."""
-        text = yaml.safe_dump(changed(**changes), sort_keys=False)
-        (self.root / "params.yaml").write_text(text, encoding="utf-8")
+        write_params(self.root, changed(**changes))
 
-    def start(self, stage: str, file_limit: int | None = None) -> Child:
-        """Start a stage."""
-        return self.nursery.start(stage, self.root, file_limit)
+    def start(self, stage: str, file_limit: int | None = None) -> StageProcess:
+        """Start a stage; no file of it may grow beyond `file_limit` bytes."""
+        return StageProcess(stage, self.root, file_limit)
 
-    def run(self, stage: str, file_limit: int | None = None) -> Result:
+    def run(self, stage: str, file_limit: int | None = None) -> StageProcess:
         """Run a stage to its end."""
         return self.start(stage, file_limit).wait()
 
@@ -106,11 +95,16 @@ class Project:
             result = self.run(stage)
             assert result.status == 0, result.err
 
-    def copy_of(self, root: Path) -> "Project":
-        """A copy of this project in the new folder `root`."""
-        copy = Project(root, self.nursery)
-        shutil.copytree(self.root, root, dirs_exist_ok=True)
-        return copy
+    def script(self, stage: str, **variables: str) -> subprocess.Popen[str]:
+        """Start `python stages/<stage>.py`, imports and all, with these environment variables."""
+        return subprocess.Popen(
+            [sys.executable, f"stages/{stage}.py"],
+            cwd=self.root,
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def results(self, kind: str) -> dict[str, bytes]:
         """What a training must leave byte for byte, whatever happened on the way."""

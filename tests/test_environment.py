@@ -14,8 +14,6 @@ from repository import Repository
 def repository(tmp_path: Path) -> Repository:
     """The project without results on the sample corpus; the `python` on PATH has none of its packages."""
     repository = Repository.of_project(tmp_path / "project")
-    repository.set(("time_machine ", "sample "))
-    repository.commit()
     without_packages = tmp_path / "bin/python"
     without_packages.parent.mkdir()
     without_packages.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')

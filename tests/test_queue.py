@@ -61,7 +61,7 @@ def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repo
     The code in the workspace was broken meanwhile: an experiment runs the code that it was queued with.
     """
     repository = trained.copy_to(tmp_path_factory.mktemp("queue") / "project")
-    repository.set((" seconds: 30", " seconds: 0.001"))
+    repository.set(checkpoint__seconds=0.001)
     repository.commit()
     values = ",".join(map(str, HIDDEN))
     repository.dvc("exp", "run", "--queue", "--name", "sweep", "-S", f"model.hidden={values}")
@@ -107,8 +107,7 @@ def test_an_applied_experiment_has_the_bytes_of_a_run_by_itself(swept: Repositor
     applied = swept.contents(MODELS)
     swept.dvc("repro", "--force", "--single-item", "train_scratch", "train_concise")
     assert swept.contents(MODELS) == applied
-    swept.git("checkout", "--quiet", ".")
-    swept.dvc("checkout", "--quiet")
+    swept.restore()
 
 
 def test_an_experiment_becomes_a_branch(swept: Repository) -> None:

@@ -33,7 +33,7 @@ def team(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Itera
         author.dvc("push", "--run-cache")
         author.git("clone", "--quiet", "--bare", ".", str(folder / "hub.git"))
         author.git("remote", "add", "origin", str(folder / "hub.git"))
-        colleague = Repository(folder / "colleague/project", author.commands)
+        colleague = Repository(folder / "colleague/project")
         author.git("clone", "--quiet", str(folder / "hub.git"), str(colleague.folder))
         (colleague.folder / ".dvc/config.local").write_text((author.folder / ".dvc/config.local").read_text())
         yield Team(author, colleague)
@@ -62,7 +62,7 @@ def test_the_remote_and_its_credentials_stay_out_of_git(team: Team) -> None:
 
 
 def test_released_models_are_fetched_without_the_project(team: Team, tmp_path: Path) -> None:
-    elsewhere = Repository(tmp_path / "elsewhere", team.author.commands)
+    elsewhere = Repository(tmp_path / "elsewhere")
     elsewhere.folder.mkdir()
     (elsewhere.folder / "remote.config").write_text((team.author.folder / ".dvc/config.local").read_text())
     source = f"file://{team.author.folder}"  # a path would take the author's own cache
@@ -76,7 +76,7 @@ def test_released_models_are_fetched_without_the_project(team: Team, tmp_path: P
 def test_a_colleague_trains_only_what_changed_and_shares_it_as_an_experiment(team: Team) -> None:
     author, colleague = team
     colleague.dvc("pull")
-    colleague.set(("length: 50", "length: 20"))
+    colleague.set(evaluate__length=20)
     assert ran(colleague.dvc("repro")) == {"evaluate"}
     colleague.git("checkout", "--quiet", ".")
     output = colleague.dvc("exp", "run", "--name", "same-start", "-S", "concise.init=shared")

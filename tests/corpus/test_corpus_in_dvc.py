@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from corpora import write_record
-from nursery import Nursery
 from repository import Repository, ran
 
 STAGES = ("fetch", "tokenize")
@@ -17,10 +16,9 @@ TEXT = b"It was a dark, stormy night!\n" * 1000
 
 
 @pytest.fixture(scope="module")
-def tokenized(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Repository:
+def tokenized(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The project with the sample fetched and tokenised, committed; for copies only."""
-    repository = Repository.of_project(tmp_path_factory.mktemp("corpora") / "project", nursery.commands)
-    repository.set(("time_machine ", "sample "))
+    repository = Repository.of_project(tmp_path_factory.mktemp("corpora") / "project")
     assert repro(repository) == set(STAGES)
     repository.commit()
     return repository
@@ -53,7 +51,7 @@ def add_own(repository: Repository) -> Path:
     text = repository.folder / "data/corpora/own.txt"
     text.write_bytes(TEXT)
     write_record(text.parent, "own", {"corpus": TEXT})
-    repository.set(("sample ", "own "))
+    repository.set(corpus__name="own")
     return text
 
 
@@ -62,7 +60,7 @@ def test_other_files_and_records_change_nothing(project: Repository) -> None:
     write_record(project.folder / "data/corpora", "another", {"corpus": b"text"})
     assert repro(project) == set()
     project.commit()
-    clone = Repository(project.folder.parent / "clone/project", project.commands)
+    clone = Repository(project.folder.parent / "clone/project")
     project.git("clone", "--quiet", str(project.folder), str(clone.folder))
     assert ran(clone.dvc("repro", "--allow-missing", "--dry", "--single-item", *STAGES)) == set()
 
@@ -103,10 +101,10 @@ def test_another_corpus_in_dvcs_cache_is_no_news(project: Repository) -> None:
 def test_back_to_an_earlier_corpus_without_its_source(project: Repository) -> None:
     text = add_own(project)
     assert repro(project) == set(STAGES)
-    project.set(("own ", "sample "))
+    project.set(corpus__name="sample")
     text.unlink()
     repro(project)
-    project.set(("sample ", "own "))
+    project.set(corpus__name="own")
     assert "fetch" not in repro(project)
     assert (project.folder / "data/raw/corpus.txt").read_bytes() == TEXT
 
@@ -125,7 +123,7 @@ def test_make_run_says_what_to_type_instead_of_a_wrong_name(project: Repository)
     params = project.folder / "params.yaml"
     right = params.read_text()
     for name, advice in ADVICE.items():
-        params.write_text(right.replace("name: sample ", f"name: {name} "))
+        params.write_text(right.replace("name: sample", f"name: {name}"))
         [line] = fails(project, sys.executable, "-m", "tools.quickstart").splitlines()
         assert advice in line
         assert (project.folder / "data/raw/corpus.txt").exists()

@@ -18,8 +18,8 @@ from lstm_lm.training import curves, experiment, loop
 from lstm_lm.training.loop import Epoch
 from lstm_lm.training.losses import Diverged
 from lstm_lm.training.step import make_step
-from nursery import PATIENCE_SECONDS
 from projects import Project, changed
+from stage_process import PATIENCE_SECONDS
 
 ENDLESS = {"train__epochs": 10**5, "checkpoint__seconds": 0.02}
 
@@ -40,17 +40,17 @@ def test_a_running_training_shows_whole_curves_that_grow(small_project: Project)
             assert list(rows.index) == list(range(1, len(rows) + 1))
             assert rows.notna().all(axis=None)
             seen += [len(rows)] if len(rows) > seen[-1] else []
-    assert stage.is_running("train_scratch", small_project.nursery.code)
-    assert not stage.is_running("train_concise", small_project.nursery.code)
+    assert stage.is_running("train_scratch", small_project.root)
+    assert not stage.is_running("train_concise", small_project.root)
     child.send(signal.SIGKILL)
     child.wait()
-    assert not stage.is_running("train_scratch", small_project.nursery.code)
+    assert not stage.is_running("train_scratch", small_project.root)
 
 
 def test_a_stopped_training_leaves_its_curves_and_shows_them_again_when_it_goes_on(small_project: Project) -> None:
     small_project.set(train__epochs=10**5)
     child = small_project.start("train_scratch")
-    child.wait_for("err", "epoch 1/")
+    child.wait_for("epoch 1/")
     child.send(signal.SIGTERM)
     assert child.wait().status == 128 + signal.SIGTERM
     left = {name: curve(small_project, f"{name}_scratch") for name in ("curve", "held_out", "timing")}
@@ -59,7 +59,7 @@ def test_a_stopped_training_leaves_its_curves_and_shows_them_again_when_it_goes_
     for path in (small_project.root / "plots").iterdir():
         path.unlink()  # as DVC does before it runs a stage
     child = small_project.start("train_scratch")
-    child.wait_for("out", "resumed")
+    child.wait_for("resumed", "out")
     assert len(curve(small_project)) >= len(left["curve"])
     child.send(signal.SIGTERM)
     child.wait()

@@ -22,7 +22,7 @@ def test_a_gpu_without_enough_memory_is_one_line_that_says_what_to_lower(
 
 
 def test_a_training_starts_without_the_slow_imports_of_other_stages(small_project: Project) -> None:
-    process = small_project.nursery.script("train_scratch", small_project.root, PYTHONPROFILEIMPORTTIME="1")
+    process = small_project.script("train_scratch", PYTHONPROFILEIMPORTTIME="1")
     _, imports = process.communicate(timeout=120)
     imported = {line.rpartition("|")[2].strip() for line in imports.splitlines()}
     assert process.returncode == 0

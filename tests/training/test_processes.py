@@ -15,9 +15,9 @@ import torch
 
 import shared_training
 from lstm_lm.training import processes
-from nursery import PATIENCE_SECONDS
 from projects import Project
 from shared_training import CASES, CLIP, FAILURE
+from stage_process import PATIENCE_SECONDS
 
 SCRIPT = Path(shared_training.__file__)
 PAIR = {"train__processes": 2, "train__epochs": 40, "checkpoint__seconds": 0.2}
@@ -112,14 +112,14 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     undisturbed.run_through("train_scratch")
 
     child = small_project.start("train_scratch")
-    child.wait_for("err", "epoch 2/")
+    child.wait_for("epoch 2/")
     pids = workers(child.pid)
     child.send(signal.SIGKILL)
     child.wait()
     wait_until(lambda: not any(runs(pid) for pid in pids))
 
     child = small_project.start("train_scratch")
-    child.wait_for("err", "epoch 6/")
+    child.wait_for("epoch 6/")
     child.send(signal.SIGTERM)
     result = child.wait()
     assert result.status == 128 + signal.SIGTERM
@@ -128,7 +128,7 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     (checkpoint,) = small_project.checkpoints()
 
     child = small_project.start("train_scratch")
-    child.wait_for("out", "resumed at epoch")
+    child.wait_for("resumed at epoch", "out")
     saved = checkpoint.stat().st_mtime_ns
     wait_until(lambda: checkpoint.stat().st_mtime_ns != saved)
     os.kill(workers(child.pid)[-1], signal.SIGKILL)

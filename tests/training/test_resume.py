@@ -14,8 +14,8 @@ from safetensors import safe_open
 
 from lstm_lm.core import device
 from lstm_lm.core.interruption import Signals
-from nursery import Child, Nursery
 from projects import Project
+from stage_process import StageProcess
 
 RESUMPTIONS = 7
 """Of each of the two models, after kills."""
@@ -44,10 +44,10 @@ def short(tmp_path_factory: pytest.TempPathFactory, tokenized: Project) -> Proje
     return undisturbed_training(tokenized, tmp_path_factory.mktemp("short"))
 
 
-def start_training(project: Project, kind: str) -> Child:
+def start_training(project: Project, kind: str) -> StageProcess:
     """Start, and return when the model is built and the training about to begin."""
     child = project.start(f"train_{kind}")
-    child.wait_for("out", f"{kind}: ")
+    child.wait_for(f"{kind}: ", "out")
     return child
 
 
@@ -64,7 +64,7 @@ def saved_position(project: Project) -> tuple[int, int] | None:
 def stop(project: Project, kind: str) -> None:
     """Leave a checkpoint behind, somewhere in the middle."""
     child = start_training(project, kind)
-    child.wait_for("err", "epoch 1/")
+    child.wait_for("epoch 1/")
     child.send(signal.SIGTERM)
     assert child.wait().status == 128 + signal.SIGTERM
 
@@ -116,7 +116,7 @@ def test_no_more_than_the_cadence_is_lost(small_project: Project) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_at_once(number: signal.Signals, small_project: Project, short: Project) -> None:
     child = start_training(small_project, "scratch")
-    child.wait_for("err", "epoch 3/")
+    child.wait_for("epoch 3/")
     child.send(number)
     sent = time.monotonic()
     result = child.wait()
@@ -133,21 +133,21 @@ def test_a_signal_saves_at_once(number: signal.Signals, small_project: Project, 
     assert small_project.checkpoints() == []
 
 
-def test_a_script_of_its_own_stops_and_goes_on(small_project: Project, short: Project, nursery: Nursery) -> None:
-    with nursery.script("train_concise", small_project.root) as process:
+def test_a_script_of_its_own_stops_and_goes_on(small_project: Project, short: Project) -> None:
+    with small_project.script("train_concise") as process:
         assert process.stderr
         for line in process.stderr:
             if line.startswith("epoch 3/"):
                 process.send_signal(signal.SIGTERM)
     assert process.returncode == 128 + signal.SIGTERM
-    with nursery.script("train_concise", small_project.root) as process:
+    with small_project.script("train_concise") as process:
         assert "resumed at epoch" in process.communicate()[0]
     assert process.returncode == 0
     assert small_project.results("concise") == short.results("concise")
 
 
-def test_two_processes_give_the_same_bytes(small_project: Project, short: Project, nursery: Nursery) -> None:
-    with nursery.script("train_scratch", small_project.root) as process:
+def test_two_processes_give_the_same_bytes(small_project: Project, short: Project) -> None:
+    with small_project.script("train_scratch") as process:
         process.communicate()
     assert process.returncode == 0
     assert small_project.results("scratch") == short.results("scratch")
@@ -159,7 +159,7 @@ def test_it_goes_on_on_another_processor(small_project: Project, short: Project)
         pytest.skip("needs an x86-64 processor with AVX2 and FMA")
     stop(small_project, "scratch")
     other = {"CXXFLAGS": "-march=x86-64-v3 -DVECTOR_BYTES=16", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
-    with small_project.nursery.script("train_scratch", small_project.root, **other) as process:
+    with small_project.script("train_scratch", **other) as process:
         out = process.communicate()[0]
     assert "resumed at epoch" in out
     assert ", 1 threads" not in out
