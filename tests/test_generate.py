@@ -55,14 +55,12 @@ def test_samples_from_the_model_asked_for(project: Path) -> None:
     assert result.stdout.decode() != expected(project, "concise", "the time", 40, 0.8, 2)
 
 
-def test_is_greedy_without_a_temperature_and_reads_text_as_the_corpus_was_read(project: Path) -> None:
-    result = run(project, "--prefix", "  The\tTIME, Machine!", "--length", "30")
-    assert result.stdout.decode() == expected(project, "scratch", "the time machine", 30)
-
-
-def test_a_space_at_the_end_of_the_prefix_is_read_too(project: Path) -> None:
-    result = run(project, "--prefix", "the sea  ", "--length", "30")
-    assert result.stdout.decode() == expected(project, "scratch", "the sea ", 30)
+@pytest.mark.parametrize(("prefix", "read"), [("  The\tTIME, Machine!", "the time machine"), ("the sea  ", "the sea ")])
+def test_is_greedy_without_a_temperature_and_reads_text_as_the_corpus_was_read(
+    prefix: str, read: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["generate", "--prefix", prefix, "--length", "30"])
+    assert "".join(generate.written(generate.arguments(), project)) == expected(project, "scratch", read, 30)
 
 
 def test_reads_standard_input_where_unknown_characters_count_as_unknown(project: Path) -> None:
@@ -110,7 +108,8 @@ def test_words_are_written_with_spaces(project: Path, tmp_path: Path) -> None:
     assert {"<eos>", "<script>"} < set(written)
     assert result.stdout.decode() == Tokenizer("word", "none").join([*prefix, *written]) + "\n"
     for text in ("", " \t"):
-        assert run(tmp_path, "--prefix", text).stderr == b"generate: --prefix has no text: give a text to continue\n"
+        with pytest.raises(ValueError, match="--prefix has no text: give a text to continue"):
+            generate.prefix_of(text, Tokenizer.of(vocabulary.tokens))
 
 
 def test_a_mistake_is_one_line(project: Path) -> None:

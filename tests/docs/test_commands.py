@@ -17,6 +17,8 @@ SMALLER = {
     "-S 'model.hidden=64,128,256' -S 'seed=0,1,2'": "-S 'model.hidden=6,16'",
     "numerics=native -S train.epochs=20": "numerics=native -S train.epochs=1 train_scratch",
     "train_tokens=-1 -S train.epochs=20": "train_tokens=-1 -S train.epochs=1 tokenize",
+    "test_tokens=500 -S train.epochs=20": "test_tokens=500 -S train.epochs=1 train_scratch",
+    "train.processes=2 -S train.epochs=20": "train.processes=2 -S train.epochs=1 train_scratch",
     "train.epochs=20": "train.epochs=1",
     "-S 'model.hidden=64,128,256' -S 'seed=0,1'": "-S model.hidden=6",
     "-S 'model.hidden=64,128,256' -S 'seed=2,3'": "-S model.hidden=16",
