@@ -13,8 +13,8 @@
 namespace native {
 
 // For each row of logits (rows, columns) the surprisal of its target in nats, ln(sum of all e^(logit - maximum)) plus
-// maximum less the target's logit; behind them, at nats[rows], their sum. The logits become e^(logit - maximum) and, with `tokens`, the gradient of the rows'
-// surprisal over `tokens`.
+// maximum less the target's logit; behind them, at nats[rows], their sum. The logits become e^(logit - maximum) or, with
+// `tokens`, the gradient of the rows' surprisal over `tokens`.
 template <typename T>
 void cross_entropy(T* logits, const Index* targets, double* nats, Index rows, Index columns, Index tokens,
                    Index threads) {
@@ -39,16 +39,16 @@ void cross_entropy(T* logits, const Index* targets, double* nats, Index rows, In
   for (Index row = 0; row < rows; row++) nats[rows] += nats[row];
 }
 
-// The loss of rows of hidden states H (rows, depth) through an output layer W (depth, columns) with a bias, as
-// cross_entropy computes it from logits = H W + bias, and its gradients: d_H, d_W (as W lies in memory) and d_bias.
+// logits = hidden_states weight + bias, (rows, depth) times (depth, columns), and the gradients of the layer's weights.
 template <typename T>
 struct OutputLayer {
   Matrix<T> weight;
   const T* bias;
   T *d_weight, *d_bias;
-  bool transposed;  // whether W lies in memory column after column
+  bool transposed;  // whether weight and d_weight lie in memory column after column
 };
 
+// The cross-entropy of rows of hidden states, and the gradients of all that it depends on.
 template <typename T>
 void loss(const T* hidden, OutputLayer<T> layer, const Index* targets, double* nats, T* logits, T* d_hidden, Index rows,
           Index depth, Index columns, Index tokens, Index threads) {

@@ -16,8 +16,8 @@
 
 namespace native {
 
-// Threads that help whoever has work to share. Unlike OpenMP's, they are not waited for unless they are at work: on a busy
-// machine, a thread that the system does not run leaves all to the others.
+// Threads that share work. Unlike OpenMP, a call waits only for threads that have taken a share: on a busy machine, a thread
+// that the system does not run leaves all shares to the others.
 class Team {
  public:
   // The team of this process; a process that was forked has none of its parent's threads, so it gets a team of its own.
@@ -59,7 +59,7 @@ class Team {
 
  private:
   static constexpr Index kMost = 256;
-  static constexpr Index kSpins = 20000;  // some tens of microseconds: what Python takes from one call to the next
+  static constexpr Index kSpins = 20000;  // tenths of a millisecond, longer than Python takes from one call to the next
 
   void grow(Index helpers) {
     try {
@@ -132,10 +132,9 @@ class Team {
   std::atomic<bool> failed_{false};
 };
 
-constexpr Index kShares = 2;  // for each thread, so that one that is late leaves work to the others
+constexpr Index kShares = 2;  // for each thread, so that one that is late leaves a share to the others
 
-// Calls work(first, count) for shares of so many things, at least `least` of them each. A thread takes several shares, so
-// that one that is late leaves them to the others.
+// Calls work(first, count) for shares of so many things, at least `least` of them each.
 template <typename Work>
 void share(Index things, Index threads, const Work& work, Index least = 1) {
   const Index most = std::max<Index>(1, things / least), shares = threads > 1 ? std::min(kShares * threads, most) : 1;
