@@ -43,8 +43,8 @@ void forward(T* gates, const T* recurrent, T* hidden, T* cells, T* squashed, Siz
   share(sizes.batch_size, threads, work, kTileRows);
 }
 
-// d_outputs are the gradients of H_1 ... H_T from above; d_hidden and d_cell (batch_size, hidden), those of H_T and C_T from
-// below, become those of H_0 and C_0. d_recurrent is the sum over all steps of H^T dA.
+// d_outputs are the gradients of H_1 ... H_T from above. d_hidden and d_cell (batch_size, hidden) begin as the gradients of
+// H_T and C_T and end as those of H_0 and C_0. d_recurrent is the sum over all steps of H^T dA.
 template <typename T>
 void backward(const T* gates, const T* recurrent, const T* hidden, const T* cells, const T* squashed,
               const T* d_outputs, T* d_gates, T* d_recurrent, T* d_hidden, T* d_cell, Sizes sizes, Index threads) {

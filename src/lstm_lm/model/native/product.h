@@ -11,8 +11,8 @@
 
 namespace native {
 
-// A tile of a product: so many rows by 2 vectors of sums. They fill 12 of AVX2's 16 registers, 16 of 32 elsewhere: enough to
-// hide an addition's latency.
+// A tile of a product: so many rows by 2 vectors of sums. They fill 12 of AVX2's 16 registers and 16 of the 32 elsewhere,
+// enough to hide an addition's latency.
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr Index kTileRows = 8;
 #else
@@ -166,8 +166,8 @@ void multiply(const Tiles<T>& left, const Panels<T>& right, Index depth, T* tota
     multiply_part(left, right, {k, k, std::min(kBlockDepth, depth - k)}, total, columns, total_stride, add || k > 0);
 }
 
-// total (rows, columns) = left (rows, depth) right (depth, columns), the longer side of total shared by the threads; every
-// row's sums begin with `bias` (columns), if there is one.
+// total (rows, columns) = left (rows, depth) right (depth, columns) + bias (columns), if there is one. A sum begins with its
+// bias. The threads share the longer side of total.
 template <typename T>
 void multiply(Matrix<T> left, Matrix<T> right, const T* bias, T* total, Index rows, Index depth, Index columns,
               Index threads) {

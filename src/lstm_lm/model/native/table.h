@@ -21,7 +21,7 @@ void look_up(const T* table, const T* bias, const Index* ids, T* rows, Index cou
 // Columns of rows that a thread sums at a time: they stay in its cache.
 constexpr Index kSummed = 512;
 
-// totals (..., columns): to row ids[row], or to the only one, is added each row of numbers (rows, columns), first to last.
+// Adds each row of numbers (rows, columns), first to last, to row ids[row] of totals (..., columns); without ids, to row 0.
 template <typename T>
 void add_rows(const T* numbers, const Index* ids, T* totals, Index rows, Index columns, Index threads) {
   share((columns + kSummed - 1) / kSummed, threads, [=](Index first, Index count) {

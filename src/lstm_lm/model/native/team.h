@@ -16,8 +16,8 @@
 
 namespace native {
 
-// Threads that share work. Unlike OpenMP, a call waits only for threads that have taken a share: on a busy machine, a thread
-// that the system does not run leaves all shares to the others.
+// Threads that share work. Unlike OpenMP, a call waits only for threads that have taken a share: on a busy machine, a
+// thread that the system does not run leaves all shares to the others.
 class Team {
  public:
   // The team of this process; a process that was forked has none of its parent's threads, so it gets a team of its own.
@@ -28,7 +28,7 @@ class Team {
     if (found == nullptr || found->process_ != getpid()) {
       const std::lock_guard<std::mutex> lock(making);
       found = team.load();
-      if (found == nullptr || found->process_ != getpid()) team.store(found = new Team);  // it lives as long as its threads
+      if (found == nullptr || found->process_ != getpid()) team.store(found = new Team);  // never deleted: threads use it
     }
     return *found;
   }
