@@ -37,7 +37,7 @@ CASES = {
 """Kernel, and what is special about the sections `model` and `train`. "library" is torch.nn.LSTM."""
 
 _drawn = random.Random(0)
-STREAM = np.array([_drawn.randrange(1, VOCAB_SIZE) for _ in range(1200)], np.uint8)
+STREAM = np.array([_drawn.randrange(1, VOCAB_SIZE) for _ in range(700)], np.uint8)
 
 
 class Stopped(Exception):
@@ -70,7 +70,7 @@ def train(case: str) -> str:
 
 
 def stop_in_the_middle(model: LanguageModel, settings: object, checkpoint: Checkpoint) -> None:
-    saves = iter(range(13))
+    saves = iter(range(8))
 
     def stop() -> None:
         if next(saves, None) is None:

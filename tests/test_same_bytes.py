@@ -29,7 +29,9 @@ def trained(
     """Case -> digest of what its training leaves, in a process of its own."""
     command = [*python, str(ROOT / "tests/small_training.py"), *cases]
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests"), variables.pop("PYTHONPATH", "")])
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path} | variables
+    # More threads than cores that are free would burn them while they wait.
+    threading = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+    environment = os.environ | threading | {"PYTHONPATH": path} | variables
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
