@@ -53,9 +53,16 @@ def train_of(**changes: object) -> Train:
     return Train.model_validate(PARAMS["train"] | changes)
 
 
-def write_params(folder: Path, params: dict[str, Any]) -> None:
-    """Write params.yaml."""
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+def params_text(**changes: object) -> str:
+    """The text of a params.yaml: `PARAMS` with some values replaced."""
+    return yaml.safe_dump(changed(**changes), sort_keys=False)
+
+
+def set_params(folder: Path, **changes: object) -> None:
+    """Replace values in the params.yaml of a folder."""
+    path = folder / "params.yaml"
+    params = replaced(yaml.safe_load(path.read_text("utf-8")), **changes)
+    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
 
 class Project:
@@ -79,7 +86,7 @@ class Project:
 
     def set(self, **changes: object) -> None:
         """Write params.yaml: `PARAMS` with some values replaced."""
-        write_params(self.root, changed(**changes))
+        (self.root / "params.yaml").write_text(params_text(**changes), "utf-8")
 
     def start(self, stage: str, file_limit: int | None = None) -> StageProcess:
         """Start a stage; no file of it may grow beyond `file_limit` bytes."""

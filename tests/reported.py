@@ -10,14 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-import yaml
 from torch import Tensor
 
 from lstm_lm.evaluation.unit import units
 from lstm_lm.tokens.text import Vocabulary
+from projects import ROOT, params_text, set_params
 from tools.report.difference import Change, Difference
 
-ROOT = Path(__file__).parents[1]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
 CORPUS = "The Time Traveller for so it will be convenient to speak of him was expounding.\n" * 3
 PREFIX = "traveller"
@@ -70,19 +69,9 @@ def commit_files(root: Path, files: dict[str, str]) -> Path:
 
 
 def make_project(root: Path) -> Path:
-    """A folder with this project's pipeline and parameters, known to git, without results."""
-    names = ("dvc.yaml", "params.yaml", ".dvc/config", ".gitignore")
-    return commit_files(root, {name: (ROOT / name).read_text(encoding="utf-8") for name in names})
-
-
-def set_params(root: Path, **changes: Any) -> None:
-    """Change values in params.yaml: model__hidden=64 stands for model.hidden."""
-    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    for key, value in changes.items():
-        *sections, name = key.split("__")
-        block = params[sections[0]] if sections else params
-        block[name] = value
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    """A folder with this project's pipeline and parameters for it, known to git, without results."""
+    files = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("dvc.yaml", ".dvc/config", ".gitignore")}
+    return commit_files(root, files | {"params.yaml": params_text(model__hidden=256)})
 
 
 def write_results(

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from projects import PARAMS, ROOT, replaced, write_params
+from projects import ROOT, params_text, set_params
 
 PATIENCE_SECONDS = 300
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -60,7 +60,7 @@ class Repository:
             if (ROOT / name).is_file() and not name.startswith(("dvc.lock", "metrics/", "plots/")):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        write_params(folder, PARAMS)
+        (folder / "params.yaml").write_text(params_text(), "utf-8")
         repository = cls(folder)
         repository.git("init", "--quiet")
         repository.commit()
@@ -72,8 +72,7 @@ class Repository:
 
     def set(self, **changes: object) -> None:
         """Replace values in params.yaml: train__lr=2 stands for train.lr."""
-        params = yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
-        write_params(self.folder, replaced(params, **changes))
+        set_params(self.folder, **changes)
 
     def git(self, *arguments: str) -> str:
         identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from projects import ROOT
+from projects import ROOT, params_text
 from tools.quickstart import use_sample
 
-PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+PARAMS = params_text(corpus__name="time_machine")
 BLOCK = PARAMS[PARAMS.index("corpus:") : PARAMS.index("tokenize:")]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reported import ROOT, commit_files, git, run
+from projects import params_text
+from reported import commit_files, git, run
 from tools.checks import small
 from tools.checks.small import judge
 
@@ -45,7 +46,7 @@ def project(tmp_path: Path) -> Path:
     metrics = ", ".join(f"{{metrics/{name}.json: {{cache: false}}}}" for name in NAMES)
     files = {
         "dvc.yaml": PIPELINE.format(python=sys.executable, metrics=metrics),
-        "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
+        "params.yaml": params_text(),
         "run.py": SCRIPT,
         "tests/small_run.json": json.dumps(RUN),
     }

@@ -6,16 +6,19 @@ from pathlib import Path
 import pytest
 
 from lstm_lm.core.atomic import write_json
+from shipped import shipped
 from tools.docs import parameters, readme
 
 ROOT = Path(__file__).parents[3]
 
 
+@shipped
 @pytest.mark.parametrize("page", readme.TABLES)
 def test_tables_are_those_of_the_committed_metrics(page: str) -> None:
     assert readme.update(page, ROOT) == (ROOT / page).read_text(encoding="utf-8"), "run `make readme`"
 
 
+@shipped
 def test_the_comments_of_params_yaml_are_the_meanings_of_its_parameters() -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     assert parameters.commented(ROOT) == text, "run `make readme`"
@@ -23,7 +26,7 @@ def test_the_comments_of_params_yaml_are_the_meanings_of_its_parameters() -> Non
 
 
 def test_a_comment_follows_its_value(tmp_path: Path) -> None:
-    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    lines = parameters.commented(ROOT).splitlines()
     (tmp_path / "params.yaml").write_text("\n".join(line.partition(" #")[0].rstrip() for line in lines) + "\n")
     assert parameters.commented(tmp_path).splitlines() == lines
 

@@ -11,8 +11,9 @@ import yaml
 
 from lstm_lm.core.params import MOVED, Params
 from lstm_lm.core.yaml_file import read_yaml
-from projects import ROOT
+from projects import PARAMS, ROOT, params_text
 from reported import commit_files, git, run
+from shipped import shipped
 from tools.checks.verdict import CHANCE
 from tools.recipes.recipe import load_recipe, names, parameters, results_folder
 
@@ -87,7 +88,7 @@ def project(tmp_path: Path) -> Path:
     files = {
         ".gitignore": "/data\n/runs.log\n/obstacle\n",
         "dvc.yaml": PIPELINE.format(python=sys.executable),
-        "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
+        "params.yaml": params_text(),
         "first.py": FIRST,
         "second.py": SECOND,
         "recipes/tiny/recipe.yaml": TINY,
@@ -139,7 +140,7 @@ def test_the_default_run_keeps_its_results_in_the_project(project: Path) -> None
     (project / "recipes/tiny/recipe.yaml").write_text("title: the default run\nheadline: valid_nats\n")
     git(project, "commit", "-qam", "no parameters of its own")
     assert call(project, "recipes.run", "tiny").returncode == 0
-    assert json.loads((project / "metrics/train_scratch.json").read_bytes()) == {"hidden": 256}
+    assert json.loads((project / "metrics/train_scratch.json").read_bytes()) == {"hidden": PARAMS["model"]["hidden"]}
     assert (project / "dvc.lock").exists()
 
 
@@ -190,6 +191,7 @@ def test_every_recipe_is_valid_and_compared_with_a_published_figure(name: str) -
     assert recipe.headline in recipe.published[0].figures
 
 
+@shipped
 @pytest.mark.parametrize("lock", sorted((ROOT / "recipes").glob("*/dvc.lock")), ids=lambda lock: lock.parent.name)
 def test_committed_results_are_those_of_the_recipe(lock: Path) -> None:
     name = lock.parent.name

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lstm_lm.tokens.text import Vocabulary
-from reported import ROOT, found, git, make_project, module, reported, set_params, write_results
+from projects import ROOT, set_params
+from reported import found, git, make_project, module, reported, write_results
 from tools.report.__main__ import notes
 from tools.report.difference import Change, difference, snapshot
 from tools.report.excerpt import excerpts

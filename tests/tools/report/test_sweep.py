@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reported import git, make_project, module, run, set_params, write_results
+from projects import set_params
+from reported import git, make_project, module, run, write_results
 from sweeps import SWEPT, of
 from tools.report.headline import NOTHING
 from tools.report.sweep import report, sweep, table
