@@ -60,6 +60,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Reposit
         if not complete.exists():
             repository = Repository.of_project(common / "training/project")
             assert ran(repository.dvc("repro")) == set(STAGES)
+            # No clone and no experiment need compile the C++ code again, which takes seconds.
+            repository.git("add", "--force", *map(str, repository.folder.glob("src/lstm_lm/model/__pycache__/*.so")))
             repository.commit()
             (common / "training").rename(common / "trained")
     return Repository(complete)
