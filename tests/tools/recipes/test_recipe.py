@@ -199,8 +199,8 @@ def test_committed_results_are_those_of_the_recipe(lock: Path) -> None:
     used = [stage.get("params", {}).get("params.yaml", {}) for stage in read_yaml(lock)["stages"].values()]
     assert sum(len(keys) for keys in used) > 0
     for key, value in (item for keys in used for item in keys.items()):
-        name_now = MOVED.get(key, key)  # the results may be older than a new name
-        assert functools.reduce(lambda block, part: block[part], name_now.split("."), wanted) == value, key
+        now = str(MOVED.get(key, key))  # the results may be older than a new name
+        assert functools.reduce(lambda block, part: block[part], now.split("."), wanted) == value, key
 
 
 def test_the_default_run_is_the_recipe_book() -> None:
