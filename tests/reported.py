@@ -71,7 +71,7 @@ def commit_files(root: Path, files: dict[str, str]) -> Path:
 def make_project(root: Path) -> Path:
     """A folder with this project's pipeline and parameters for it, known to git, without results."""
     files = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("dvc.yaml", ".dvc/config", ".gitignore")}
-    return commit_files(root, files | {"params.yaml": params_text(model__hidden=256)})
+    return commit_files(root, files | {"params.yaml": params_text(model__hidden=256, train__epochs=500)})
 
 
 def write_results(
