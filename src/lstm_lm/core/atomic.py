@@ -1,5 +1,7 @@
 """Files that are either the old one or the whole new one, whatever happens while they are written."""
 
+import fcntl
+import glob
 import json
 import os
 import secrets
@@ -18,25 +20,48 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` only when the block ends without an error.
 
     The bytes go to a temporary file in the same folder (made if missing), reach the disk, and then the
-    temporary file is renamed over `path`. After an error, a crash or a full disk `path` is what it was.
+    temporary file is renamed over `path`. After an error, a crash or a full disk `path` is what it was. The temporary
+    file of a crash stays until `path` is written again.
 
     Raises:
         NotWritten: the folder or the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and not isinstance(error, NotWritten):  # which another file's block has raised
-            raise NotWritten(f"cannot write {path}: {error.strerror or error}") from error
+        remove_stale(path)
+        with _open_temporary(path) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
+                raise
+    except NotWritten:  # which another file's block has raised
         raise
+    except OSError as error:
+        raise NotWritten(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def remove_stale(path: Path) -> None:
+    """Remove the temporary files of `path` that nobody writes any more: those in use are locked."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
+        with suppress(OSError), temporary.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            temporary.unlink()
+
+
+def _open_temporary(path: Path) -> BinaryIO:
+    """Open a new file beside `path`, locked until it is closed."""
+    while True:
+        file = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp").open("xb")
+        with suppress(OSError):  # where there are no locks, `remove_stale` gets none either
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if Path(file.name).exists():  # another process may have found it before it was locked
+            return file
+        file.close()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

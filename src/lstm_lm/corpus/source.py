@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, get_args
 
-from lstm_lm.core.atomic import replacing
+from lstm_lm.core.atomic import remove_stale, replacing
 from lstm_lm.core.printable import printable
 from lstm_lm.core.stage import project
 from lstm_lm.corpus.download import Limits, SourceFailed, download, receive
@@ -78,8 +78,7 @@ def fetch(name: str, raw: Path, sources: Sources) -> list[str]:
     for part in get_args(Part):
         if part not in files:
             (raw / f"{part}.txt").unlink(missing_ok=True)
-        for stale in raw.glob(f".{part}.txt.*.tmp"):  # of a fetch that was killed
-            stale.unlink()
+            remove_stale(raw / f"{part}.txt")
     return origins
 
 
