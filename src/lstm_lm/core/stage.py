@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -11,12 +12,15 @@ from pathlib import Path
 from lstm_lm.core.interruption import Interrupted
 from lstm_lm.core.params import Params, load_params
 
+NO_MEMORY = re.compile("can't allocate memory|out of memory|bad_alloc|can't start new thread")
+"""What torch, C++ and Python say in a RuntimeError."""
+
 
 def run(stage: Callable[[Params, Path], None]) -> None:
     """Call `stage` with the parameters and the project's folder, which is the working directory.
 
-    A ValueError or OSError becomes one message on stderr and exit status 1 (LSTM_LM_TRACEBACK=1 shows where
-    it came from). A training stopped by a signal exits with 128 plus the signal's number, as a shell would say.
+    What `one_line` knows becomes one message on stderr and exit status 1 (LSTM_LM_TRACEBACK=1 shows where it came
+    from). A training stopped by a signal exits with 128 plus the signal's number, as a shell would say.
 
     While it runs, the script's own file is locked, which tells `is_running`. The system drops the lock when the process
     ends, however it ends.
@@ -34,10 +38,18 @@ def run(stage: Callable[[Params, Path], None]) -> None:
     except KeyboardInterrupt:
         print(f"{_name()}: stopped by SIGINT; the same command starts again", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    except (ValueError, OSError) as error:
-        if os.environ.get("LSTM_LM_TRACEBACK"):
+    except Exception as error:
+        message = one_line(error)
+        if message is None or os.environ.get("LSTM_LM_TRACEBACK"):
             raise
-        sys.exit(f"{_name()}: {error}")
+        sys.exit(f"{_name()}: {message}")
+
+
+def one_line(error: Exception) -> str | None:
+    """What to tell of a user's mistake or of a machine that is full; None for an error of the code."""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
+        return f"there is not enough memory: {error}".partition("\n")[0].removesuffix(": ")
+    return str(error) if isinstance(error, ValueError | OSError) else None
 
 
 def check_package() -> None:

@@ -4,6 +4,7 @@ The texts are read once, a piece at a time, so they may be larger than memory. W
 frequencies are known, and the draft is read once more to give each token the id that its type has in the vocabulary.
 """
 
+import resource
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ from lstm_lm.tokens.tokenizer import SPACES, Tokenizer
 
 if TYPE_CHECKING:
     from lstm_lm.tokens.words import Words
+
+
+POLARS_BYTES = 2**31
+"""Address space that Polars may need for words; where it gets less, it ends the whole process."""
 
 
 def pieces(path: Path, tokenizer: Tokenizer, size: int = BLOCK_BYTES) -> Iterator[str]:
@@ -138,6 +143,12 @@ class Draft:
 def _numbering(tokenizer: Tokenizer) -> "Characters | Words":
     if tokenizer.level == "char":
         return Characters()
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if 0 <= limit < POLARS_BYTES:  # unlimited is -1
+        raise ValueError(
+            f"ulimit -v is {limit // 1024}; "
+            f"for tokenize.level word it must be unlimited or at least {POLARS_BYTES // 1024}"
+        )
     from lstm_lm.tokens.words import Words
 
     return Words()
