@@ -22,7 +22,6 @@ _SERVER.set_forkserver_preload(
         "lstm_lm.evaluation.inspection",
         "lstm_lm.tokens.draft",
         "lstm_lm.training.experiment",
-        "torch.distributed.launcher.api",
     ]
 )
 

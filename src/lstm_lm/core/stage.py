@@ -34,7 +34,7 @@ def run(stage: Callable[[Params, Path], None]) -> None:
             stage(load_params(root / "params.yaml"), root)
     except Interrupted as interrupted:
         print(f"{_name()}: {interrupted}", file=sys.stderr)
-        sys.exit(128 + interrupted.signum)
+        sys.exit(interrupted.status)
     except KeyboardInterrupt:
         print(f"{_name()}: stopped by SIGINT; the same command starts again", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

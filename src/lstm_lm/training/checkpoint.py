@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from lstm_lm.core.atomic import write_bytes
+from lstm_lm.training.group import ALONE, Group
 
 Tree = dict[str, Any]
 """A training's state: nested dictionaries with tensors and JSON values as leaves."""
@@ -70,19 +71,18 @@ class Checkpoint:
         write_bytes(self.path, save(tensors, metadata=header))
         self._saved_at = time.monotonic()
 
-    def load(self) -> Tree | None:
+    def load(self, group: Group = ALONE) -> Tree | None:
         """What `save` saved, its tensors on the CPU; None where there is nothing, or nothing that can be trusted.
 
         A file under this name that is damaged or belongs to another training is ignored with a message on stderr.
+        The first process of `group` reads it for all.
         """
-        if not self.path.exists():
-            return None
+        content = group.from_first(self._read)
         try:
-            with safe_open(self.path, framework="pt") as file:
-                header = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            return self._ignore(f"it cannot be read ({error})")
+            tensors = load(content)
+        except SafetensorError:
+            return self._ignore("it cannot be read")
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
         if header.get("key") != self.key:
             return self._ignore(FOREIGN)
         if "rest" not in header or header.get("sha256") != _content_digest(tensors, header["rest"]):
@@ -102,8 +102,14 @@ class Checkpoint:
                 if time.time() - path.stat().st_mtime > KEEP_SECONDS:
                     path.unlink()
 
+    def _read(self) -> bytes:
+        with suppress(OSError):
+            return self.path.read_bytes()
+        return b""
+
     def _ignore(self, reason: str) -> None:
-        print(f"checkpoint {self.path} ignored: {reason}; the training starts from the beginning", file=sys.stderr)
+        if self.path.exists():
+            print(f"checkpoint {self.path} ignored: {reason}; the training starts from the beginning", file=sys.stderr)
 
 
 def _tensors(state: Tree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:

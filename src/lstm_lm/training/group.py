@@ -1,12 +1,11 @@
 """The processes that share a training: what they average, what they agree on, what is left to the first of them."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, nn
-
-_Result = TypeVar("_Result")
 
 
 class Group(NamedTuple):
@@ -50,13 +49,14 @@ class Group(NamedTuple):
         """What this process has of `whole`."""
         return whole.chunk(self.size, dim)[self.rank].clone()  # torch.set_rng_state takes no view
 
-    def from_first(self, work: Callable[[], _Result]) -> _Result:
-        """What `work`, which only the first process does, returns."""
+    def from_first(self, work: Callable[[], bytes]) -> bytes:
+        """What `work`, which only the first process does, returns. Bytes, since torch would pickle anything else."""
         if self.size == 1:
             return work()
-        result = [work() if self.is_first else None]
-        distributed.broadcast_object_list(result, device=torch.device("cpu"))
-        return result[0]  # pyright: ignore[reportReturnType]
+        content = np.frombuffer(work() if self.is_first else b"", np.uint8)
+        message = torch.from_numpy(np.resize(content, self.highest(len(content))))
+        distributed.broadcast(message, 0)
+        return message.numpy().tobytes()
 
 
 ALONE = Group()

@@ -1,5 +1,6 @@
 """The training loop, one for every model: epochs of BPTT windows, resumable at any of them."""
 
+import json
 import math
 import random
 import time
@@ -173,7 +174,7 @@ class Training:
 
     def _score(self) -> float:
         """Perplexity on the validation split. Raises Diverged where it overflows."""
-        result = self.group.from_first(lambda: score(self.model, self.valid))
+        result = Score(*json.loads(self.group.from_first(lambda: json.dumps(score(self.model, self.valid)).encode())))
         if not math.isfinite(result.perplexity):
             raise Diverged(
                 f"the training diverged in epoch {len(self.epochs) + 1}: on the validation split the model needs "
@@ -209,7 +210,7 @@ class Training:
 
     def _restore(self) -> None:
         """Go back to where the checkpoint was saved."""
-        saved = self.group.from_first(self.checkpoint.load) if self.checkpoint else None
+        saved = self.checkpoint.load(self.group) if self.checkpoint else None
         if saved is None:
             return
         self.model.load_state_dict(saved["model"])

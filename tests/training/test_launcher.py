@@ -1,0 +1,211 @@
+"""Processes that a training starts on this machine: nobody else reaches them, and one line says what ended them."""
+
+import os
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from torch import distributed
+
+from lstm_lm.core.interruption import Interrupted, Signals
+from lstm_lm.model.language_model import build
+from lstm_lm.training import launcher, processes
+from lstm_lm.training.checkpoint import Checkpoint
+from lstm_lm.training.group import Group
+from lstm_lm.training.loop import Training
+from projects import Project, params_of, train_of
+from stage_process import PATIENCE_SECONDS
+
+CPU = torch.device("cpu")
+LOOPBACK = ("127.0.0.1", "::1")
+CLUSTER = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "GLOO_SOCKET_IFNAME": "eth9"}
+"""What a cluster may have set although nobody uses torchrun."""
+
+
+@pytest.fixture(autouse=True)
+def poor_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No semaphores, which are in /dev/shm and find no room in a tiny one; no such interface as the variables say."""
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("_multiprocessing.SemLock", full)
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.setenv(name, "eth9")
+
+
+def listening(process: psutil.Process) -> list[str]:
+    """The addresses on which a process and those that it started listen."""
+    family = [process, *process.children(recursive=True)]
+    return [at.laddr.ip for one in family for at in one.net_connections("inet") if at.status == psutil.CONN_LISTEN]
+
+
+def test_nobody_else_reaches_a_training(small_project: Project, tmp_path: Path) -> None:
+    small_project.set(train__processes=2, train__epochs=10**5)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    variables = {**CLUSTER, "TMPDIR": str(temporary)}
+    with small_project.script("train_scratch", **variables) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith("epoch 1/")
+        addresses = listening(psutil.Process(process.pid))
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in temporary.iterdir()]
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert len(addresses) >= 2
+    assert set(addresses) <= set(LOOPBACK)
+    assert modes == [0o700]
+    assert list(temporary.iterdir()) == []
+
+
+def report(group: Group, _device: torch.device, folder: Path) -> None:
+    """Leave a file for each process that has read another class from a pickle than those it was started with."""
+    read: list[str] = []
+    sys.addaudithook(lambda event, given: read.append(f"{given}") if event == "pickle.find_class" else None)
+    stream = np.arange(300, dtype=np.uint8) % 28
+    for epochs in (2, 3):
+        settings = train_of(batch_size=4, num_steps=9, epochs=epochs, valid_every=1)
+        checkpoint = Checkpoint(folder / "checkpoints", "scratch", "key", cadence=0)
+        model = build("scratch", 28, params_of(hidden=12))
+        Training(model, stream, stream[:60], settings, 0, checkpoint, group=group).run()
+    (folder / f"{group.rank}").write_text("\n".join(read))
+
+
+def test_no_process_reads_a_pickle_of_another(tmp_path: Path) -> None:
+    processes.run(report, 2, CPU, tmp_path)
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["", ""]
+
+
+def agree(group: Group, _device: torch.device) -> None:
+    assert group.highest(group.rank) == [1]
+
+
+def tell_patience(group: Group, _device: torch.device) -> None:
+    options: Any = distributed.distributed_c10d._get_default_group()._get_backend(CPU).options
+    if group.is_first:
+        raise ValueError(f"{options._timeout.days} days")
+
+
+def test_the_others_wait_for_hours_while_the_first_validates() -> None:
+    with pytest.raises(ValueError, match=r"^\d\d days"):
+        processes.run(tell_patience, 2, CPU)
+
+
+def die(group: Group, _device: torch.device, number: int) -> None:
+    group.highest(0)
+    if not group.is_first:
+        os.kill(os.getpid(), number)
+    group.highest(0)
+
+
+def test_one_that_is_lost_again_and_again(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(launcher, "RESTARTS", 1)
+    with pytest.raises(ValueError, match=r"^process 2 of 2 was killed by SIGKILL, after 1 restarts\. Is there enough"):
+        processes.run(die, 2, CPU, signal.SIGKILL)
+    assert capfd.readouterr().err == "process 2 of 2 was killed by SIGKILL: all start again, restart 1 of 1\n"
+
+
+def hang(group: Group, _device: torch.device) -> None:
+    if group.is_first:
+        raise ValueError("the first fails")
+    signal.pause()
+
+
+def test_one_that_does_not_notice_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.1)
+    with pytest.raises(ValueError, match=r"^the first fails"):
+        processes.run(hang, 2, CPU)
+
+
+def test_a_store_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_place: str) -> None:
+        raise distributed.DistStoreError("No space left on device")
+
+    monkeypatch.setattr(launcher, "FileStore", full)
+    with pytest.raises(OSError, match=r"^cannot write /.*/0: No space left on device$"):
+        processes.run(agree, 2, CPU)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (ValueError("lr"), ValueError("lr")),
+        (FileNotFoundError(2, "No such file", "x"), ValueError("[Errno 2] No such file: 'x'")),
+        (MemoryError(), ValueError("there is not enough memory")),
+        (KeyError("rank"), RuntimeError("KeyError('rank')")),
+    ],
+)
+def test_a_failure_is_told_to_the_others(failure: Exception, told: Exception) -> None:
+    arrived = processes._exception(processes._told(failure))
+    assert (type(arrived), str(arrived)) == (type(told), str(told))
+
+
+def test_ctrl_c_while_they_start(small_project: Project) -> None:
+    small_project.set(train__processes=2)
+    stage = small_project.start("train_scratch")
+    workers: list[psutil.Process] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(workers) < 2:
+        assert time.monotonic() < deadline
+        children = psutil.Process(stage.pid).children()
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    time.sleep(0.5)  # they import
+    for process in (*workers, stage):  # as a terminal does
+        os.kill(process.pid, signal.SIGINT)
+    result = stage.wait()
+    assert (result.status, result.err.count("\n")) == (130, 1), result.err
+
+
+def test_interfaces_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=r"^GLOO_SOCKET_IFNAME is eth9; the interfaces of this machine are .*lo"):
+        processes.run(agree, 2, CPU)
+
+
+def test_a_world_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    with pytest.raises(ValueError, match=r"^WORLD_SIZE is 8 without torchrun: start this with torchrun, or unset"):
+        processes.run(agree, 2, CPU)
+
+
+def stop_but_fail(group: Group, _device: torch.device) -> None:
+    with Signals(launched=True) as signals:
+        group.highest(0)  # both are ready for it
+        if group.is_first:
+            os.kill(os.getppid(), signal.SIGTERM)
+        while not signals.received:
+            time.sleep(0.01)
+    if group.is_first:
+        raise OSError("cannot write the checkpoint")
+    raise Interrupted(signals.received)
+
+
+def test_a_signal_does_not_hide_that_the_state_could_not_be_saved() -> None:
+    with pytest.raises(ValueError, match=r"^cannot write the checkpoint"):
+        processes.run(stop_but_fail, 2, CPU)
+
+
+def end_by_a_signal(group: Group, _device: torch.device) -> None:
+    if group.is_first:
+        os.kill(os.getppid(), signal.SIGINT)
+    with Signals(launched=True) as signals:
+        while not signals.received:
+            time.sleep(0.01)
+    raise Interrupted(signals.received)
+
+
+def test_the_signal_that_came_is_told() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it starts out ignored
+    with pytest.raises(Interrupted, match=r"^stopped by SIGINT; the state is saved"):
+        processes.run(end_by_a_signal, 2, CPU)
+    signal.signal(signal.SIGINT, before)
