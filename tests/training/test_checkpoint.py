@@ -128,28 +128,55 @@ def test_it_is_due_after_the_cadence(tmp_path: Path) -> None:
     assert not now.due()
 
 
-def test_clearing_spares_what_others_may_come_back_to(saved: Checkpoint) -> None:
-    recent, old = (Checkpoint(saved.path.parent, kind, "key", 30) for kind in ("concise", "old"))
-    recent.save(state())
-    old.save(state())
-    half_written = saved.path.with_name(".scratch-0.safetensors.0.tmp")
-    half_written.touch()
-    long_ago = time.time() - checkpoint.KEEP_SECONDS - 60
-    for path in (old.path, half_written):
-        os.utime(path, (long_ago, long_ago))
-    saved.clear()
-    assert list(saved.path.parent.iterdir()) == [recent.path]
+def test_the_last_state_of_a_finished_training_stays(saved: Checkpoint) -> None:
+    saved.finish()
+    again, other = (Checkpoint(saved.path.parent, "scratch", key, 30) for key in ("key", "another key"))
+    loaded = again.load()
+    assert loaded
+    assert_same(loaded, state())
+    assert other.load() is None
+    other.save(state())
+    assert again.load(), "it stays while another training runs"
+    other.finish()
+    assert again.load() is None
+    assert other.load()
 
 
-def test_a_worker_may_clear_what_another_one_writes(saved: Checkpoint) -> None:
+def test_no_other_training_is_touched(saved: Checkpoint) -> None:
+    paused, of_another_kind = Checkpoint(saved.path.parent, "scratch", "another key", 30), saved.path.with_name("note")
+    paused.save(state())
+    of_another_kind.touch()
+    for path in (paused.path, of_another_kind):
+        os.utime(path, (0, 0))
+    saved.finish()
+    assert paused.load()
+    assert of_another_kind.exists()
+
+
+def test_a_link_in_the_place_of_the_folder_is_refused(saved: Checkpoint, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(saved.path.parent)
+    with pytest.raises(
+        ValueError, match=rf"^{link} is a symbolic link, and trainings remove files in it: put a folder"
+    ):
+        Checkpoint(link, "scratch", "key", 30)
+
+
+def test_a_worker_may_finish_what_another_one_writes(saved: Checkpoint) -> None:
     other = Checkpoint(saved.path.parent, "scratch", "key", 30)
     with replacing(other.path) as file:  # as `save` writes
-        saved.clear()
+        saved.finish()
         file.write(b"whole")
     assert other.path.read_bytes() == b"whole"
-    other.clear()
-    saved.clear()
+    other.finish()
+    saved.finish()
     assert not other.path.exists()
+
+
+def test_what_a_kill_left_goes_when_the_training_is_finished(saved: Checkpoint) -> None:
+    saved.path.with_name(f".{saved.path.name}.01234567.tmp").touch()
+    saved.finish()
+    assert list(saved.path.parent.glob(".*")) == []
 
 
 def test_a_digest_tells_lists_of_parts_apart() -> None:

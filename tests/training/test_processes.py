@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ def shared(tokenized: Project, tmp_path_factory: pytest.TempPathFactory) -> Shar
         command = [sys.executable, str(SCRIPT), str(count), str(folder)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         ended[count] = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if count == 1:
+            shutil.rmtree(project.root / ".checkpoints")
     return Shared(folder, ended)
 
 

@@ -15,14 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from lstm_lm.core.atomic import write_bytes
+from lstm_lm.core.atomic import remove_stale, write_bytes
 from lstm_lm.training.group import ALONE, Group
 
 Tree = dict[str, Any]
 """A training's state: nested dictionaries with tensors and JSON values as leaves."""
 
 FORMAT = 2
-KEEP_SECONDS = 7 * 24 * 3600
 FOREIGN = "it belongs to another training (other data, parameters, environment or code)"
 
 
@@ -38,18 +37,26 @@ def digest(*parts: bytes) -> str:
 class Checkpoint:
     """The saved state of one training, in a file named by what the training is.
 
-    Workers may share the folder, and even a training: no method relies on a file that another process may remove.
+    The last one stays when the training is finished, until another training of its kind is: DVC may have no room for
+    the result. Workers may share the folder, and even a training: no method relies on a file that another process may
+    remove.
 
     Args:
         root: the folder of all checkpoints.
         kind: the model's kind, the first part of the file's name.
         key: a digest of everything that the trained bytes depend on; another key is another training.
         cadence: seconds between two saves.
+
+    Raises:
+        ValueError: `root` is a link.
     """
 
     def __init__(self, root: Path, kind: str, key: str, cadence: float) -> None:
+        if root.is_symlink():
+            raise ValueError(f"{root} is a symbolic link, and trainings remove files in it: put a folder in its place")
         self.key = digest(key.encode(), str(FORMAT).encode())
         self.path = root / f"{kind}-{self.key[:16]}.safetensors"
+        self.finished = root / f"{kind}.finished"
         self.cadence = cadence
         self._saved_at = time.monotonic()
 
@@ -93,18 +100,16 @@ class Checkpoint:
             functools.reduce(operator.getitem, path, state)[leaf] = tensor
         return state
 
-    def clear(self) -> None:
-        """Remove this checkpoint, and those of other trainings that nobody came back to in a week."""
-        with suppress(OSError):
-            self.path.unlink()
-        for path in self.path.parent.glob("*"):
-            with suppress(OSError):  # another worker may have removed it
-                if time.time() - path.stat().st_mtime > KEEP_SECONDS:
-                    path.unlink()
+    def finish(self) -> None:
+        """Let the last state take the place of that of the last finished training of this kind."""
+        remove_stale(self.path)
+        with suppress(OSError):  # no save was due, or another worker has finished the same training
+            self.path.replace(self.finished)
 
     def _read(self) -> bytes:
-        with suppress(OSError):
-            return self.path.read_bytes()
+        for path in (self.path, self.finished):
+            with suppress(OSError):
+                return path.read_bytes()
         return b""
 
     def _ignore(self, reason: str) -> None:

@@ -38,7 +38,7 @@ def train(kind: str, params: Params, root: Path) -> None:
     """Train the "scratch" or the "concise" model and write all that it leaves below `root`.
 
     Reads data/tokens/; writes data/models/<kind>.safetensors, metrics/{train,throughput,environment}_<kind>.json,
-    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/ until then. The curves are written
+    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/. The curves are written
     at every checkpoint too, and whenever the training ends, however it ends. Of `train.processes`, the first writes.
 
     Raises:
@@ -82,7 +82,7 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
         write_curves()
     if group.is_first:
         write_results(kind, params, root, training, environment)
-        checkpoint.clear()
+        checkpoint.finish()
 
 
 def _devices(device: torch.device, group: Group) -> str:

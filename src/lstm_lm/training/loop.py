@@ -101,6 +101,7 @@ class Training:
                 self.epochs.append(epoch)
                 self._keep_the_best()
                 progress.show(len(self.epochs), self._reached(), epoch.tokens / epoch.seconds, epoch.wall)
+            self._heed(signals)  # one may have come during the last validation
         if self.kept:
             self.model.load_state_dict(self.kept)
         return self.epochs
@@ -145,17 +146,21 @@ class Training:
         while self.losses.done < partition.windows:
             lr = learning_rate(self.settings, len(self.epochs), self.losses.done / partition.windows)
             self._train_on(own.window(self.train, self.losses.done, self.settings.num_steps), lr)
-            due = self.group.is_first and self.checkpoint is not None and self.checkpoint.due()
-            signum, due = self.group.highest(signals.received or 0, due)
-            if signum or due:
-                self.spent, self.wall = time.perf_counter() - clock, time.monotonic() - started
-                self._save()
-            if signum:
-                raise Interrupted(signum)
+            self.spent, self.wall = time.perf_counter() - clock, time.monotonic() - started
+            self._heed(signals)
         window = partition.batch_size * self.settings.num_steps
         tokens = partition.windows * window
         nats = self.losses.sum() * window
         return self._finish_epoch(nats, tokens, time.perf_counter() - clock, started)
+
+    def _heed(self, signals: Signals) -> None:
+        """Save, if it is time to or a signal came to any process; stop on a signal."""
+        due = self.group.is_first and self.checkpoint is not None and self.checkpoint.due()
+        signum, due = self.group.highest(signals.received or 0, due)
+        if signum or due:
+            self._save()
+        if signum:
+            raise Interrupted(signum)
 
     def _train_on(self, window: Window, lr: float) -> None:
         """One step."""
