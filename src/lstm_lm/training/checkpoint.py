@@ -94,10 +94,13 @@ class Checkpoint:
             return self._ignore(FOREIGN)
         if "rest" not in header or header.get("sha256") != _content_digest(tensors, header["rest"]):
             return self._ignore("it is damaged")
-        state = json.loads(header["rest"])
-        for name, tensor in tensors.items():
-            *path, leaf = name.split("/")
-            functools.reduce(operator.getitem, path, state)[leaf] = tensor
+        try:
+            state = json.loads(header["rest"])
+            for name, tensor in tensors.items():
+                *path, leaf = name.split("/")
+                functools.reduce(operator.getitem, path, state)[leaf] = tensor
+        except (LookupError, RecursionError, TypeError, ValueError):
+            return self._ignore("it is damaged")
         return state
 
     def finish(self) -> None:

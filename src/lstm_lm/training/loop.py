@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from lstm_lm.core.interruption import Interrupted, Signals
@@ -39,6 +40,9 @@ class Epoch(NamedTuple):
     tokens: int
     seconds: float
     wall: float
+
+
+_EPOCHS = TypeAdapter(list[Epoch])
 
 
 class Training:
@@ -216,8 +220,19 @@ class Training:
     def _restore(self) -> None:
         """Go back to where the checkpoint was saved."""
         saved = self.checkpoint.load(self.group) if self.checkpoint else None
-        if saved is None:
+        if self.checkpoint is None or saved is None:
             return
+        try:
+            self._set(saved)
+            self.on_save()
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            place = self.checkpoint.path.parent
+            raise ValueError(f"the checkpoint in {place} does not fit its own training: remove that folder") from error
+        print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.losses.done + 1}", flush=True)
+
+    def _set(self, saved: Tree) -> None:
+        """Set what `_state` has returned."""
+        self.model.load_state_dict(saved["kept"] or saved["model"])  # to check them
         self.model.load_state_dict(saved["model"])
         self.kept = {name: weight.to(self.device) for name, weight in saved["kept"].items()}
         for name, tensor in self.step.optimizer.state().items():
@@ -228,11 +243,9 @@ class Training:
             tensor.copy_(self.group.part(saved["carried"][name], dim=1))
         version, internal, gauss = saved["order"]
         self.generator.setstate((version, tuple(internal), gauss))
-        self.epochs = [Epoch(*row) for row in saved["epochs"]]
+        self.epochs = _EPOCHS.validate_python(saved["epochs"])
         self.losses.restore(len(self.epochs) + 1, saved["windows"])
-        self.spent, self.wall = saved["spent"], saved["wall"]
-        self.on_save()
-        print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.losses.done + 1}", flush=True)
+        self.spent, self.wall = float(saved["spent"]), float(saved["wall"])
 
 
 def _random_numbers(device: torch.device) -> ModuleType:
