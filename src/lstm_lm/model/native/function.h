@@ -17,14 +17,14 @@ struct Type;
 
 template <>
 struct Type<float> {
-  using Bits = std::int32_t;
+  using Bits = std::uint32_t;
   static constexpr int kFraction = 23, kBias = 127, kTerms = 7;
   static constexpr float kLargest = 87, kLn2 = 0x1.62e4p-1f, kLn2Rest = 0x1.7f7d1cp-20f;
 };
 
 template <>
 struct Type<double> {
-  using Bits = std::int64_t;
+  using Bits = std::uint64_t;
   static constexpr int kFraction = 52, kBias = 1023, kTerms = 13;
   static constexpr double kLargest = 700, kLn2 = 0x1.62e42feep-1, kLn2Rest = 0x1.a39ef35793c76p-33;
 };
