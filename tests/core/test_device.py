@@ -1,5 +1,7 @@
 """Choice of the device, its numerics, and the record of the environment."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,24 @@ def test_memory_is_the_machine_s_or_the_container_s(tmp_path: Path, monkeypatch:
         limit.write_text(content)
         assert device.total_memory(CPU) == expected
     assert device.peak_memory(CPU) < installed
+
+
+@pytest.mark.skipif(not device.PROCESS.exists(), reason="needs Linux's /proc")
+def test_the_peak_is_this_process_s_not_that_of_the_one_that_started_it() -> None:
+    code = "import torch; from lstm_lm.core import device; print(device.peak_memory(torch.device('cpu')))"
+    starter = (
+        f"import subprocess, sys; held = bytes(range(256)) * 2**23; subprocess.run([sys.executable, '-c', {code!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", starter], capture_output=True, text=True, check=True)
+    assert 2**26 < int(done.stdout) < 2**30, "its starter holds 2 GiB"
+
+
+def test_elsewhere_the_peak_is_what_the_system_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in (("missing", None), ("other", "Name: python\n")):
+        monkeypatch.setattr(device, "PROCESS", tmp_path / name)
+        if content:
+            (tmp_path / name).write_text(content)
+        assert device.peak_memory(CPU) > 2**26
 
 
 def test_the_record_of_what_is_the_same_everywhere_names_no_machine_and_no_version() -> None:

@@ -20,6 +20,9 @@ from lstm_lm.core.processor import processor
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where Linux tells a container how many bytes it may use."""
 
+PROCESS = Path("/proc/self/status")
+"""Where Linux tells what this process uses."""
+
 
 def choose(name: str) -> torch.device:
     """The device for `device:` in params.yaml; "auto" takes CUDA, else the CPU.
@@ -105,11 +108,16 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory used so far, in bytes: allocated on the GPU, resident in the process on the CPU."""
+    """The most memory used so far, in bytes: allocated on the GPU, resident in the process on the CPU.
+
+    Linux counts the process that started this one into ru_maxrss, so its own peak is read where Linux tells it.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if device.type == "mps":
         return torch.mps.driver_allocated_memory()
+    with contextlib.suppress(OSError, IndexError):
+        return int(PROCESS.read_text(encoding="utf-8", errors="replace").split("VmHWM:")[1].split()[0]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
