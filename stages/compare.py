@@ -15,13 +15,13 @@ from lstm_lm.core.params import Params
 
 def main(params: Params, root: Path) -> None:
     """Bring together what the stages before measured."""
-    corpus, unigram = params.corpus.name, read(root, "tokenize")["unigram_perplexity"]
-    scores, throughput = read(root, "evaluate"), {kind: read(root, f"throughput_{kind}") for kind in LABELS}
+    corpus, tokens, scores = params.corpus.name, read(root, "tokenize"), read(root, "evaluate")
+    throughput, unigram = {kind: read(root, f"throughput_{kind}") for kind in LABELS}, tokens["unigram_perplexity"]
     comparison = {"corpus": corpus, **compared(scores, throughput), "unigram_perplexity": unigram}
     write_json(root / "metrics/compare.json", comparison)
     curves = {kind: curve(kind, root) for kind in LABELS}
     pictures.learning_curves(curves, corpus, root / "plots/learning_curves.png")
-    pictures.generalisation(scores, unigram, corpus, root / "plots/generalisation.png")
+    pictures.generalisation(scores, tokens, corpus, root / "plots/generalisation.png")
     pictures.throughput(throughput, corpus, root / "plots/throughput.png")
     passage_picture.draw(read(root, "passages"), corpus, root / "plots/surprisal.png")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from lstm_lm.comparison.measures import LABELS, read, shown_in
+from lstm_lm.comparison.measures import LABELS, read, shown_in, with_few_tokens
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from tools.project import has_git
@@ -25,9 +25,8 @@ Try next:
 
 def table(root: Path) -> str:
     """One line for each measure, one column for each model. Raises ValueError as `Measure.value`."""
-    rows = [
-        [m.title, *(format(m.value(root, model), m.form) for model in LABELS)] for m in shown_in("results").values()
-    ]
+    shown = shown_in("results", without=with_few_tokens(read(root, "tokenize")))
+    rows = [[m.title, *(format(m.value(root, model), m.form) for model in LABELS)] for m in shown.values()]
     columns = ("left", *["right"] * len(LABELS))
     return tabulate(
         rows, [f"Corpus: {read(root, 'evaluate')['corpus']}", *LABELS.values()], colalign=columns, disable_numparse=True

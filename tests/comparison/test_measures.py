@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, Measure
+from lstm_lm.comparison.measures import FEW_TOKENS, LABELS, MEASURES, Measure
 from reported import found
 from sweeps import row
 from tools import summary
 from tools.docs import readme
+from tools.recipes import standings
 from tools.recipes.recipe import load_recipe
 from tools.report import experiments, headline
 from tools.report.difference import Change
@@ -35,6 +36,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (recipe / "recipe.yaml").write_text("title: mine\nheadline: extra\nparams: {seed: 1}\n")
     (recipe / "dvc.lock").touch()
     return tmp_path
+
+
+def test_a_score_of_few_tokens_is_shown_nowhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored = MEASURES["extra"]._replace(source="extra:{model}.test.x")
+    monkeypatch.setitem(MEASURES, "extra", scored)
+    for tokens, rows in ((FEW_TOKENS, 1), (FEW_TOKENS - 1, 0)):
+        for folder in (project, project / "recipes/mine"):
+            (folder / "metrics/tokenize.json").write_text(json.dumps({"test_tokens": tokens}))
+            extra = {model: {"test": {"x": 1500}} for model in LABELS}
+            (folder / "metrics/extra.json").write_text(json.dumps(extra))
+        assert len(summary.table(project).splitlines()) == 2 + rows
+        assert [len(found) for found in standings.reached("mine", project).values()] == [rows, rows]
+        count = {"metrics/tokenize.json": {"test_tokens": Change(None, tokens)}}
+        assert len(headline.table(found(count))) == rows
 
 
 def test_the_summary_shows_it(project: Path) -> None:

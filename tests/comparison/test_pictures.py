@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lstm_lm.comparison import pictures
-from lstm_lm.comparison.measures import LABELS
+from lstm_lm.comparison.measures import FEW_TOKENS, LABELS, SPLITS
 
 
 @pytest.fixture
@@ -29,6 +29,16 @@ def test_the_book_s_speed_stands_beside_runs_on_the_book_s_corpus_only(
     assert len(labels) == len(figure.axes[0].patches) == bars
     assert any("the book" in label for label in labels) == (bars == 4)
     assert ("another machine's" in figure.get_suptitle()) == (bars == 4)
+
+
+def test_a_split_of_few_tokens_has_no_bar(saved: list[Figure], tmp_path: Path) -> None:
+    scores = {kind: {split: {"perplexity": 2.0} for split in SPLITS} for kind in LABELS}
+    for few, shown in (((), SPLITS), (("test",), ("train", "valid")), (("valid", "test"), ("train",)), (SPLITS, ())):
+        tokens = {f"{split}_tokens": FEW_TOKENS - (split in few) for split in SPLITS} | {"unigram_perplexity": 9.0}
+        pictures.generalisation(scores, tokens, "any", tmp_path / "generalisation.png")
+        axes = saved[-1].axes[0]
+        assert [label.get_text() for label in axes.get_xticklabels()] == [SPLITS[split] for split in shown]
+        assert len(axes.patches) == len(LABELS) * len(shown)
 
 
 @pytest.mark.parametrize(

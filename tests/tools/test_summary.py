@@ -17,6 +17,7 @@ def write(root: Path, name: str, content: object) -> None:
 def project(tmp_path: Path) -> Path:
     scores = {"valid": {"perplexity": 40.25, "bits_per_character": 5.331}, "test": {"perplexity": 50.5}}
     write(tmp_path, "evaluate", {"corpus": "sample", "scratch": scores, "concise": scores})
+    write(tmp_path, "tokenize", {"valid_tokens": 5000, "test_tokens": 5000})
     for model, perplexity in (("scratch", 1.1), ("concise", 1.0)):
         speed = {"tokens_per_second": 123456.7, "seconds": 65.43, "peak_memory_mib": 316}
         write(tmp_path, f"train_{model}", {"perplexity": perplexity, "parameters": 299036})

@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, read, shown_in
+from lstm_lm.comparison.measures import LABELS, MEASURES, read, shown_in, with_few_tokens
 from tools.recipes.recipe import load_recipe, names, place, results_folder
-
-FEW_TOKENS = 1000
-"""The perplexity of fewer tokens says nothing and is not shown."""
 
 
 def reached(name: str, root: Path) -> dict[str, dict[str, float]]:
@@ -14,8 +11,7 @@ def reached(name: str, root: Path) -> dict[str, dict[str, float]]:
     folder = results_folder(name, load_recipe(name, root), root)
     if not (folder / "dvc.lock").exists():
         return {model: {} for model in LABELS}
-    few = read(folder, "tokenize")["test_tokens"] < FEW_TOKENS
-    shown = {name: measure for name, measure in shown_in("recipes").items() if not (few and name == "test_perplexity")}
+    shown = shown_in("recipes", without=with_few_tokens(read(folder, "tokenize")))
     return {model: {name: measure.value(folder, model) for name, measure in shown.items()} for model in LABELS}
 
 

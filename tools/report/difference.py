@@ -11,7 +11,7 @@ import pandas as pd
 from dvc.api import DVCFileSystem, params_show
 from dvc.utils.flatten import flatten
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, Measure
+from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, with_few_tokens
 from tools.checks.current import outdated
 from tools.project import Busy, has_git, repository
 
@@ -44,6 +44,12 @@ class Difference(NamedTuple):
     def metric(self, path: str, key: str) -> Change:
         """One metric, such as metrics/evaluate.json and scratch.valid.perplexity."""
         return self.metrics.get(path, {}).get(key, Change(None, None))
+
+    @property
+    def few(self) -> set[str]:
+        """The splits that have too few tokens for a score."""
+        counts = self.metrics.get("metrics/tokenize.json", {})
+        return with_few_tokens({name: count.new for name, count in counts.items() if count.new is not None})
 
     def measure(self, measure: Measure, model: str) -> Change:
         """A measure of a model."""

@@ -98,6 +98,7 @@ def _generalisation(found: Difference, picture: bytes) -> Figure:
     rows = [
         [name, *(write(change[side], ",.4f") for side in (1, 0) for change in changes[split])]
         for split, name in SPLITS.items()
+        if split not in found.few
     ]
     header = [GENERALISATION.x, *(f"{label}{base}" for base in ("", " (base)") for label in LABELS.values())]
     return Figure(GENERALISATION.title, picture, summary, header, rows)

@@ -46,7 +46,7 @@ class Cell(NamedTuple):
 
 def table(found: Difference) -> dict[str, dict[str, Cell]]:
     """Title of each measure -> a cell for each model."""
-    return {measure.title: _cells(found, measure) for measure in shown_in("results").values()}
+    return {measure.title: _cells(found, measure) for measure in shown_in("results", found.few).values()}
 
 
 def same_text(found: Difference) -> bool:

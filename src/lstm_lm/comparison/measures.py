@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -11,6 +12,9 @@ LABELS = {"scratch": "from scratch", "concise": "torch.nn.LSTM"}
 COLOURS = {"scratch": "#1f77b4", "concise": "#e8710a"}
 SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 """The splits' names in files, and for readers."""
+
+FEW_TOKENS = 1000
+"""A score of fewer tokens says nothing. It is in metrics/evaluate.json, and no picture or table shows it."""
 
 BOOK_CORPUS = "time_machine"
 BOOK_PERPLEXITY = {"scratch": 1.1, "concise": 1.0}
@@ -48,6 +52,11 @@ class Measure(NamedTuple):
     def column(self) -> str:
         """The title of a narrow column."""
         return self.short or self.title[0].lower() + self.title[1:]
+
+    @property
+    def split(self) -> str:
+        """The split that it is a score of, "" for none."""
+        return next((part for part in self.source.split(".") if part in SPLITS), "")
 
     def place(self, model: str) -> tuple[str, str]:
         """The file, such as metrics/evaluate.json, and the key, such as scratch.valid.perplexity."""
@@ -111,9 +120,16 @@ MEASURES = {
 """Name, as recipe.yaml has it -> measure. A new one is written here and nowhere else."""
 
 
-def shown_in(table: Table) -> dict[str, Measure]:
-    """The measures of a table, in order."""
-    return {name: measure for name, measure in MEASURES.items() if table in measure.tables}
+def shown_in(table: Table, without: Collection[str] = ()) -> dict[str, Measure]:
+    """The measures of a table, in order, but for the scores of the splits `without`."""
+    return {
+        name: measure for name, measure in MEASURES.items() if table in measure.tables and measure.split not in without
+    }
+
+
+def with_few_tokens(counts: Mapping[str, Any]) -> set[str]:
+    """The splits that have too few tokens for a score, as metrics/tokenize.json counts them."""
+    return {split for split in SPLITS if counts.get(f"{split}_tokens", FEW_TOKENS) < FEW_TOKENS}
 
 
 def read(root: Path, name: str) -> dict[str, Any]:

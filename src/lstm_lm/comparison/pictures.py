@@ -14,7 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from lstm_lm.comparison.measures import BOOK_CORPUS, BOOK_TOKENS_PER_SECOND, COLOURS, LABELS, SPLITS
+from lstm_lm.comparison.measures import (
+    BOOK_CORPUS,
+    BOOK_TOKENS_PER_SECOND,
+    COLOURS,
+    LABELS,
+    SPLITS,
+    with_few_tokens,
+)
 from lstm_lm.comparison.plots import GENERALISATION, LEARNING_CURVES, THROUGHPUT, line_title
 from lstm_lm.core.atomic import write_bytes
 
@@ -69,20 +76,27 @@ def _scale(axes: Axes, label: str) -> None:
     axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(3, 0.5)))
 
 
-def generalisation(scores: Mapping[str, Any], unigram_perplexity: float, corpus: str, path: Path) -> None:
-    """Perplexity on each split, beside what token frequencies alone reach."""
+def generalisation(scores: Mapping[str, Any], tokens: Mapping[str, Any], corpus: str, path: Path) -> None:
+    """Perplexity on each split that has enough tokens, beside what token frequencies alone reach.
+
+    Args:
+        scores: metrics/evaluate.json.
+        tokens: metrics/tokenize.json.
+    """
+    unigram_perplexity, few = tokens["unigram_perplexity"], with_few_tokens(tokens)
+    splits = {split: name for split, name in SPLITS.items() if split not in few}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 4.2))
         for index, kind in enumerate(COLOURS):
-            heights = [scores[kind][split]["perplexity"] for split in SPLITS]
-            positions = [place + (index - 0.5) * 0.38 for place in range(len(SPLITS))]
+            heights = [scores[kind][split]["perplexity"] for split in splits]
+            positions = [place + (index - 0.5) * 0.38 for place in range(len(splits))]
             bars = axes.bar(positions, heights, 0.36, color=COLOURS[kind], label=LABELS[kind])
             axes.bar_label(bars, [f"{height:.4g}" for height in heights], padding=2)
         axes.axhline(unigram_perplexity, color="#555555", linestyle=":", label="token frequencies alone")
-        highest = max(scores[kind][split]["perplexity"] for kind in COLOURS for split in SPLITS)
+        highest = max([scores[kind][split]["perplexity"] for kind in COLOURS for split in splits], default=0)
         _scale(axes, GENERALISATION.y)
         axes.set_ylim(1, 1.5 * max(highest, unigram_perplexity))
-        axes.set_xticks(range(len(SPLITS)), list(SPLITS.values()))
+        axes.set_xticks(range(len(splits)), list(splits.values()))
         axes.grid(visible=False, axis="x")
         figure.legend(loc="outside lower center", ncols=3)
         figure.suptitle(f"{GENERALISATION.title}, corpus: {corpus}")
