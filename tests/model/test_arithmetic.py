@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from lstm_lm.core.device import is_portable
-from lstm_lm.model import arithmetic
+from lstm_lm.model import arithmetic, lstm_fused, lstm_scratch
 from lstm_lm.model.arithmetic import check_arithmetic
 from lstm_lm.model.language_model import Architecture
 from lstm_lm.model.native_backend import Native
@@ -37,6 +38,25 @@ def test_one_wrong_number_is_noticed(method: str, monkeypatch: pytest.MonkeyPatc
         ValueError, match=r"^the kernel fused computes wrong values on this machine \(the .* is off by "
     ):
         check_arithmetic(Architecture(kernel="fused", vocab_size=11, hidden=9), rows=3)
+
+
+def test_a_large_vocabulary_takes_no_more_memory_than_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    monkeypatch.setattr(arithmetic, "MOST_TYPES", 20)
+    for module in (lstm_fused.FusedOutput, lstm_scratch.BookOutput):
+        monkeypatch.setattr(module, "__init__", recorded(module.__init__, sizes))
+    check_arithmetic(Architecture(kernel="fused", vocab_size=10**9, hidden=9), rows=3)
+    assert set(sizes) == {20}
+
+
+def recorded(init: Callable[..., None], sizes: list[int]) -> Callable[..., None]:
+    """The constructor of an output layer, which also writes down the vocabulary's size."""
+
+    def call(self: object, hidden: int, vocab_size: int, *others: object) -> None:
+        sizes.append(vocab_size)
+        init(self, hidden, vocab_size, *others)
+
+    return call
 
 
 @pytest.mark.skipif(not is_portable(), reason="needs oneDNN's LSTM, on an x86-64 processor with AVX2 and FMA")
