@@ -31,9 +31,10 @@ from benchmarks.measure import CPU, interleaved, quartiles, timed
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params, Train, load_params
-from lstm_lm.model.language_model import MODELS, build, save_model
+from lstm_lm.model.language_model import MODELS, build
+from lstm_lm.model.model_file import save_model
 from lstm_lm.tokens.batching import PARTITIONS, Partition, load_tokens
-from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.step import Step, make_step
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -196,7 +197,8 @@ def evaluation(project: Project) -> dict[str, Any]:
     """The memory of the evaluate stage."""
     vocabulary = Vocabulary.load(project.root / "data/tokens/vocabulary.json")
     for kind in MODELS:
-        save_model(build(kind, len(vocabulary), project.params), project.root / f"data/models/{kind}.safetensors")
+        path = project.root / f"data/models/{kind}.safetensors"
+        save_model(build(kind, len(vocabulary), project.params), path, vocabulary)
     return {"peak_memory_mib": round(project.run("evaluate", STOP_SECONDS).peak_memory_mib)}
 
 

@@ -17,7 +17,7 @@ from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
 from lstm_lm.model.language_model import build
 from lstm_lm.tokens.batching import load_tokens
-from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.loop import Training
 
 KERNELS = ("book", "fused", "fused_pytorch")

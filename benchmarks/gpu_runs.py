@@ -16,9 +16,11 @@ import yaml
 from benchmarks.gpu_plan import Plan, attempt
 from benchmarks.measure import quartiles
 from lstm_lm.core.params import Params
-from lstm_lm.model.language_model import MODELS, build, save_model
+from lstm_lm.model.language_model import MODELS, build
+from lstm_lm.model.model_file import save_model
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.loop import Training
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +52,7 @@ def _trained(kind: str, plan: Plan) -> dict[str, Any]:
     model = build(kind, len(vocabulary), params).to(plan.device)
     epochs = Training(model, splits["train"], splits["valid"], params.train, params.seed).run()
     with tempfile.TemporaryDirectory() as folder:
-        save_model(model, Path(folder) / "model.safetensors")
+        save_model(model, Path(folder) / "model.safetensors", vocabulary)
         digest = hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()
     return {
         "sha256": digest,
@@ -61,11 +63,11 @@ def _trained(kind: str, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _corpus(params: Params) -> tuple[text.Vocabulary, dict[str, np.ndarray]]:
+def _corpus(params: Params) -> tuple[Vocabulary, dict[str, np.ndarray]]:
     """Vocabulary and splits of the committed sample: the trainings need no network."""
     tokenizer = Tokenizer("char", "letters")
     tokens = tokenizer.tokens(tokenizer.normalize((ROOT / "data/corpora/sample.txt").read_text(encoding="utf-8")))
-    vocabulary, settings = text.Vocabulary.of(tokens), params.tokenize
+    vocabulary, settings = Vocabulary.of(tokens, tokenizer), params.tokenize
     counts = (settings.train_tokens, settings.valid_tokens, settings.test_tokens)
     return vocabulary, text.split([vocabulary.encode(tokens)], counts)
 

@@ -31,8 +31,8 @@ from benchmarks.measure import (
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.model.native_backend import computes
-from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from tools.project import dvc, repository
 
 HIDDEN = (64, 128, 256, 512, 1024)
@@ -169,7 +169,7 @@ def tokenising(rounds: int) -> dict[str, float]:
 
     def action() -> None:
         tokens = tokenizer.tokens(tokenizer.normalize(raw))
-        text.Vocabulary.of(tokens).encode(tokens)
+        Vocabulary.of(tokens, tokenizer).encode(tokens)
 
     seconds = interleaved({"tokenise": timed(action, CPU)}, rounds)["tokenise"]
     return quartiles(len(raw.encode()) / 1e6 / seconds)

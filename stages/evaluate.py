@@ -11,9 +11,11 @@ from lstm_lm.core.params import Params
 from lstm_lm.evaluation import continuation, inspection
 from lstm_lm.model import score
 from lstm_lm.model.arithmetic import check_arithmetic
-from lstm_lm.model.language_model import MODELS, fix_threads, load_model
+from lstm_lm.model.language_model import MODELS, fix_threads
+from lstm_lm.model.model_file import load_model
 from lstm_lm.tokens.batching import load_tokens
-from lstm_lm.tokens.text import SPLITS, Vocabulary, tokens_per_character
+from lstm_lm.tokens.text import SPLITS, tokens_per_character
+from lstm_lm.tokens.vocabulary import Vocabulary
 
 
 def main(params: Params, root: Path) -> None:
@@ -22,7 +24,7 @@ def main(params: Params, root: Path) -> None:
     device.configure(where, "fp32", params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
-    models = {kind: load_model(root / f"data/models/{kind}.safetensors").to(where) for kind in MODELS}
+    models = {kind: load_model(root / f"data/models/{kind}.safetensors", vocabulary).to(where) for kind in MODELS}
     fix_threads(models["concise"].architecture)
     if where.type == "cpu":
         for model in models.values():
@@ -37,13 +39,13 @@ def main(params: Params, root: Path) -> None:
         for of_model in scores.values():
             of_model[split]["bits_per_character"] = of_model[split]["bits_per_token"] * ratio
     difference = score.max_logit_difference(models["scratch"], streams["valid"])
-    results = {"corpus": params.corpus.name, **scores, "max_logit_difference": difference}
-    write_json(root / "metrics/evaluate.json", results)
     # The test split is for scores alone: nobody should look at its tokens.
     shown = {split: streams[split] for split in inspection.SHOWN}
     found = inspection.inspect(models, shown, vocabulary, params.evaluate.passage)
-    inspection.write(found, params.corpus.name, root)
     texts = continuation.texts(models, vocabulary, params.evaluate, params.seed)
+    results = {"corpus": params.corpus.name, **scores, "max_logit_difference": difference}
+    write_json(root / "metrics/evaluate.json", results)
+    inspection.write(found, params.corpus.name, root)
     write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})
     write_text(root / "plots/generated.txt", continuation.readable(params.corpus.name, texts))
 

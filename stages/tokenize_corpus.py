@@ -14,7 +14,8 @@ from lstm_lm.core.params import Params
 from lstm_lm.tokens import text
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.streams import write_digests, write_streams
-from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.tokenizer import LINE_END, Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 
 LARGE_SHARE = 0.2
 """Of a text's characters; English prose loses about 0.04 by its punctuation."""
@@ -32,9 +33,11 @@ def main(params: Params, root: Path) -> None:
                 f"tokenize.normalize letters keeps a to z only: it drops {draft.dropped_share:.0%} of this text's "
                 "characters; none keeps all of them"
             )
+        if times := draft.literal_line_ends:
+            print(f"the text itself has the word {LINE_END}, {times:,} times: each counts as one more line end")
         splits = text.split(draft.parts, [getattr(settings, f"{name}_tokens") for name in text.SPLITS])
-        vocabulary, ids = text.Vocabulary.ranked(draft.types, draft.counts, settings.min_freq)
-        streams = write_streams(draft, splits, ids, tokenizer, folder)
+        vocabulary, ids = Vocabulary.ranked(draft.types, draft.counts, tokenizer, settings.min_freq)
+        streams = write_streams(draft, splits, ids, folder)
         frequencies = np.bincount(ids, draft.counts, len(vocabulary)).astype(int)
     vocabulary.save(folder / "vocabulary.json")
     write_digests(streams, folder)

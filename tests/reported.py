@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lstm_lm.evaluation.unit import units
-from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from projects import ROOT, params_text, set_params
 from tools.report.difference import Change, Difference
 
@@ -81,7 +82,7 @@ def write_results(
     for folder in ("metrics", "plots", "data/raw", "data/tokens"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "data/raw/corpus.txt").write_text(CORPUS, encoding="utf-8")
-    Vocabulary.of("the traveller").save(root / "data/tokens/vocabulary.json")
+    Vocabulary.of("the traveller", Tokenizer("char", "letters")).save(root / "data/tokens/vocabulary.json")
     evaluate: dict[str, Any] = {"corpus": "sample"}
     for model, perplexity in (("scratch", 4.0 * scale), ("concise", 3.0 * scale)):
         splits = {"train": perplexity, "valid": 3.125 * perplexity, "test": 3.5 * perplexity}

@@ -1,19 +1,27 @@
 """Let a trained model continue a text in the terminal: `python -m lstm_lm.generate --help`."""
 
+import signal
+
+if __name__ == "__main__":  # before the imports that take seconds
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it quietly, as it ends other filters,
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # and so does `| head`
+
 import argparse
 import contextlib
-import signal
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
+from lstm_lm.core.printable import printable
 from lstm_lm.core.stage import check_package
 from lstm_lm.evaluation.continuation import as_fed, continuation
-from lstm_lm.model.language_model import MODELS, LanguageModel, fix_threads, load_model
-from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.model.language_model import MODELS, LanguageModel, fix_threads
+from lstm_lm.model.model_file import load_model
 from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,6 +55,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def enter_project() -> None:
+    """Go to the nearest folder with a dvc.yaml, from this one upwards; stay here if there is none."""
+    here = Path.cwd()
+    os.chdir(next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here))
+
+
 def load(kind: str, root: Path) -> tuple[LanguageModel, Vocabulary]:
     """The trained model and the vocabulary of the project in `root`.
 
@@ -57,14 +71,12 @@ def load(kind: str, root: Path) -> tuple[LanguageModel, Vocabulary]:
     weights, tokens = root / f"data/models/{kind}.safetensors", root / "data/tokens/vocabulary.json"
     for path in (weights, tokens):
         if not path.exists():
-            raise ValueError(f"{path} is not there: make it with `dvc repro`, or get it with `dvc pull`")
-    model, vocabulary = load_model(weights), Vocabulary.load(tokens)
-    known = model.architecture.vocab_size
-    if known != len(vocabulary):
-        raise ValueError(
-            f"{weights} knows {known} tokens, {tokens} has {len(vocabulary)}: bring both to one state with `dvc repro`"
-        )
-    return model, vocabulary
+            advice = "make it with `dvc repro`, or get it with `dvc pull`"
+            if not (root / "dvc.yaml").exists():
+                advice = "this folder is in no project; run it in the project's folder"
+            raise ValueError(f"{path} is not there: {advice}")
+    vocabulary = Vocabulary.load(tokens)
+    return load_model(weights, vocabulary), vocabulary
 
 
 def prefix_of(text: str | None, tokenizer: Tokenizer) -> Sequence[str]:
@@ -73,13 +85,8 @@ def prefix_of(text: str | None, tokenizer: Tokenizer) -> Sequence[str]:
     Raises:
         ValueError: there are none.
     """
-    source = "--prefix"
-    if text is None:
-        source = "the standard input"
-        if sys.stdin.isatty():
-            print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
-    given = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n") if text is None else text
-    prefix = as_fed(given, tokenizer)
+    source = "the standard input" if text is None else "--prefix"
+    prefix = as_fed(_standard_input() if text is None else text, tokenizer)
     if not prefix:
         needed = "no letter from a to z" if tokenizer.kept == "letters" else "no text"
         raise ValueError(f"{source} has {needed}: give a text to continue")
@@ -90,23 +97,38 @@ def written(chosen: argparse.Namespace, root: Path) -> Iterator[str]:
     """The prefix, then the continuation, a token at a time. Raises what `load` and `prefix_of` raise."""
     model, vocabulary = load(chosen.model, root)
     fix_threads(model.architecture)
-    tokenizer = Tokenizer.of(vocabulary.tokens)
-    prefix = prefix_of(chosen.prefix, tokenizer)
+    prefix = prefix_of(chosen.prefix, vocabulary.tokenizer)
     tokens = continuation(model, vocabulary, prefix, chosen.length, chosen.temperature, chosen.seed)
-    yield from tokenizer.spelled(chain(prefix, tokens))
+    yield from vocabulary.tokenizer.spelled(chain(prefix, tokens))
     yield "\n"
 
 
 def main() -> None:
     """Write to the terminal as the model does; a mistake is one line on stderr and exit status 1."""
-    for number in (signal.SIGINT, signal.SIGPIPE):  # Ctrl-C, and `| head`: end quietly, as other filters do
-        signal.signal(number, signal.SIG_DFL)
     try:
+        chosen = arguments()
+        enter_project()
         check_package()
-        for text in written(arguments(), Path()):
-            print(text, end="", flush=True)
+        if sys.stdout is None:
+            raise ValueError("the standard output is closed")
+        for text in written(chosen, Path()):
+            print(_shown(text) if sys.stdout.isatty() else text, end="", flush=True)
     except (ValueError, OSError) as error:
         sys.exit(f"generate: {error}")
+
+
+def _standard_input() -> str:
+    """All of the standard input but the line ends at its end."""
+    if sys.stdin is None:
+        raise ValueError("the standard input is closed: give the text to continue with --prefix")
+    if sys.stdin.isatty():
+        print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
+    return sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _shown(text: str) -> str:
+    """A piece of text for a terminal: a corpus may hold characters that a terminal obeys."""
+    return text if text in ("\n", "\t") else printable(text)
 
 
 def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:

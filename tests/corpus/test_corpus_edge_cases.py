@@ -34,7 +34,7 @@ def tokens(project: Project, content: bytes) -> tuple[list[str], np.ndarray]:
     put(project, content)
     project.run_through("fetch", "tokenize_corpus")
     folder = project.root / "data/tokens"
-    vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))["tokens"]
     return vocabulary, np.concatenate([np.load(folder / f"{name}.npy") for name in ("train", "valid", "test")])
 
 
@@ -185,7 +185,7 @@ def test_three_files_are_the_three_splits(project: Project) -> None:
     project.set(corpus__name="own", **counts)
     project.run_through("fetch", "tokenize_corpus")
     folder = project.root / "data/tokens"
-    vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))["tokens"]
     for part, content in contents.items():
         ids = np.load(folder / f"{part}.npy")
         assert "".join(vocabulary[index] for index in ids) == Tokenizer("char", "letters").normalize(content)
@@ -204,9 +204,17 @@ def test_no_raw_text_yet(project: Project) -> None:
     assert "data/raw/corpus.txt" in refusal(project)
 
 
+DAMAGED_LISTS = [b"[]", b'["a"]', b'["<unk>", 1]', b'["<unk>", "a", "a"]', b'["<unk>", "\\ud800"]']
 DAMAGES = {
     "train.npy": ([b"", b"\x93NUMPY", b"[1, 2]", b"\x80\x04pickle"], "is damaged; run the tokenize stage again"),
-    "vocabulary.json": ([b"", b"\xff", b'["a"]', b'["<unk>", 1]', b"[" * 100_000], "is not a vocabulary"),
+    "vocabulary.json": (
+        [
+            *(b"", b"\xff", b'["<unk>", "a"]', b"[" * 100_000),
+            *(b'{"level": "line", "normalize": "none", "tokens": ["<unk>", "a"]}', b'{"tokens": ["<unk>", "a"]}'),
+            *(b'{"level": "char", "normalize": "none", "tokens": ' + tokens + b"}" for tokens in DAMAGED_LISTS),
+        ],
+        "is not a vocabulary of this version; run the tokenize stage again",
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """Continuations of a prefix, greedy and sampled."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -7,13 +9,14 @@ import torch
 from lstm_lm.core.params import Evaluate
 from lstm_lm.evaluation import continuation as generation
 from lstm_lm.evaluation.continuation import as_fed, choose, continuation
+from lstm_lm.model import score
 from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
-from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.loop import Training
 from projects import train_of
 
-VOCABULARY = Vocabulary(("<unk>", "a", "b", "c", "d"))
+VOCABULARY = Vocabulary(("<unk>", "a", "b", "c", "d"), Tokenizer("char", "letters"))
 CYCLE = np.array([1, 2, 3, 4] * 60, np.uint8)
 
 
@@ -57,6 +60,20 @@ def test_unknown_characters_may_stand_in_the_prefix_only(cycling: LanguageModel)
     assert set(written) <= set("abcd")
 
 
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 50])
+def test_a_long_prefix_is_read_in_pieces(length: int, cycling: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix, steps = "".join(random.Random(0).choices("abcd", k=length)), []
+    ids = torch.from_numpy(VOCABULARY.encode(prefix).astype(np.int64))[:, None]
+    logits, _ = cycling(ids, cycling.initial_state(1))
+    handle = cycling.lstm.register_forward_hook(lambda _module, inputs, _output: steps.append(len(inputs[0])))
+    monkeypatch.setattr(score, "CHUNK", 7)
+    found = list(continuation(cycling, VOCABULARY, prefix, 3))
+    handle.remove()
+    assert found[0] == VOCABULARY.tokens[int(logits[-1, 0, 1:].argmax()) + 1]
+    assert sum(steps) == length + 2
+    assert max(steps) <= 7
+
+
 def test_an_empty_prefix_is_refused(cycling: LanguageModel) -> None:
     with pytest.raises(ValueError, match="the prefix is empty"):
         list(continuation(cycling, VOCABULARY, "", 3))
@@ -94,7 +111,7 @@ def test_a_prefix_is_tokenised_as_the_corpus_was(tokenizer: Tokenizer, prefix: s
 
 
 def test_words_are_written_with_spaces_and_lines(cycling: LanguageModel) -> None:
-    words = Vocabulary(("<unk>", "Oh", "no,", "no!", "<eos>"))
+    words = Vocabulary(("<unk>", "Oh", "no,", "no!", "<eos>"), Tokenizer("word", "none"))
     settings = Evaluate(prefixes=["Oh  no,", "no!\n"], length=6, temperature=1.0, passage=1)
     rows = generation.texts({"scratch": cycling}, words, settings, seed=0)
     assert [(row["prefix"], row["text"]) for row in rows if row["mode"] == "greedy"] == [
@@ -116,6 +133,24 @@ def test_samples_have_the_softmax_s_frequencies() -> None:
 def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
     logits = torch.tensor([99.0, 1.0, 3.0, 2.0], dtype=torch.float64)
     assert choose(logits, temperature, np.random.default_rng(0)) == choose(logits, None, np.random.default_rng(0)) == 2
+
+
+def test_each_sample_has_a_seed_of_its_own(cycling: LanguageModel) -> None:
+    """Models that know nothing: whatever the prefix and the model, one seed would write one text."""
+    settings = Evaluate(prefixes=["a", "b", "c"], length=40, temperature=1e6, passage=1)
+    models = {"scratch": cycling, "concise": cycling}
+    samples = [
+        [row["text"] for row in generation.texts(models, VOCABULARY, settings, seed) if row["mode"] == "sampled"]
+        for seed in (0, 0, 1)
+    ]
+    assert samples[0] == samples[1]
+    assert len(set(samples[0] + samples[2])) == 12
+
+
+def test_prefixes_that_the_models_read_alike_are_continued_once(cycling: LanguageModel) -> None:
+    settings = Evaluate(prefixes=["A b!", "c", "a  B", "a b "], length=4, temperature=1.0, passage=1)
+    rows = generation.texts({"scratch": cycling}, VOCABULARY, settings, seed=0)
+    assert [row["prefix"] for row in rows if row["mode"] == "greedy"] == ["a b", "c", "a b "]
 
 
 def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:

@@ -14,8 +14,9 @@ from lstm_lm.evaluation.inspection import HEAD, inspect, write
 from lstm_lm.evaluation.passage import choose
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.score import surprisal
-from lstm_lm.tokens.text import SPLITS, Vocabulary
+from lstm_lm.tokens.text import SPLITS
 from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from projects import params_of
 
 Level = Literal["char", "word"]
@@ -32,7 +33,7 @@ def inspected(
     """Write all files about a text that is each of the splits; the models and the stream."""
     tokenizer = Tokenizer(level, "none")
     tokens = tokenizer.tokens(text or TEXTS[level])
-    vocabulary = Vocabulary.of(tokens)
+    vocabulary = Vocabulary.of(tokens, tokenizer)
     stream = vocabulary.encode(tokens)
     models = {kind: build(kind, len(vocabulary), params_of(hidden=6)) for kind in KINDS}
     write(inspect(models, dict.fromkeys(SPLITS, stream), vocabulary, length), "a corpus", folder)

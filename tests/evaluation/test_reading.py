@@ -41,9 +41,25 @@ def test_the_gates_lead_from_each_state_to_the_next(kind: str, kernel: str, part
 @pytest.mark.parametrize("passage", [range(1, 60), range(20, 50)], ids=["from the start", "warmed up"])
 def test_the_predictions_are_those_that_are_scored(kind: str, kernel: str, passage: range) -> None:
     model = random_model(kind, kernel)
-    predicted = read(model, STREAM, passage).predicted
-    assert predicted.exp().sum(1).allclose(torch.ones(len(passage), dtype=torch.float64))
+    reading = read(model, STREAM, passage, likeliest=VOCAB_SIZE)
+    assert reading.chances.sum(1).allclose(torch.ones(len(passage), dtype=torch.float64))
     tokens = torch.from_numpy(STREAM[passage.start : passage.stop].astype(np.int64))
-    nats = -predicted.gather(1, tokens[:, None])[:, 0]
+    nats = -reading.chances[reading.likeliest == tokens[:, None]].log()
     expected = surprisal(model, STREAM)[passage.start - 1 : passage.stop - 1]
     torch.testing.assert_close(nats, expected.double(), rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_likeliest_tokens_are_kept() -> None:
+    model = random_model("scratch", "fused")
+    whole, part = (read(model, STREAM, range(20, 50), likeliest) for likeliest in (VOCAB_SIZE, 5))
+    for kept, of in ((part.chances, whole.chances), (part.likeliest, whole.likeliest)):
+        assert torch.equal(kept, of[:, :5])
+        assert kept.untyped_storage().nbytes() == 30 * 5 * 8, "no view of all predictions"
+
+
+@pytest.mark.parametrize("place", [0, 10, 19, 49], ids=["before", "long before", "just before", "in the passage"])
+def test_a_token_outside_of_the_vocabulary_is_refused(place: int) -> None:
+    stream = STREAM.copy()
+    stream[place] = VOCAB_SIZE
+    with pytest.raises(ValueError, match=f"^the stream has the token id {VOCAB_SIZE}, the vocabulary {VOCAB_SIZE} "):
+        read(random_model("scratch", "book"), stream, range(20, 50))

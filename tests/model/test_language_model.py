@@ -1,23 +1,17 @@
-"""The same weights in every kernel, and the file that they are kept in."""
+"""The same weights in every kernel."""
 
 import copy
-import json
 from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lstm_lm.model.language_model import (
     Architecture,
     LanguageModel,
     build,
-    load_model,
-    save_model,
     scratch_start,
 )
 from lstm_lm.model.layer import Dropout, Stack, State
@@ -219,42 +213,6 @@ def test_the_initial_state_is_zero_and_of_the_weights_type(kernel: str) -> None:
         assert not part.any()
 
 
-@pytest.mark.parametrize("parts", SHAPES, ids=str)
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_a_file_gives_the_model_back_with_its_kernel(kernel: str, parts: dict[str, object], tmp_path: Path) -> None:
-    model = random_model(kernel, **parts)
-    save_model(model, tmp_path / "model.safetensors")
-    loaded = load_model(tmp_path / "model.safetensors")
-    assert loaded.architecture == model.architecture
-    assert_same(loaded.state_dict(), dict(model.state_dict()))
-
-
-def test_a_file_says_what_it_holds_under_the_textbook_s_or_the_library_s_names(tmp_path: Path) -> None:
-    for kernel, names in (("fused", empty("book").textbook()), ("library", empty("library").state_dict())):
-        save_model(empty(kernel), tmp_path / kernel)
-        with safe_open(tmp_path / kernel, framework="pt") as file:
-            assert set(file.keys()) == set(names)
-            described = json.loads(file.metadata()["architecture"])
-        assert described == empty(kernel).architecture.model_dump()
-
-
-@pytest.mark.parametrize("metadata", [None, {"architecture": "{}"}, {"architecture": "not JSON"}])
-def test_another_file_is_refused_in_a_line(metadata: dict[str, str] | None, tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    save_file(textbook(), path, metadata)
-    with pytest.raises(ValueError, match=r"model.safetensors does not hold a language model .*: run dvc repro$"):
-        load_model(path)
-
-
-def test_a_file_without_all_weights_is_refused_in_a_line(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    weights = textbook()
-    del weights["W_hf"]
-    save_file(weights, path, {"architecture": empty("fused").architecture.model_dump_json()})
-    with pytest.raises(ValueError, match=r"does not hold a language model .*W_hf.*: run dvc repro$"):
-        load_model(path)
-
-
 def test_the_start_is_the_textbook_s_or_the_library_s_and_can_be_shared() -> None:
     book = params_of(hidden=HIDDEN, seed=3)
     shared = params_of(hidden=HIDDEN, seed=3, init="shared")
@@ -273,13 +231,3 @@ def test_a_uniform_start_fills_its_range_biases_too(kind: str) -> None:
     settings = params_of(hidden=40, layers=2, embedding=30, init_scale=0.1)
     for parameter in build(kind, 50, settings).parameters():
         assert -0.1 <= parameter.min() < -0.08 < 0.08 < parameter.max() <= 0.1
-
-
-def test_tied_weights_are_counted_and_kept_once(tmp_path: Path) -> None:
-    for kernel in ("fused", "library"):
-        tied, untied = (empty(kernel, embedding=HIDDEN, tied=tied) for tied in (True, False))
-        count = [sum(parameter.numel() for parameter in model.parameters()) for model in (tied, untied)]
-        assert count[1] - count[0] == VOCAB_SIZE * HIDDEN
-        save_model(tied, tmp_path / kernel)
-        with safe_open(tmp_path / kernel, framework="pt") as file:
-            assert sum(file.get_tensor(name).numel() for name in file.keys()) == count[0]  # noqa: SIM118

@@ -11,8 +11,8 @@ from lstm_lm.corpus.source import Sources, fetch
 from lstm_lm.tokens import text
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.streams import Stream
-from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from repository import ROOT
 
 LETTERS = Tokenizer("char", "letters")
@@ -32,33 +32,6 @@ LETTERS = Tokenizer("char", "letters")
 )
 def test_normalize(raw: str, normalized: str) -> None:
     assert LETTERS.normalize(raw) == normalized
-
-
-def test_the_vocabulary_is_in_order_of_frequency_then_of_appearance() -> None:
-    assert Vocabulary.of("banana bread").tokens == ("<unk>", "a", "b", "n", " ", "r", "e", "d")
-    assert Vocabulary.of("").tokens == ("<unk>",)
-
-
-def test_there_and_back_is_the_same() -> None:
-    vocabulary = Vocabulary.of("time traveller")
-    ids = vocabulary.encode("time travel")
-    assert "".join(vocabulary.tokens[index] for index in ids) == "time travel"
-    assert vocabulary.encode("my").tolist() == [vocabulary.tokens.index("m"), 0]
-
-
-@pytest.mark.parametrize(("size", "kind"), [(255, np.uint8), (256, np.uint16)])
-def test_ids_take_the_smallest_type_that_holds_them(size: int, kind: type) -> None:
-    characters = "".join(map(chr, range(size)))
-    ids = Vocabulary.of(characters).encode(characters)
-    assert ids.dtype == kind
-    assert ids.tolist() == list(range(1, size + 1))
-
-
-def test_a_vocabulary_is_saved_readably_and_loaded(tmp_path: Path) -> None:
-    vocabulary = Vocabulary(("<unk>", " ", "ä", '"'))
-    vocabulary.save(tmp_path / "vocabulary.json")
-    assert (tmp_path / "vocabulary.json").read_text(encoding="utf-8") == '[\n"<unk>",\n" ",\n"ä",\n"\\""\n]\n'
-    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
 
 
 def test_the_splits_follow_each_other() -> None:
@@ -139,7 +112,7 @@ def test_the_time_machine_is_the_textbook_s(tmp_path: Path) -> None:
     fetch("time_machine", tmp_path, Sources(ROOT / "data/corpora", mirror))
     raw = "".join(decoded(tmp_path / "corpus.txt"))
     stream = LETTERS.normalize(raw)
-    vocabulary = Vocabulary.of(stream)
+    vocabulary = Vocabulary.of(stream, LETTERS)
     ids = vocabulary.encode(stream)
     assert len(ids) == 170_580
     assert vocabulary.tokens == ("<unk>", *" etainoshrdlmucfwgypbvkxzjq")

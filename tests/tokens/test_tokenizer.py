@@ -9,8 +9,8 @@ import pytest
 from lstm_lm.corpus.source import Sources, fetch
 from lstm_lm.tokens import text
 from lstm_lm.tokens.encoding import decoded
-from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from repository import ROOT
 
 CHARACTERS, LETTERS = Tokenizer("char", "none"), Tokenizer("char", "letters")
@@ -47,7 +47,6 @@ def test_tokens_and_the_text_that_they_stand_for(tokenizer: Tokenizer, tokens: l
     assert list(found) == tokens
     assert tokenizer.join(found) == ("".join(tokens) if joined is None else joined)
     assert len(list(tokenizer.spelled(found))) == len(tokens)
-    assert Tokenizer.of(Vocabulary.of(found).tokens) == tokenizer
 
 
 @pytest.mark.parametrize("tokenizer", [CHARACTERS, LETTERS, WORDS, LETTER_WORDS], ids=str)
@@ -57,24 +56,11 @@ def test_tokens_spell_what_they_are_made_of(tokenizer: Tokenizer) -> None:
     assert list(tokenizer.tokens("")) == []
 
 
-def test_rare_tokens_and_the_unknown_word_itself_are_unknown() -> None:
-    tokens = ["b", "<unk>", "a", "<unk>", "b", "<unk>", "c", "a", "d"]
-    assert Vocabulary.of(tokens).tokens == ("<unk>", "b", "a", "c", "d")
-    vocabulary = Vocabulary.of(tokens, min_freq=2)
-    assert vocabulary.tokens == ("<unk>", "b", "a")
-    assert vocabulary.encode(tokens).tolist() == [1, 0, 2, 0, 1, 0, 0, 2, 0]
-
-
-def test_a_text_of_unknown_tokens_only_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^tokenize\.min_freq is 1,000; the most frequent token of this text, 'a', "):
-        Vocabulary.of("aab", min_freq=1000)
-
-
 def test_penn_treebank_has_the_published_counts(tmp_path: Path) -> None:
     parts = [WORDS.tokens(WORDS.normalize(part)) for part in corpus("ptb", tmp_path)]
-    vocabulary = Vocabulary.of(chain.from_iterable(parts))
+    vocabulary = Vocabulary.of(chain.from_iterable(parts), WORDS)
     assert list(map(len, parts)) == [929_589, 73_760, 82_430]
-    assert len(vocabulary) == len(Vocabulary.of(parts[0])) == 10_000
+    assert len(vocabulary) == len(Vocabulary.of(parts[0], WORDS)) == 10_000
     assert vocabulary.tokens[:3] == ("<unk>", "the", "<eos>")
     assert (vocabulary.encode(parts[1]) == 0).sum() == parts[1].count("<unk>") > 0
 
@@ -82,7 +68,7 @@ def test_penn_treebank_has_the_published_counts(tmp_path: Path) -> None:
 def test_tiny_shakespeare_has_the_published_characters(tmp_path: Path) -> None:
     [raw] = corpus("tiny_shakespeare", tmp_path)
     tokens = CHARACTERS.tokens(CHARACTERS.normalize(raw))
-    assert len(Vocabulary.of(tokens)) == 65 + 1
+    assert len(Vocabulary.of(tokens, CHARACTERS)) == 65 + 1
     splits = text.split([tokens], (1_003_854, 111_538, 2))
     assert "".join(chain.from_iterable(splits.values())) == raw
 
@@ -91,4 +77,4 @@ def test_the_time_machine_in_words_is_the_textbook_s(tmp_path: Path) -> None:
     [raw] = corpus("time_machine", tmp_path)
     tokens = LETTER_WORDS.tokens(LETTER_WORDS.normalize(raw))
     assert list(tokens) == [word for line in raw.splitlines() for word in LETTERS.normalize(line).split()]
-    assert (len(tokens), len(Vocabulary.of(tokens))) == (32_775, 4_580)
+    assert (len(tokens), len(Vocabulary.of(tokens, LETTER_WORDS))) == (32_775, 4_580)

@@ -8,7 +8,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from lstm_lm.model.language_model import Architecture, LanguageModel, load_model, save_model, scratch_start
+from lstm_lm.model.language_model import Architecture, LanguageModel, scratch_start
+from lstm_lm.model.model_file import load_model, save_model
+from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Training
 from lstm_lm.training.losses import Diverged
@@ -74,8 +76,9 @@ def test_the_evaluate_stage_names_the_model_whose_perplexity_overflows(small_pro
     small_project.set(train__epochs=1)
     small_project.run_through("train_scratch", "train_concise")
     path = small_project.root / "data/models/concise.safetensors"
-    model = load_model(path)
+    vocabulary = Vocabulary.load(small_project.root / "data/tokens/vocabulary.json")
+    model = load_model(path, vocabulary)
     with torch.no_grad():
         model.output.get_parameter("bias")[1] = 1e6
-    save_model(model, path)
+    save_model(model, path, vocabulary)
     assert small_project.run("evaluate").complaint.startswith("evaluate: concise: on the train split the model needs ")

@@ -28,3 +28,10 @@ def test_a_training_starts_without_the_slow_imports_of_other_stages(small_projec
     assert process.returncode == 0
     assert "torch" in imported
     assert imported & {"charset_normalizer", "matplotlib", "pandas", "polars", "sympy", "torch._dynamo"} == set()
+
+
+def test_how_much_of_the_train_split_is_used_is_said_where_it_is_not_nearly_all(small_project: Project) -> None:
+    for num_steps, said in ((10, ""), (157, "; an epoch trains on 1,256 of 2,000 tokens")):
+        small_project.set(train__epochs=1, train__num_steps=num_steps)
+        result = small_project.run("train_scratch")
+        assert (result.status, result.out.splitlines()[0].partition(" threads")[2]) == (0, said)

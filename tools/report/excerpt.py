@@ -10,8 +10,9 @@ from markupsafe import Markup
 from lstm_lm.comparison.measures import LABELS, read
 from lstm_lm.tokens.draft import pieces
 from lstm_lm.tokens.encoding import BLOCK_BYTES
-from lstm_lm.tokens.text import Vocabulary, corpus_files
+from lstm_lm.tokens.text import corpus_files
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
+from lstm_lm.tokens.vocabulary import Vocabulary
 from tools.report import page
 
 HEAD_MIB = 8
@@ -52,7 +53,7 @@ def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[
     A character counts together with its combining marks.
     """
     try:
-        tokenizer = Tokenizer.of(Vocabulary.load(root / "data/tokens/vocabulary.json").tokens)
+        tokenizer = Vocabulary.load(root / "data/tokens/vocabulary.json").tokenizer
         texts = [_head(path, tokenizer) for path in corpus_files(root / "data/raw")]
     except FileNotFoundError as error:
         missing = f"not shown: {Path(error.filename).relative_to(root)} is not here (dvc pull or dvc repro brings it)"

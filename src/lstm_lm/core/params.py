@@ -18,6 +18,8 @@ from lstm_lm.core.yaml_file import Section, load_yaml, shown
 _MANY = 10**9
 
 Size = Annotated[int, Field(ge=1, le=65536)]
+Layers = Annotated[int, Field(ge=1, le=100)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -88,11 +90,11 @@ class Model(Section):
 
     hidden: Size
     """hidden units of each layer of the LSTM"""
-    layers: Annotated[int, Field(ge=1, le=100)]
+    layers: Layers
     """layers of the LSTM"""
     embedding: Size | None
     """size of a token's vector; null: one-hot vectors"""
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout: Probability
     """probability of dropout on the input, between layers and before the output"""
     tied: bool
     """`true`: the output layer's weights are the embedding's"""

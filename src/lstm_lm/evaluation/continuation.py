@@ -9,8 +9,9 @@ from torch import Tensor
 from lstm_lm.core import elementary
 from lstm_lm.core.params import Evaluate
 from lstm_lm.model.language_model import LanguageModel
-from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.model.score import windows
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
+from lstm_lm.tokens.vocabulary import Vocabulary
 
 
 @torch.no_grad()
@@ -20,7 +21,7 @@ def continuation(
     prefix: Sequence[str],
     length: int,
     temperature: float | None = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> Iterator[str]:
     """Yield `length` tokens that continue `prefix`, one by one.
 
@@ -28,23 +29,23 @@ def continuation(
 
     Args:
         temperature: sample from softmax(logits / temperature); None takes the likeliest token each time.
-        seed: of the sampling.
+        seed: of the sampling, one number or several.
 
     Raises:
         ValueError: the prefix is empty.
     """
     if not prefix:
         raise ValueError("the prefix is empty; give at least one token")
-    device = next(model.parameters()).device
-    generator = np.random.default_rng(seed)
-    tokens = torch.from_numpy(vocabulary.encode(prefix).astype(np.int64)).to(device)[:, None]
-    state = model.initial_state(1)
+    device, generator, state = next(model.parameters()).device, np.random.default_rng(seed), model.initial_state(1)
+    ids = vocabulary.encode(prefix)
     model.eval()
+    for window in windows(model, ids):  # all but the last token
+        state = model.hidden_states(window.inputs.to(device), state)[1]
+    token = int(ids[-1])
     for _ in range(length):
-        logits, state = model(tokens, state)
-        token = choose(logits[-1, 0].double().cpu(), temperature, generator)
+        logits, state = model(torch.tensor([[token]], device=device), state)
+        token = choose(logits[0, 0].cpu().double(), temperature, generator)
         yield vocabulary.tokens[token]
-        tokens = torch.tensor([[token]], device=device)
 
 
 def as_fed(prefix: str, tokenizer: Tokenizer) -> Sequence[str]:
@@ -74,16 +75,19 @@ def texts(
 ) -> list[dict[str, str]]:
     """Every prefix continued by every model, greedily and sampled: rows of model, prefix, mode, text.
 
-    The prefixes in the rows are what the models read (`as_fed`).
+    The prefixes in the rows are what the models read (`as_fed`), each once. Each sample has a seed of its own, from
+    `seed` and the numbers of the model and of the prefix: with one seed for all, a model that knows little would write
+    the same text after each prefix.
     """
-    tokenizer = Tokenizer.of(vocabulary.tokens)
+    tokenizer = vocabulary.tokenizer
     modes = {"greedy": None, "sampled": settings.temperature}
+    prefixes = {tokenizer.join(prefix): prefix for prefix in (as_fed(text, tokenizer) for text in settings.prefixes)}
     rows = []
-    for prefix in (as_fed(prefix, tokenizer) for prefix in settings.prefixes):
-        read = tokenizer.join(prefix)
-        for kind, model in models.items():
+    for prefix_number, (read, prefix) in enumerate(prefixes.items()):
+        for model_number, (kind, model) in enumerate(models.items()):
+            seeds = (seed, model_number, prefix_number)
             for mode, temperature in modes.items():
-                written = continuation(model, vocabulary, prefix, settings.length, temperature, seed)
+                written = continuation(model, vocabulary, prefix, settings.length, temperature, seeds)
                 text = tokenizer.join([*prefix, *written]).removeprefix(read)
                 rows.append({"model": kind, "prefix": read, "mode": mode, "text": text})
     return rows

@@ -6,7 +6,7 @@ from itertools import accumulate
 import regex
 
 from lstm_lm.evaluation.passage import positions
-from lstm_lm.tokens.text import UNKNOWN
+from lstm_lm.tokens.vocabulary import UNKNOWN
 
 _QUOTES = {'"': '"', "“": "”", "«": "»", "„": "“", "「": "」", "『": "』"}
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "\uff08": "\uff09", "【": "】"}

@@ -19,12 +19,11 @@ from lstm_lm.evaluation.reading import Reading, read, series
 from lstm_lm.evaluation.unit import units
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.score import surprisal
-from lstm_lm.tokens.text import Vocabulary
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
+from lstm_lm.tokens.vocabulary import Vocabulary
 
 HEAD = 10_000
 """The most tokens that the models read of a split; the passage is in their middle."""
-LIKELIEST = 5
 SHOWN = ("train", "valid")
 """The splits on whose passages the units of the cells are followed."""
 
@@ -71,7 +70,7 @@ def inspect(
     models: Mapping[str, LanguageModel], streams: Mapping[str, np.ndarray], vocabulary: Vocabulary, length: int
 ) -> Inspection:
     """Let the models read the head of each split from the zero state; inspect a passage of `length` tokens in it."""
-    tokenizer = Tokenizer.of(vocabulary.tokens)
+    tokenizer = vocabulary.tokenizer
     texts = {split: _text(stream[:HEAD], tokenizer, vocabulary, length) for split, stream in streams.items()}
     bits = {split: {kind: _bits(model, text) for kind, model in models.items()} for split, text in texts.items()}
     readings = {
@@ -121,11 +120,10 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """For each token of the passage its text, its surprisal in each model, and the likeliest tokens there."""
     rows = []
-    best = {kind: reading.predicted.exp().topk(min(LIKELIEST, len(vocabulary))) for kind, reading in readings.items()}
     for place, number in enumerate(text.passage):
         row: dict[str, Any] = {"text": text.pieces[number]}
-        for kind, (values, tokens) in best.items():
-            likeliest = zip(tokens[place].tolist(), values[place].tolist(), strict=True)
+        for kind, reading in readings.items():
+            likeliest = zip(reading.likeliest[place].tolist(), reading.chances[place].tolist(), strict=True)
             row[kind] = {
                 "bits": round(bits[kind][number - 1], 4),
                 "likeliest": {vocabulary.tokens[token]: round(value, 4) for token, value in likeliest},

@@ -1,18 +1,15 @@
-"""Token ids -> LSTM -> logits: the language model, what it is made of, and the file it is kept in."""
+"""Token ids -> LSTM -> logits: the language model, and what it is made of."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from lstm_lm.core.atomic import write_bytes
 from lstm_lm.core.device import is_portable
-from lstm_lm.core.params import Params
+from lstm_lm.core.params import Layers, Params, Probability, Size
+from lstm_lm.core.yaml_file import Section
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import FusedLayer, FusedOutput
@@ -23,11 +20,8 @@ from lstm_lm.model.pytorch_backend import PYTORCH
 
 MODELS = ("scratch", "concise")
 
-_ARCHITECTURE = "architecture"
-"""The key of the metadata in a model's file."""
 
-
-class Architecture(BaseModel):
+class Architecture(Section):
     """What a language model is made of; all that is needed to build it, but for its weights.
 
     Attributes:
@@ -40,15 +34,19 @@ class Architecture(BaseModel):
         tied: whether the output layer's weights are the embedding's.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kernel: Literal["book", "fused", "fused_pytorch", "library"]
     vocab_size: int
-    hidden: int
-    layers: int = 1
-    embedding: int | None = None
-    dropout: float = 0.0
+    hidden: Size
+    layers: Layers = 1
+    embedding: Size | None = None
+    dropout: Probability = 0.0
     tied: bool = False
+
+    @model_validator(mode="after")
+    def _tied_weights_have_one_size(self) -> "Architecture":
+        if self.tied and self.embedding != self.hidden:
+            raise ValueError("tied weights need an embedding of the size of the hidden state")
+        return self
 
     @property
     def input_size(self) -> int:
@@ -174,48 +172,6 @@ def kernel_name(kernel: str, device: torch.device, precision: str) -> str:
     if kernel == "fused":
         return FUSED_IN_CPP if native else "fused in PyTorch"
     return kernel
-
-
-def save_model(model: LanguageModel, path: Path) -> None:
-    """Write weights and architecture to a safetensors file, atomically. Raises OSError.
-
-    From scratch the weights stand under the textbook's names (W_xi, W_hi, b_i, ..., W_hq, b_q), whatever the
-    kernel; the library's under torch.nn.LSTM's and torch.nn.Linear's (lstm.weight_ih_l0, ..., output.bias).
-    """
-    weights = _library_weights(model) if model.architecture.kernel == "library" else model.textbook()
-    tensors = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
-    # One entry: with more, their order in the file would differ from run to run.
-    write_bytes(path, save(tensors, metadata={_ARCHITECTURE: model.architecture.model_dump_json()}))
-
-
-def load_model(path: Path) -> LanguageModel:
-    """The model in a file that `save_model` wrote, with the kernel that trained it, on the CPU.
-
-    Raises:
-        ValueError: the file does not hold such a model.
-        OSError: the file cannot be read.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            model = LanguageModel(Architecture.model_validate_json((file.metadata() or {})[_ARCHITECTURE]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if model.architecture.kernel == "library":
-            model.load_state_dict(model.state_dict() | weights)
-            if weights.keys() != _library_weights(model).keys():
-                raise KeyError(f"other weights: {', '.join(sorted(weights))}")
-        else:
-            model.load_textbook(weights)
-    except (SafetensorError, ValidationError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} does not hold a language model of this version ({reason}): run dvc repro") from error
-    return model
-
-
-def _library_weights(model: LanguageModel) -> dict[str, Tensor]:
-    """The library's weights under its names, each once: tied ones under the embedding's."""
-    return {
-        name: w for name, w in model.state_dict().items() if not (name == "output.weight" and model.architecture.tied)
-    }
 
 
 def _library(

@@ -11,10 +11,10 @@ from torch import Tensor
 from lstm_lm.core import elementary
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.loss import rows_at_once
-from lstm_lm.tokens.batching import whole_stream
+from lstm_lm.tokens.batching import Window, whole_stream
 
 CHUNK = 1000
-"""Time steps evaluated at once, fewer where the logits would fill the memory; the state is carried."""
+"""The most time steps that are evaluated at once."""
 
 
 class Score(NamedTuple):
@@ -43,7 +43,12 @@ def surprisal(model: LanguageModel, stream: np.ndarray) -> Tensor:
     Returns:
         Nats of all tokens but the first, which nothing precedes, float64, (tokens - 1,), on the CPU.
     """
-    return torch.cat(list(_surprisals(model, stream)))
+    # Filled in place: small tensors that stay between large ones that go would leave holes in the memory.
+    found, done = torch.empty(len(stream) - 1, dtype=torch.float64), 0
+    for nats in _surprisals(model, stream):
+        found[done : done + len(nats)] = nats
+        done += len(nats)
+    return found
 
 
 def score(model: LanguageModel, stream: np.ndarray) -> Score:
@@ -80,32 +85,39 @@ def max_logit_difference(scratch: LanguageModel, stream: np.ndarray) -> float:
         scratch: the trained model.
         stream: token ids, (tokens,).
     """
-    device, chunk = next(scratch.parameters()).device, _chunk(scratch)
+    device = next(scratch.parameters()).device
     library = LanguageModel(scratch.architecture.model_copy(update={"kernel": "library"}))
     library.load_textbook(scratch.textbook())
     models = [scratch.eval(), library.to(device).eval()]
     states, largest = [model.initial_state(1) for model in models], 0.0
-    for window in whole_stream(stream, chunk):
+    for window in windows(scratch, stream):
         results = [model(window.inputs.to(device), state) for model, state in zip(models, states, strict=True)]
         (ours, theirs), states = zip(*results, strict=True)
         largest = max(largest, float((ours - theirs).abs().max()))
     return largest
 
 
-def _chunk(model: LanguageModel) -> int:
-    """How many time steps are evaluated at once."""
-    return min(CHUNK, rows_at_once(model.architecture.vocab_size))
+def windows(model: LanguageModel, stream: np.ndarray) -> Iterator[Window]:
+    """The whole stream for a model, token ids (tokens,), as many time steps at once as do not fill the memory.
+
+    The state is carried from one window to the next.
+
+    Raises:
+        ValueError: a token id is not in the model's vocabulary.
+    """
+    vocab_size = model.architecture.vocab_size
+    for window in whole_stream(stream, min(CHUNK, rows_at_once(vocab_size))):
+        window.check(vocab_size)
+        yield window
 
 
 @torch.no_grad()
 def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
     """Surprisal of a stream, a chunk of tokens at a time, float64, on the CPU."""
-    device, chunk = next(model.parameters()).device, _chunk(model)
-    state, was_training = model.initial_state(1), model.training
+    device, state, was_training = next(model.parameters()).device, model.initial_state(1), model.training
     model.eval()
     try:
-        for window in whole_stream(stream, chunk):
-            window.check(model.architecture.vocab_size)
+        for window in windows(model, stream):
             inputs, targets = window.inputs.to(device), window.targets.to(device)
             logits, state = model(inputs, state)
             yield model.output.surprisal(logits[:, 0], targets[:, 0]).cpu()

@@ -16,7 +16,7 @@ import numpy as np
 from lstm_lm.core.atomic import NotWritten
 from lstm_lm.tokens.characters import Characters
 from lstm_lm.tokens.encoding import BLOCK_BYTES, decoded
-from lstm_lm.tokens.tokenizer import SPACES, Tokenizer
+from lstm_lm.tokens.tokenizer import LINE_END, SPACES, Tokenizer
 
 if TYPE_CHECKING:
     from lstm_lm.tokens.words import Words
@@ -49,17 +49,19 @@ class Draft:
 
     Attributes:
         parts: for each text the positions of its tokens in the draft.
+        lengths: for each text how many tokens level `char` makes of it.
         characters: of all texts.
         types: the distinct tokens in order of first appearance.
     """
 
     def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
         """Keep the draft on the disk of `folder`, made if missing, until it is closed. Raises OSError."""
-        self.folder, self.tokenizer, self.parts = folder, tokenizer, list[range]()
+        self.folder, self.tokenizer = folder, tokenizer
+        self.parts, self.lengths = list[range](), list[int]()
         self.characters, self.types = 0, list[str]()
         self._numbering = _numbering(tokenizer)
         self._counts = np.zeros(1, np.int64)  # with room for more types
-        self._solid = 0
+        self._solid = self._line_ends = 0
         self._blocks: list[tuple[int, np.dtype]] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
@@ -80,6 +82,11 @@ class Draft:
     def counts(self) -> np.ndarray:
         """How often each type occurs, int64, (types,)."""
         return self._counts[: len(self.types)]
+
+    @property
+    def literal_line_ends(self) -> int:
+        """How many words of the texts are themselves the token that stands for a line end."""
+        return int(self.counts[self.types.index(LINE_END)]) - self._line_ends if LINE_END in self.types else 0
 
     @property
     def dropped_share(self) -> float:
@@ -103,6 +110,7 @@ class Draft:
             self._add(numbers)
             end += len(numbers)
         self.parts.append(range(start, end))
+        self.lengths.append(end - start if self.tokenizer.level == "char" else self._characters(path, size))
         self.types = self._numbering.types
 
     def read(self, part: range) -> Iterator[np.ndarray]:
@@ -121,7 +129,14 @@ class Draft:
             self.characters += len(text)
             if self.tokenizer.kept == "letters":
                 self._solid += _solid(text)
-            yield self.tokenizer.normalize(text)
+            normalized = self.tokenizer.normalize(text)
+            self._line_ends += normalized.count("\n")
+            yield normalized
+
+    def _characters(self, path: Path, size: int) -> int:
+        """How many tokens level `char` makes of the text in a file."""
+        characters = Tokenizer("char", self.tokenizer.kept)
+        return sum(len(characters.normalize(text)) for text in pieces(path, characters, size))
 
     def _add(self, numbers: np.ndarray) -> None:
         """Count and write consecutive tokens."""

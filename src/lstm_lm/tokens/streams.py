@@ -12,7 +12,7 @@ import numpy as np
 
 from lstm_lm.core.atomic import replacing, write_json
 from lstm_lm.tokens.draft import Draft
-from lstm_lm.tokens.tokenizer import LINE_END, Tokenizer
+from lstm_lm.tokens.tokenizer import LINE_END
 
 DIGESTS = "digests.json"
 TRAINED = ("train", "valid")
@@ -20,7 +20,7 @@ TRAINED = ("train", "valid")
 
 
 class Stream(NamedTuple):
-    """What a file holds: `tokens` of which so many are `unknown`; they stand for so many `characters`."""
+    """What a file holds: `tokens` of which so many are `unknown`; level `char` makes `characters` of the same text."""
 
     tokens: int
     unknown: int
@@ -28,24 +28,22 @@ class Stream(NamedTuple):
     sha256: str
 
 
-def write_streams(
-    draft: Draft, splits: Mapping[str, range], ids: np.ndarray, tokenizer: Tokenizer, folder: Path
-) -> dict[str, Stream]:
+def write_streams(draft: Draft, splits: Mapping[str, range], ids: np.ndarray, folder: Path) -> dict[str, Stream]:
     """Write each split to <name>.npy in `folder`; the files take their places together.
 
     Args:
         draft: the corpus.
         splits: the positions of each split in the draft.
         ids: the id of each type of the draft, (types,).
-        tokenizer: what made the draft.
         folder: where to.
 
     Raises:
         OSError: a file cannot be written.
     """
+    characters = _characters(draft, splits)
     with ExitStack() as together:
         return {
-            name: _write(together.enter_context(replacing(folder / f"{name}.npy")), draft, part, ids, tokenizer)
+            name: _write(together.enter_context(replacing(folder / f"{name}.npy")), draft, part, ids, characters[name])
             for name, part in splits.items()
         }
 
@@ -64,7 +62,7 @@ def read_digests(folder: Path) -> dict[str, str]:
         raise ValueError(f"{folder / DIGESTS} is damaged; run the tokenize stage again") from error
 
 
-def _write(file: BinaryIO, draft: Draft, part: range, ids: np.ndarray, tokenizer: Tokenizer) -> Stream:
+def _write(file: BinaryIO, draft: Draft, part: range, ids: np.ndarray, characters: int) -> Stream:
     header = io.BytesIO()
     shape = {"descr": np.lib.format.dtype_to_descr(ids.dtype), "fortran_order": False, "shape": (len(part),)}
     np.lib.format.write_array_header_1_0(header, shape)
@@ -76,11 +74,19 @@ def _write(file: BinaryIO, draft: Draft, part: range, ids: np.ndarray, tokenizer
         digest.update(block.data)
         file.write(block.data)
     file.flush()  # a full disk is noticed before any of the files takes its place
-    characters = len(part) if tokenizer.level == "char" else _characters(draft, part)
     return Stream(len(part), unknown, characters, digest.hexdigest())
 
 
-def _characters(draft: Draft, part: range) -> int:
+def _characters(draft: Draft, splits: Mapping[str, range]) -> dict[str, int]:
+    """How many characters level `char` makes of each split: of a whole text exactly, of a part its share."""
+    if draft.tokenizer.level == "char":
+        return {name: len(part) for name, part in splits.items()}
+    ratios = {text: length / _spelled(draft, text) for text, length in zip(draft.parts, draft.lengths, strict=True)}
+    texts = {name: next(text for text in draft.parts if part[0] in text) for name, part in splits.items()}
+    return {name: round(_spelled(draft, part) * ratios[texts[name]]) for name, part in splits.items()}
+
+
+def _spelled(draft: Draft, part: range) -> int:
     """How long the text is that words stand for, as `Tokenizer.join` writes it."""
     widths = np.array([1 if word == LINE_END else len(" " + word) for word in draft.types])
     widths = widths.astype(np.min_scalar_type(widths.max()))

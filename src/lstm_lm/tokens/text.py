@@ -1,10 +1,8 @@
-"""A corpus as token ids: its texts, the vocabulary, the three splits, and what they are like."""
+"""A corpus as token ids: its texts, the three splits, and what they are like."""
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -12,10 +10,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from lstm_lm.core import elementary
-from lstm_lm.core.atomic import write_text
 from lstm_lm.tokens.streams import Stream
 
-UNKNOWN = "<unk>"
 SPLITS: tuple[str, ...] = ("train", "valid", "test")
 
 
@@ -33,73 +29,6 @@ def corpus_files(folder: Path) -> list[Path]:
     """What the fetch stage left in `folder`: one text that is yet to be split, or one for each split."""
     names = SPLITS if (folder / f"{SPLITS[0]}.txt").exists() else ("corpus",)
     return [folder / f"{name}.txt" for name in names]
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Tokens and their ids: `tokens[id]` is the token, `<unk>` has id 0."""
-
-    tokens: tuple[str, ...]
-
-    @classmethod
-    def of(cls, tokens: Iterable[str], min_freq: int = 1) -> "Vocabulary":
-        """The vocabulary of a stream, as `ranked` has it. Raises ValueError as `ranked` does."""
-        counts = Counter(tokens)
-        return cls.ranked(list(counts), np.fromiter(counts.values(), np.int64, len(counts)), min_freq)[0]
-
-    @classmethod
-    def ranked(cls, types: Sequence[str], counts: np.ndarray, min_freq: int = 1) -> tuple["Vocabulary", np.ndarray]:
-        """A vocabulary: `<unk>`, then falling frequency, ties in order of first appearance; and the id of each type.
-
-        Rarer types than `min_freq` are left out: their id is that of `<unk>`, which may be a type itself.
-
-        Args:
-            types: the distinct tokens of a stream in order of first appearance.
-            counts: how often each occurs, (types,).
-            min_freq: how often a token must occur.
-
-        Returns:
-            The vocabulary, and ids in the smallest unsigned type, (types,).
-
-        Raises:
-            ValueError: no token of the stream is frequent enough.
-        """
-        order = np.argsort(-counts, kind="stable")
-        if UNKNOWN in types:
-            order = order[order != types.index(UNKNOWN)]
-        frequent = order[counts[order] >= min_freq]
-        if len(order) and not len(frequent):
-            raise ValueError(
-                f"tokenize.min_freq is {min_freq:,}; the most frequent token of this text, {types[order[0]]!r}, occurs "
-                f"{counts[order[0]]:,} times, so that every token would be {UNKNOWN}: lower it"
-            )
-        ids = np.zeros(len(types), np.min_scalar_type(len(frequent)))
-        ids[frequent] = np.arange(1, len(frequent) + 1)
-        return cls((UNKNOWN, *(types[int(number)] for number in frequent))), ids
-
-    @classmethod
-    def load(cls, path: Path) -> "Vocabulary":
-        """Read what `save` wrote. Raises ValueError where it is something else, OSError."""
-        try:
-            tokens = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
-            tokens = None
-        if not (isinstance(tokens, list) and tokens[:1] == [UNKNOWN] and all(isinstance(t, str) for t in tokens)):
-            raise ValueError(f"{path} is not a vocabulary: a JSON list of tokens, {UNKNOWN} first")
-        return cls(tuple(tokens))
-
-    def save(self, path: Path) -> None:
-        """Write the tokens as a readable JSON list, in the order of their ids. Raises OSError."""
-        tokens = json.dumps(self.tokens, ensure_ascii=False, separators=(",\n", ":"))  # indent would take much memory
-        write_text(path, f"[\n{tokens[1:-1]}\n]\n")
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def encode(self, tokens: Sequence[str]) -> np.ndarray:
-        """The ids of tokens, `(len(tokens),)`, in the smallest unsigned type; unknown ones are 0."""
-        ids = {token: index for index, token in enumerate(self.tokens)}
-        return np.fromiter((ids.get(token, 0) for token in tokens), np.min_scalar_type(len(self) - 1), len(tokens))
 
 
 def unigram_entropy(counts: Iterable[int]) -> float:

@@ -1,6 +1,5 @@
 """From a text to its tokens and back: characters or words, of the whole text or of its letters only."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,17 +32,6 @@ class Tokenizer:
 
     level: Literal["char", "word"]
     kept: Literal["letters", "none"]
-
-    @classmethod
-    def of(cls, vocabulary: Sequence[str]) -> "Tokenizer":
-        """The tokenizer that a vocabulary was made with, as its tokens tell; its first one, `<unk>`, tells nothing.
-
-        Words are longer than a character, and `letters` leaves only a to z and spaces. Where a text is such that its
-        tokens do not tell, both tokenizers read it alike.
-        """
-        known = vocabulary[1:]
-        level = "word" if any(len(token) > 1 for token in known) else "char"
-        return cls(level, "none" if re.search("[^a-z ]", "".join(known)) else "letters")
 
     def normalize(self, text: str) -> str:
         r"""What is kept of a text.

@@ -8,7 +8,7 @@ import torch
 
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
-from lstm_lm.core.params import Params
+from lstm_lm.core.params import Params, Train
 from lstm_lm.core.stage import project
 from lstm_lm.model import compiled
 from lstm_lm.model.arithmetic import check_arithmetic
@@ -19,12 +19,12 @@ from lstm_lm.model.language_model import (
     build,
     fix_threads,
     kernel_name,
-    save_model,
 )
 from lstm_lm.model.loss import rows_at_once
-from lstm_lm.tokens.batching import load_tokens
+from lstm_lm.model.model_file import save_model
+from lstm_lm.tokens.batching import load_tokens, windows_per_epoch
 from lstm_lm.tokens.streams import read_digests
-from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training import curves, processes
 from lstm_lm.training.checkpoint import Checkpoint, digest
 from lstm_lm.training.group import Group
@@ -61,9 +61,13 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
     fix_threads(model.architecture, group.size)
     if device.type == "cpu" and params.train.precision == "fp32":
         check_arithmetic(model.architecture, params.train.batch_size // group.size)
-    key = training_key(kind, params, environment, read_digests(root / "data/tokens"))
+    digests = read_digests(root / "data/tokens") | {"vocabulary": vocabulary.digest}
+    key = training_key(kind, params, environment, digests)
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.checkpoint.seconds)
-    print(f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}")
+    print(
+        f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}"
+        f"{_unused(params.train, len(streams['train']))}"
+    )
 
     def write_curves() -> None:
         if group.is_first:
@@ -81,7 +85,7 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
     finally:
         write_curves()
     if group.is_first:
-        write_results(kind, params, root, training, environment)
+        write_results(kind, params, root, training, environment, vocabulary)
         checkpoint.finish()
 
 
@@ -91,10 +95,18 @@ def _devices(device: torch.device, group: Group) -> str:
     return name if group.size == 1 else f"{group.size} processes, each {name}"
 
 
+def _unused(settings: Train, tokens: int) -> str:
+    """How much of the train split an epoch trains on, in words; empty where it is nearly all."""
+    window = settings.batch_size * settings.num_steps
+    used = window * max(0, windows_per_epoch(tokens, settings.batch_size, settings.num_steps))
+    return f"; an epoch trains on {used:,} of {tokens:,} tokens" if used < 0.9 * tokens else ""
+
+
 def training_key(kind: str, params: Params, environment: dict[str, object], tokens: dict[str, str]) -> str:
     """A digest of everything that the bytes of a training depend on: data, parameters, environment, this code.
 
-    `tokens` has the digest of each stream, as the tokenize stage wrote it down: the streams may be larger than memory.
+    `tokens` has the digest of the vocabulary and of each stream. Those of the streams are what the tokenize stage wrote
+    down: the streams may be larger than memory.
     """
     own = params.scratch if kind == "scratch" else params.concise
     settings = f"{params.seed} {params.model!r} {own!r} {params.train!r} {environment!r} {tokens!r}"
@@ -139,11 +151,13 @@ def _what_to_lower(params: Params, vocab_size: int) -> str:
     )
 
 
-def write_results(kind: str, params: Params, root: Path, training: Training, environment: dict[str, object]) -> None:
+def write_results(
+    kind: str, params: Params, root: Path, training: Training, environment: dict[str, object], vocabulary: Vocabulary
+) -> None:
     """Write weights and metrics; what can differ from run to run goes to files of its own."""
     model, epochs, device = training.model, training.epochs, training.device
     weights = root / f"data/models/{kind}.safetensors"
-    save_model(model, weights)
+    save_model(model, weights, vocabulary)
     write_json(
         root / f"metrics/train_{kind}.json",
         {

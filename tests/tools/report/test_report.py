@@ -3,19 +3,20 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from lstm_lm.tokens.text import Vocabulary
+from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import UNKNOWN, Vocabulary
 from projects import ROOT, set_params
 from reported import found, git, make_project, module, reported, write_results
+from tools.report import headline
 from tools.report.__main__ import notes
 from tools.report.difference import Change, difference, snapshot
 from tools.report.excerpt import excerpts
-from tools.report.figure import series
+from tools.report.figure import figures, series
 from tools.report.page import block
 from tools.report.panel import panel
 from tools.report.unfinished import unfinished
@@ -96,6 +97,15 @@ def test_a_base_with_the_same_curve_adds_no_line():
     assert lines({1: 2.6}) == ["from scratch, train", "from scratch, train (base)"]
 
 
+def test_a_split_of_few_tokens_has_no_row(project):
+    here = difference("HEAD", project)
+    counts = here.metrics["metrics/tokenize.json"] | {"test_tokens": Change(None, 1)}
+    few = here._replace(metrics={**here.metrics, "metrics/tokenize.json": counts})
+    for shown, splits in ((here, ["train", "validation", "test"]), (few, ["train", "validation"])):
+        assert [row[0] for row in figures(shown, project)["generalisation"].rows] == splits
+        assert ("Test perplexity" in headline.table(shown)) == ("test" in splits)
+
+
 def test_the_corpus_speaks_for_itself(project):
     first, second, _ = excerpts(project)
     assert first["corpus"] == " for so it wi"
@@ -105,13 +115,13 @@ def test_the_corpus_speaks_for_itself(project):
     assert "dvc pull" in excerpts(project)[0]["missing"]
 
 
-def excerpt_of(root: Path, prefix: str, text: str, tokens: Sequence[str], **raw: str) -> dict[str, Any]:
+def excerpt_of(root: Path, prefix: str, text: str, tokenizer: Tokenizer, **raw: str) -> dict[str, Any]:
     """The excerpt of a project with these texts in data/raw/, where a model wrote `text` after `prefix`."""
     for folder in ("metrics", "data/raw", "data/tokens"):
         (root / folder).mkdir(parents=True)
     for name, content in raw.items():
         (root / f"data/raw/{name}.txt").write_text(content, encoding="utf-8")
-    Vocabulary.of(tokens).save(root / "data/tokens/vocabulary.json")
+    Vocabulary((UNKNOWN,), tokenizer).save(root / "data/tokens/vocabulary.json")
     rows = [{"model": "scratch", "prefix": prefix, "mode": "greedy", "text": text}]
     (root / "metrics/generated.json").write_text(json.dumps({"texts": rows}), encoding="utf-8")
     [excerpt] = excerpts(root)
@@ -119,9 +129,8 @@ def excerpt_of(root: Path, prefix: str, text: str, tokens: Sequence[str], **raw:
 
 
 def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
-    tokens = ["the", "sea", "<eos>", "A"]
     raw = {"train": "others ago\n", "valid": "A  the\n  sea A\n", "test": "the A\n"}
-    excerpt = excerpt_of(tmp_path, "the", "\nsea the", tokens, **raw)
+    excerpt = excerpt_of(tmp_path, "the", "\nsea the", Tokenizer("word", "none"), **raw)
     assert excerpt["corpus"] == "↵sea A↵"
     assert excerpt["rows"][0]["agreed"] == len("\nsea ")
     assert excerpt["block"].splitlines()[1:3] == [
@@ -130,18 +139,21 @@ def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
     ]
 
 
-@pytest.mark.parametrize("tokens", [["a", "b"], ["ab", "cd"]], ids=["characters", "words"])
-def test_only_the_head_of_a_text_is_searched(tokens: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_only_the_head_of_a_text_is_searched(
+    level: Literal["char", "word"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("tools.report.excerpt.HEAD_MIB", 1)
-    text = "ab cd " * (2**20 // 6) + "cd dc ab"
-    assert excerpt_of(tmp_path / "head", "ab", "c", tokens, corpus=text)["corpus"] == " "
-    beyond = excerpt_of(tmp_path / "beyond", "cd dc", "a", tokens, corpus=text)
+    text, tokenizer = "ab cd " * (2**20 // 6) + "cd dc ab", Tokenizer(level, "letters")
+    assert excerpt_of(tmp_path / "head", "ab", "c", tokenizer, corpus=text)["corpus"] == " "
+    beyond = excerpt_of(tmp_path / "beyond", "cd dc", "a", tokenizer, corpus=text)
     assert beyond["missing"] == "not shown: the corpus does not hold this prefix in its first 1 MiB"
 
 
 def test_a_mark_stays_with_its_letter(tmp_path: Path):
     letter, sign = "\N{DEVANAGARI LETTER KA}", "\N{DEVANAGARI VOWEL SIGN I}"
-    excerpt = excerpt_of(tmp_path, "abc", f"def{letter}", f"abc {letter}", corpus=f"abcdef{letter}{sign}{letter}\n")
+    text, tokenizer = f"abcdef{letter}{sign}{letter}\n", Tokenizer("char", "none")
+    excerpt = excerpt_of(tmp_path, "abc", f"def{letter}", tokenizer, corpus=text)
     assert excerpt["corpus"] == f"def{letter}{sign}"
     assert excerpt["rows"][0]["agreed"] == len("def")
 
