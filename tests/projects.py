@@ -100,7 +100,7 @@ class Project:
         """Run stages that must succeed."""
         for stage in stages:
             result = self.run(stage)
-            assert result.status == 0, result.err
+            assert result.exitcode == 0, result.err
 
     def script(self, stage: str, **variables: str) -> subprocess.Popen[str]:
         """Start `python stages/<stage>.py`, imports and all, with these environment variables."""

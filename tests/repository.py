@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import yaml
 
 from projects import ROOT, params_text, set_params
+from stage_process import wait_until
 
 PATIENCE_SECONDS = 300
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -107,20 +107,13 @@ class Repository:
     def end_dvc(self, *arguments: str, until: str, shell: str = "/bin/sh") -> str:
         """The output of a DVC that is ended once its output has the text `until`; what it started must end with it."""
         log = self.folder.parent / "ended.log"
+        environment = self.environment | {"SHELL": shell}
         with log.open("wb") as output:
-            dvc = psutil.Popen(
-                ["dvc", *arguments],
-                cwd=self.folder,
-                env={**self.environment, "SHELL": shell},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            command = ["dvc", *arguments]
+            dvc = psutil.Popen(command, cwd=self.folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while until not in log.read_text():
-                assert dvc.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.1)
+            wait_until(lambda: dvc.poll() is not None or until in log.read_text(), PATIENCE_SECONDS)
+            assert dvc.poll() is None, log.read_text()
             started = dvc.children(recursive=True)
         finally:
             dvc.terminate()

@@ -164,7 +164,7 @@ def test_the_share_that_is_dropped_is_recorded_and_said_where_it_is_large(projec
         project.run_through("fetch")
         result = project.run("tokenize_corpus")
         metrics = json.loads((project.root / "metrics/tokenize.json").read_text())
-        assert (result.status, result.err) == (0, "")
+        assert (result.exitcode, result.err) == (0, "")
         if share is not None:
             assert metrics["dropped_share"] == pytest.approx(share)
             assert result.out == ""

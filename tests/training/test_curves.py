@@ -52,7 +52,7 @@ def test_a_stopped_training_leaves_its_curves_and_shows_them_again_when_it_goes_
     child = small_project.start("train_scratch")
     child.wait_for("epoch 1/")
     child.send(signal.SIGTERM)
-    assert child.wait().status == 128 + signal.SIGTERM
+    assert child.wait().exitcode == 128 + signal.SIGTERM
     left = {name: curve(small_project, f"{name}_scratch") for name in ("curve", "held_out", "timing")}
     assert len(left["curve"]) == len(left["timing"]) >= 1
     assert len(left["held_out"]) == len(left["curve"]) // 10

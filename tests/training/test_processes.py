@@ -1,4 +1,8 @@
-"""Processes that share a training follow the curve of one, survive the loss of one, and end together."""
+"""Processes that share a training follow the curve of one, survive the loss of one, and end together.
+
+As a script, with a number of processes and a folder that has a project in `project`: trains all of CASES, then runs a
+stage, and writes what came of it to the folder. With more than one process the last of them fails in the end, alone.
+"""
 
 import json
 import os
@@ -6,27 +10,82 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-import shared_training
-from lstm_lm.training import processes
-from projects import Project
-from shared_training import CASES, CLIP, FAILURE
-from stage_process import PATIENCE_SECONDS
+from lstm_lm.core import device as devices
+from lstm_lm.core.params import load_params
+from lstm_lm.model.language_model import build
+from lstm_lm.training import experiment, processes
+from lstm_lm.training.group import Group
+from lstm_lm.training.loop import Training
+from projects import Project, params_of, train_of
+from stage_process import StageProcess, wait_until
 
-SCRIPT = Path(shared_training.__file__)
 PAIR = {"train__processes": 2, "train__epochs": 40, "checkpoint__seconds": 0.2}
 LAUNCHED = {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}
 
+Changes = dict[str, object]
+
+CASES: dict[str, tuple[str, Changes, Changes]] = {
+    "fused": ("scratch", {"kernel": "fused"}, {}),
+    "fused, random": ("scratch", {"kernel": "fused"}, {"sampling": "random"}),
+    "fused, dropout": ("scratch", {"kernel": "fused", "dropout": 0.3, "layers": 2, "embedding": 9}, {}),
+    "book": ("scratch", {"kernel": "book"}, {}),
+    "book, Adam": ("scratch", {"kernel": "book", "dropout": 0.3}, {"optimizer": "adam", "lr": 0.01}),
+    "library": ("concise", {}, {}),
+    "library, Adam": ("concise", {"dropout": 0.3}, {"optimizer": "adam", "lr": 0.01, "sampling": "random"}),
+}
+"""Kind, and what is special about the sections `model` and `train`."""
+
+CLIP = 0.1
+FAILURE = "the last process fails alone"
+TEXT = b"the time traveller for so it will be convenient to speak of him was expounding a recondite matter to us "
+STREAM = np.array([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TEXT * 3], np.uint8)
+
+
+def train(group: Group, kind: str, model: Changes, train: Changes) -> dict[str, Any]:
+    """The curves of a training of 20 epochs, the rows that this process had, a gradient norm of the last epoch."""
+    settings = train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 20, "clip": CLIP, **train})
+    untrained = build(kind, 28, params_of(hidden=12, **model, seed=3))
+    training = Training(untrained, STREAM, STREAM[:60], settings, seed=0, group=group)
+    training.run()
+    curves = [[epoch.train_perplexity, epoch.valid_perplexity, epoch.tokens] for epoch in training.epochs]
+    return {"curves": curves, "rows": training.step.carried.hidden.shape[1], "norm": float(training.losses.norms[0])}
+
+
+def watch(changes: list[str]) -> None:
+    """Collect what this process opens for writing, renames or removes, from now on."""
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if writes or event in ("os.rename", "os.remove", "os.mkdir"):
+            changes.append(f"{event} {arguments[0]}")
+
+    sys.addaudithook(hook)
+
+
+def work(group: Group, device: torch.device, folder: Path) -> None:
+    """All cases, then a whole stage; the results go to <folder>/<size>-<rank>.json."""
+    devices.configure(device, "fp32", "portable")
+    results: dict[str, Any] = {name: train(group, *case) for name, case in CASES.items()}
+    changes: list[str] = []
+    watch(changes)
+    project = folder / "project"
+    experiment.train_together(group, device, "concise", load_params(project / "params.yaml"), project)
+    results["changes"] = list(changes)
+    (folder / f"{group.size}-{group.rank}.json").write_text(json.dumps(results))
+    if 1 < group.size == group.rank + 1:
+        raise ValueError(FAILURE)
+    group.highest(0)
+
 
 class Shared:
-    """What shared_training.py leaves: `alone`, `first` and `last` are the results of its processes."""
+    """What this file as a script leaves: `alone`, `first` and `last` are the results of its processes."""
 
     def __init__(self, folder: Path, ended: dict[int, subprocess.CompletedProcess[str]]) -> None:
         self.project, self.ended = folder / "project", ended
@@ -42,7 +101,7 @@ def shared(tokenized: Project, tmp_path_factory: pytest.TempPathFactory) -> Shar
     project.set(train__processes=2, train__epochs=2, checkpoint__seconds=1e-9)
     ended = {}
     for count in (1, 2):
-        command = [sys.executable, str(SCRIPT), str(count), str(folder)]
+        command = [sys.executable, __file__, str(count), str(folder)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         ended[count] = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if count == 1:
@@ -87,9 +146,9 @@ def test_a_divergence_is_one_message(small_project: Project) -> None:
     assert complaint.startswith("train_scratch: the training diverged at epoch ")
 
 
-def workers(launcher: int) -> list[int]:
+def workers(launcher: StageProcess) -> list[int]:
     """The processes that a launcher has started, in the order of their ranks."""
-    command = ["pgrep", "-P", str(launcher), "-f", "spawn_main"]
+    command = ["pgrep", "-P", str(launcher.pid), "-f", "spawn_main"]
     return sorted(int(pid) for pid in subprocess.run(command, capture_output=True, text=True).stdout.split())
 
 
@@ -97,13 +156,6 @@ def runs(pid: int) -> bool:
     """Whether a process is there, and more than an entry that nobody has collected."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
     return bool(state) and not state.startswith("Z")
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
@@ -116,7 +168,7 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
 
     child = small_project.start("train_scratch")
     child.wait_for("epoch 2/")
-    pids = workers(child.pid)
+    pids = workers(child)
     child.send(signal.SIGKILL)
     child.wait()
     wait_until(lambda: not any(runs(pid) for pid in pids))
@@ -125,7 +177,7 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     child.wait_for("epoch 14/")  # those that are left alone save and stop
     child.send(signal.SIGTERM)
     result = child.wait()
-    assert result.status == 128 + signal.SIGTERM
+    assert result.exitcode == 128 + signal.SIGTERM
     last = result.err.splitlines()[-1]
     assert last == "train_scratch: stopped by SIGTERM; the state is saved, the same command goes on"
     (checkpoint,) = small_project.checkpoints()
@@ -134,9 +186,9 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     child.wait_for("resumed at epoch", "out")
     saved = checkpoint.stat().st_mtime_ns
     wait_until(lambda: checkpoint.stat().st_mtime_ns != saved)
-    os.kill(workers(child.pid)[-1], signal.SIGKILL)
+    os.kill(workers(child)[-1], signal.SIGKILL)
     result = child.wait()
-    assert result.status == 0, result.err
+    assert result.exitcode == 0, result.err
     assert result.out.count("resumed at epoch") == 2
     assert result.err.count("process 2 of 2 was killed by SIGKILL: all start again, restart 1 of 3\n") == 1
     assert "Traceback" not in result.err
@@ -179,3 +231,7 @@ def test_torchrun_must_start_as_many_as_the_parameters_say(count: int, monkeypat
         monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=rf"^torchrun started 4 processes, train\.processes is {count}"):
         processes.run(lambda *_: None, count, torch.device("cpu"))
+
+
+if __name__ == "__main__":
+    processes.run(work, int(sys.argv[1]), torch.device("cpu"), Path(sys.argv[2]))

@@ -66,7 +66,7 @@ def stop(project: Project, kind: str) -> None:
     child = start_training(project, kind)
     child.wait_for("epoch 1/")
     child.send(signal.SIGTERM)
-    assert child.wait().status == 128 + signal.SIGTERM
+    assert child.wait().exitcode == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("kind", ["scratch", "concise"])
@@ -86,19 +86,19 @@ def test_killed_at_random_moments(kind: str, small_project: Project, long: Proje
             child.send(signal.SIGKILL)
         result = child.wait()
         told = result.out.splitlines()[1:]
-        if before and (told or result.status == 0):  # not killed before it could tell
+        if before and (told or result.exitcode == 0):  # not killed before it could tell
             epochs, batches = before
             assert told[0].endswith(f"resumed at epoch {epochs + 1}, batch {batches + 1}")
             resumed += 1
         after = saved_position(project)
-        if result.status == 0 or (before and not after):  # all was written, even if it was killed then
+        if result.exitcode == 0 or (before and not after):  # all was written, even if it was killed then
             assert project.results(kind) == long.results(kind)
             if resumed >= RESUMPTIONS:
                 break
             shutil.rmtree(project.root / ".checkpoints")  # faster than expected: once more from the start
             (project.root / f"metrics/train_{kind}.json").unlink()
             continue
-        assert result.status == -signal.SIGKILL, result.err
+        assert result.exitcode == -signal.SIGKILL, result.err
         assert (after or (0, 0)) >= (before or (0, 0))
     assert project.checkpoints() == []
 
@@ -122,7 +122,7 @@ def test_a_signal_saves_at_once(number: signal.Signals, small_project: Project, 
     sent = time.monotonic()
     result = child.wait()
     assert time.monotonic() - sent < SLACK_SECONDS
-    assert result.status == 128 + number
+    assert result.exitcode == 128 + number
     last = result.err.splitlines()[-1]
     assert last == f"train_scratch: stopped by {number.name}; the state is saved, the same command goes on"
     assert "Traceback" not in result.err
@@ -211,7 +211,7 @@ def test_ctrl_c_outside_the_loop_is_one_line(bare_project: Project) -> None:
         child.send(signal.SIGINT)
     # A signal that comes just before the read does not end it. The closed pipe does.
     result = child.wait()
-    assert (result.status, result.err) == (130, "fetch: stopped by SIGINT; the same command starts again\n")
+    assert (result.exitcode, result.err) == (130, "fetch: stopped by SIGINT; the same command starts again\n")
 
 
 def flip_a_byte(state: Path, _other: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_checkpoint_that_cannot_be_trusted_is_ignored(
     project = whole.copy_of(tmp_path / "project")
     damage(project.checkpoints()[0], other)
     result = project.run("train_concise")
-    assert result.status == 0
+    assert result.exitcode == 0
     message = result.err.splitlines()[0]
     assert message.startswith("checkpoint .checkpoints/concise-")
     assert f"ignored: {DAMAGE[damage]}" in message
@@ -277,7 +277,7 @@ def test_other_parameters_are_another_training(stopped: tuple[Project, Path], tm
     left = project.checkpoints()
     project.set(train__lr=0.5, train__epochs=2)
     result = project.run("train_concise")
-    assert result.status == 0
+    assert result.exitcode == 0
     assert "ignored" not in result.err
     assert "resumed" not in result.out
     assert project.checkpoints() == left, "whoever goes back to the old parameters goes on"
