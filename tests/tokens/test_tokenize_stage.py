@@ -103,7 +103,7 @@ def test_a_literal_line_end_is_said_to_count_as_one(bare_project: Project) -> No
         (raw / "corpus.txt").write_text(text * 1000, encoding="utf-8")
         bare_project.set(**WORDS)
         result = bare_project.run("tokenize_corpus")
-        assert (result.status, result.out, result.err) == (0, expected, "")
+        assert (result.exitcode, result.out, result.err) == (0, expected, "")
 
 
 def test_a_text_of_unknown_words_is_refused_before_anything_is_written(bare_project: Project) -> None:
@@ -141,12 +141,12 @@ def test_a_model_of_another_vocabulary_is_not_evaluated(small_project: Project) 
 def test_a_training_with_another_vocabulary_begins_anew(small_project: Project) -> None:
     small_project.set(train__epochs=100)
     child = small_project.start("train_scratch")
-    child.wait_for("err", "epoch 1/")
+    child.wait_for("epoch 1/")
     child.send(signal.SIGTERM)
-    assert child.wait().status == 128 + signal.SIGTERM
+    assert child.wait().exitcode == 128 + signal.SIGTERM
     exchange_two_tokens(small_project.root / "data/tokens/vocabulary.json")
     result = small_project.run("train_scratch")
-    assert (result.status, "resumed" in result.out) == (0, False)
+    assert (result.exitcode, "resumed" in result.out) == (0, False)
 
 
 def test_a_damaged_stream_is_refused_before_anything_is_written(small_project: Project) -> None:

@@ -34,4 +34,4 @@ def test_how_much_of_the_train_split_is_used_is_said_where_it_is_not_nearly_all(
     for num_steps, said in ((10, ""), (157, "; an epoch trains on 1,256 of 2,000 tokens")):
         small_project.set(train__epochs=1, train__num_steps=num_steps)
         result = small_project.run("train_scratch")
-        assert (result.status, result.out.splitlines()[0].partition(" threads")[2]) == (0, said)
+        assert (result.exitcode, result.out.splitlines()[0].partition(" threads")[2]) == (0, said)

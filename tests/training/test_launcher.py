@@ -159,9 +159,9 @@ def test_ctrl_c_while_they_start(small_project: Project) -> None:
         workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     time.sleep(0.5)  # they import
     for process in (*workers, stage):  # as a terminal does
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid or 0, signal.SIGINT)
     result = stage.wait()
-    assert (result.status, result.err.count("\n")) == (130, 1), result.err
+    assert (result.exitcode, result.err.count("\n")) == (130, 1), result.err
 
 
 def test_interfaces_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
