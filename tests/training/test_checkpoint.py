@@ -129,7 +129,7 @@ def test_it_is_due_after_the_cadence(tmp_path: Path) -> None:
 
 
 def test_the_last_state_of_a_finished_training_stays(saved: Checkpoint) -> None:
-    saved.finish()
+    saved.finish("0123abcd")
     again, other = (Checkpoint(saved.path.parent, "scratch", key, 30) for key in ("key", "another key"))
     loaded = again.load()
     assert loaded
@@ -137,9 +137,17 @@ def test_the_last_state_of_a_finished_training_stays(saved: Checkpoint) -> None:
     assert other.load() is None
     other.save(state())
     assert again.load(), "it stays while another training runs"
-    other.finish()
+    other.finish("4567cdef")
     assert again.load() is None
     assert other.load()
+
+
+def test_the_last_state_goes_when_its_result_is_stored(saved: Checkpoint) -> None:
+    saved.finish("0123abcd")
+    saved.drop_stored("md5: 89ab4567")
+    assert saved.load()
+    saved.drop_stored("md5: 0123abcd")
+    assert saved.load() is None
 
 
 def test_no_other_training_is_touched(saved: Checkpoint) -> None:
@@ -148,7 +156,7 @@ def test_no_other_training_is_touched(saved: Checkpoint) -> None:
     of_another_kind.touch()
     for path in (paused.path, of_another_kind):
         os.utime(path, (0, 0))
-    saved.finish()
+    saved.finish("0123abcd")
     assert paused.load()
     assert of_another_kind.exists()
 
@@ -165,17 +173,17 @@ def test_a_link_in_the_place_of_the_folder_is_refused(saved: Checkpoint, tmp_pat
 def test_a_worker_may_finish_what_another_one_writes(saved: Checkpoint) -> None:
     other = Checkpoint(saved.path.parent, "scratch", "key", 30)
     with replacing(other.path) as file:  # as `save` writes
-        saved.finish()
+        saved.finish("0123abcd")
         file.write(b"whole")
     assert other.path.read_bytes() == b"whole"
-    other.finish()
-    saved.finish()
+    other.finish("0123abcd")
+    saved.finish("0123abcd")
     assert not other.path.exists()
 
 
 def test_what_a_kill_left_goes_when_the_training_is_finished(saved: Checkpoint) -> None:
     saved.path.with_name(f".{saved.path.name}.01234567.tmp").touch()
-    saved.finish()
+    saved.finish("0123abcd")
     assert list(saved.path.parent.glob(".*")) == []
 
 

@@ -1,5 +1,6 @@
 """The end of a training: a signal in the last validation stops it, and its last state outlives it."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -57,6 +58,9 @@ def test_a_result_that_was_not_stored_is_made_again_at_once(small_project: Proje
     result = small_project.run("train_scratch")
     assert "resumed at epoch 13, batch 1\n" in result.out
     assert small_project.results("scratch") == results
+    weights = (small_project.root / "data/models/scratch.safetensors").read_bytes()
+    (small_project.root / "dvc.lock").write_text(f"md5: {hashlib.md5(weights).hexdigest()}\n", encoding="utf-8")
+    assert "resumed" not in small_project.run("train_scratch").out
 
 
 def test_a_linked_folder_stops_a_training_before_it_begins(small_project: Project, tmp_path: Path) -> None:

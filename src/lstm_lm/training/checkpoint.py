@@ -37,9 +37,8 @@ def digest(*parts: bytes) -> str:
 class Checkpoint:
     """The saved state of one training, in a file named by what the training is.
 
-    The last one stays when the training is finished, until another training of its kind is: DVC may have no room for
-    the result. Workers may share the folder, and even a training: no method relies on a file that another process may
-    remove.
+    When the training is finished, the last one stays until DVC has stored the result, for which there may be no room.
+    Workers may share the folder, and even a training: no method relies on a file that another process may remove.
 
     Args:
         root: the folder of all checkpoints.
@@ -54,9 +53,8 @@ class Checkpoint:
     def __init__(self, root: Path, kind: str, key: str, cadence: float) -> None:
         if root.is_symlink():
             raise ValueError(f"{root} is a symbolic link, and trainings remove files in it: put a folder in its place")
-        self.key = digest(key.encode(), str(FORMAT).encode())
+        self.kind, self.key = kind, digest(key.encode(), str(FORMAT).encode())
         self.path = root / f"{kind}-{self.key[:16]}.safetensors"
-        self.finished = root / f"{kind}.finished"
         self.cadence = cadence
         self._saved_at = time.monotonic()
 
@@ -103,14 +101,31 @@ class Checkpoint:
             return self._ignore("it is damaged")
         return state
 
-    def finish(self) -> None:
-        """Let the last state take the place of that of the last finished training of this kind."""
+    def finish(self, result: str) -> None:
+        """Keep the last state, and that of no other finished training of this kind.
+
+        Args:
+            result: the MD5 of the file with the trained weights, which dvc.lock has once DVC has stored that.
+        """
         remove_stale(self.path)
+        kept = self.path.with_name(f"{self.kind}-{result}.finished")
         with suppress(OSError):  # no save was due, or another worker has finished the same training
-            self.path.replace(self.finished)
+            self.path.replace(kept)
+        for path in self._finished():
+            if path != kept:
+                path.unlink(missing_ok=True)
+
+    def drop_stored(self, lock: str) -> None:
+        """Remove the state of the finished training of this kind if `lock`, the text of dvc.lock, has its result."""
+        for path in self._finished():
+            if path.stem.rpartition("-")[2] in lock:
+                path.unlink(missing_ok=True)
+
+    def _finished(self) -> list[Path]:
+        return sorted(self.path.parent.glob(f"{self.kind}-*.finished"))
 
     def _read(self) -> bytes:
-        for path in (self.path, self.finished):
+        for path in (self.path, *self._finished()):
             with suppress(OSError):
                 return path.read_bytes()
         return b""

@@ -64,6 +64,8 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
     digests = read_digests(root / "data/tokens") | {"vocabulary": vocabulary.digest}
     key = training_key(kind, params, environment, digests)
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.checkpoint.seconds)
+    if group.is_first and (root / "dvc.lock").exists():
+        checkpoint.drop_stored((root / "dvc.lock").read_text(encoding="utf-8"))
     print(
         f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}"
         f"{_unused(params.train, len(streams['train']))}"
@@ -86,7 +88,7 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
         write_curves()
     if group.is_first:
         write_results(kind, params, root, training, environment, vocabulary)
-        checkpoint.finish()
+        checkpoint.finish(hashlib.md5((root / f"data/models/{kind}.safetensors").read_bytes()).hexdigest())
 
 
 def _devices(device: torch.device, group: Group) -> str:
