@@ -45,9 +45,13 @@ def main(_params: Params, root: Path) -> None:
 
 
 def verdict(found: Difference) -> str:
-    """The result in one sentence: validation perplexity of both models, against the base where there is one."""
+    """The result in one sentence: validation perplexity of both models, against the base where there is one.
+
+    Where the validation split has too few tokens for a score, it is the first measure of the table.
+    """
+    table = headline.table(found)
     title = MEASURES["valid_perplexity"].title
-    cells = headline.table(found)[title]
+    title, cells = (title, table[title]) if title in table else next(iter(table.items()))
     parts = [
         f"{LABELS[model]} {cell.value}" + (f" ({cell.change})" if cell.change else "") for model, cell in cells.items()
     ]

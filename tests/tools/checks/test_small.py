@@ -15,7 +15,7 @@ ENVIRONMENT = {"environment_scratch": {"kernel": "fused"}, "environment_concise"
 RUN = {"environment": ENVIRONMENT, "sha256": {"metrics/train_scratch.json": "1", "metrics/evaluate.json": "2"}}
 ALTERED = RUN | {"sha256": RUN["sha256"] | {"metrics/evaluate.json": "3", "metrics/train_concise.json": "4"}}
 
-NAMES = ("evaluate", *(f"{name}_{model}" for name in ("train", "throughput") for model in ("scratch", "concise")))
+NAMES = ("tokenize", "evaluate", *(f"{name}_{model}" for name in ("train", "throughput") for model in ("scratch", "concise")))
 PIPELINE = """\
 stages:
   all:
@@ -32,6 +32,7 @@ score = {"perplexity": 12.5, "bits_per_character": 3.5}
 speed = {"tokens_per_second": 1000, "seconds": 2.5, "peak_memory_mib": 100}
 models = ("scratch", "concise")
 contents = {"evaluate": {"corpus": params["corpus"]["name"]} | dict.fromkeys(models, {"valid": score, "test": score})}
+contents |= {"tokenize": {"train_tokens": 10000, "valid_tokens": 5000, "test_tokens": 5000}}
 contents |= {f"train_{model}": {"perplexity": 8.0, "parameters": 300} for model in models}
 contents |= {f"throughput_{model}": speed for model in models}
 Path("metrics").mkdir(exist_ok=True)
