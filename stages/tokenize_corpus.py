@@ -11,6 +11,7 @@ import numpy as np
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
+from lstm_lm.core.printable import say
 from lstm_lm.tokens import text
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.streams import write_digests, write_streams
@@ -29,12 +30,12 @@ def main(params: Params, root: Path) -> None:
         for path in text.corpus_files(root / "data/raw"):
             draft.add(path)
         if draft.dropped_share > LARGE_SHARE:
-            print(
+            say(
                 f"tokenize.normalize letters keeps a to z only: it drops {draft.dropped_share:.0%} of this text's "
                 "characters; none keeps all of them"
             )
         if times := draft.literal_line_ends:
-            print(f"the text itself has the word {LINE_END}, {times:,} times: each counts as one more line end")
+            say(f"the text itself has the word {LINE_END}, {times:,} times: each counts as one more line end")
         splits = text.split(draft.parts, [getattr(settings, f"{name}_tokens") for name in text.SPLITS])
         vocabulary, ids = Vocabulary.ranked(draft.types, draft.counts, tokenizer, settings.min_freq)
         streams = write_streams(draft, splits, ids, folder)

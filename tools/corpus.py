@@ -14,6 +14,7 @@ import yaml
 
 from lstm_lm.core.atomic import replacing, write_text
 from lstm_lm.core.params import corpus_name
+from lstm_lm.core.printable import fail, say
 from lstm_lm.corpus.record import File, Part, Record, file_name, load_record
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.text import SPLITS
@@ -70,22 +71,22 @@ def main() -> None:
     """Add the texts that the command line names."""
     paths = [Path(argument) for argument in sys.argv[1:] if argument]
     if len(paths) not in (1, len(SPLITS)):
-        sys.exit(f"usage: {USAGE}")
+        fail(f"usage: {USAGE}")
     parts: tuple[Part, ...] = ("corpus",) if len(paths) == 1 else ("train", "valid", "test")
     try:
         name = add(dict(zip(parts, paths, strict=True)), CORPORA)
     except (ValueError, OSError) as error:
-        sys.exit(f"corpus: {error}")
+        fail(f"corpus: {error}")
     record, copies = CORPORA / f"{name}.yaml", " ".join(str(CORPORA / file_name(name, part)) for part in parts)
-    print(f"{record} is the record of {copies}.")
+    say(f"{record} is the record of {copies}.")
     if has_git(Path()):
-        print(
+        say(
             "Give them to git, or the texts to DVC (dvc add); then run the pipeline on them:\n"
             f"    git add {record} {copies}\n"
             f"    dvc exp run -S \"corpus.name='{name}'\""
         )
     else:
-        print(f"Set corpus.name in params.yaml to '{name}'; then run the pipeline:\n    make run")
+        say(f"Set corpus.name in params.yaml to '{name}'; then run the pipeline:\n    make run")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lstm_lm.core import atomic, stage
 from lstm_lm.core.params import Params, load_params
+from lstm_lm.core.printable import say
 from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
 from tools.project import repository
 
@@ -20,7 +21,7 @@ def main(params: Params, root: Path) -> None:
         _reach(params.corpus.name, root)
     except CorpusUnavailable:
         use_sample(root / "params.yaml")
-        print(
+        say(
             f"{params.corpus.name} is out of reach: running on the embedded corpus, corpus.name in params.yaml is now "
             f"{SAMPLE}. Once you set it back to {params.corpus.name}, dvc repro says what is wrong with each source."
         )

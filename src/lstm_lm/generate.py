@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-from lstm_lm.core.printable import printable
+from lstm_lm.core.printable import fail, printable, say
 from lstm_lm.core.stage import check_package
 from lstm_lm.evaluation.continuation import as_fed, continuation
 from lstm_lm.model.language_model import MODELS, LanguageModel, fix_threads
@@ -112,9 +112,10 @@ def main() -> None:
         if sys.stdout is None:
             raise ValueError("the standard output is closed")
         for text in written(chosen, Path()):
-            print(_shown(text) if sys.stdout.isatty() else text, end="", flush=True)
+            sys.stdout.write(_shown(text) if sys.stdout.isatty() else text)
+            sys.stdout.flush()
     except (ValueError, OSError) as error:
-        sys.exit(f"generate: {error}")
+        fail(f"generate: {error}")
 
 
 def _standard_input() -> str:
@@ -122,7 +123,7 @@ def _standard_input() -> str:
     if sys.stdin is None:
         raise ValueError("the standard input is closed: give the text to continue with --prefix")
     if sys.stdin.isatty():
-        print("generate: type a text to continue, then Enter and Ctrl-D", file=sys.stderr)
+        say("generate: type a text to continue, then Enter and Ctrl-D", sys.stderr)
     return sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n")
 
 

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lstm_lm.core.printable import say
+
 CONSTRAINTS = Path("constraints.txt")
 
 
@@ -18,10 +20,11 @@ def main() -> int:
     """Exit status: 0 if no pinned package has a known vulnerability, or if the advisories cannot be reached."""
     pin = next(line for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if line.startswith("requests=="))
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-        print(pin, file=file, flush=True)
+        file.write(f"{pin}\n")
+        file.flush()
         probe = _audit(Path(file.name))
     if probe is None or any("skip_reason" in package for package in probe["dependencies"]):
-        print("pip-audit skipped: the advisory source cannot be reached from here")
+        say("pip-audit skipped: the advisory source cannot be reached from here")
         return 0
     command = [*_command(CONSTRAINTS), "--desc", "off"]
     return subprocess.run(command, check=False).returncode

@@ -1,10 +1,10 @@
 """Tell whether dvc.lock and the results belong to the code, parameters and data of this checkout."""
 
-import sys
 from pathlib import Path
 
 from dvc.repo import lock_repo
 
+from lstm_lm.core.printable import fail, say
 from tools.project import digests, git, has_git, repository
 
 
@@ -33,16 +33,16 @@ def main() -> None:
     root = Path()
     try:
         if stages := outdated(root):
-            sys.exit(
+            fail(
                 f"The results are out of date (changed: {', '.join(stages)}): "
                 "run 'dvc repro' and commit dvc.lock, metrics/ and plots/."
             )
         if changed := uncommitted(root):
-            print(f"The results are current, but not committed: {', '.join(changed)}.")
+            say(f"The results are current, but not committed: {', '.join(changed)}.")
         else:
-            print("The committed results are current." if has_git(root) else "The results are current.")
+            say("The committed results are current." if has_git(root) else "The results are current.")
     except (ValueError, OSError) as error:
-        sys.exit(f"current: {error}")
+        fail(f"current: {error}")
 
 
 if __name__ == "__main__":

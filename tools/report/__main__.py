@@ -6,6 +6,7 @@ from pathlib import Path
 from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
+from lstm_lm.core.printable import say
 from tools.project import git
 from tools.report import headline, page
 from tools.report.difference import Difference, base_argument, difference
@@ -41,7 +42,7 @@ def main(_params: Params, root: Path) -> None:
     }
     folder = root / "report"
     page.write(folder, "report", "index", figures(found, root), content)
-    print(f"{folder / 'index.html'}: {content['verdict']}")
+    say(f"{folder / 'index.html'}: {content['verdict']}")
 
 
 def verdict(found: Difference) -> str:

@@ -12,6 +12,7 @@ from tabulate import tabulate
 from lstm_lm.comparison.measures import LABELS, shown_in
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
+from lstm_lm.core.printable import say
 from tools.project import repository
 from tools.report.difference import base_argument
 from tools.report.headline import write
@@ -31,7 +32,7 @@ class Experiments(NamedTuple):
 
 def main(params: Params, root: Path) -> None:
     """Print the table of the experiments that started from BASE."""
-    print(table(collect(params, root, base_argument())))
+    say(table(collect(params, root, base_argument())))
 
 
 def collect(params: Params, root: Path, base: str) -> Experiments:

@@ -9,6 +9,7 @@ import pandas as pd
 from lstm_lm.comparison.measures import LABELS, MEASURES
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
+from lstm_lm.core.printable import say
 from tools.report import chart, page
 from tools.report.difference import base_argument
 from tools.report.experiments import Experiments, collect
@@ -35,7 +36,7 @@ class Sweep(NamedTuple):
 def main(params: Params, root: Path) -> None:
     """Report on the experiments that started from BASE."""
     swept = sweep(collect(params, root, base_argument()))
-    print(f"{root / 'report/sweep.html'}: {report(swept, root / 'report')}")
+    say(f"{root / 'report/sweep.html'}: {report(swept, root / 'report')}")
 
 
 def report(swept: Sweep, folder: Path) -> str:

@@ -15,6 +15,7 @@ from torch.utils.collect_env import run as run_command
 
 from lstm_lm.core.numerics import choose as choose_code
 from lstm_lm.core.numerics import is_x86_64, unpinned
+from lstm_lm.core.printable import say
 from lstm_lm.core.processor import processor
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -58,9 +59,7 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
             torch.set_num_threads(torch.get_num_threads())  # MKL has read the pin when it was loaded
         if numerics == "portable" and is_x86_64() and not (unpinned() or is_portable()):
             capability = torch.backends.cpu.get_cpu_capability()
-            print(
-                f"torch computes with {capability}, not AVX2: nn.LSTM's bytes are this machine's own", file=sys.stderr
-            )
+            say(f"torch computes with {capability}, not AVX2: nn.LSTM's bytes are this machine's own", sys.stderr)
     if precision == "tf32" and device.type != "cuda":
         raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
     if precision == "bf16" and not _has_bf16(device):

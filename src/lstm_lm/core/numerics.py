@@ -11,6 +11,8 @@ import os
 import platform
 import sys
 
+from lstm_lm.core.printable import say
+
 PINS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -43,10 +45,10 @@ def choose(numerics: str) -> None:
             os.environ.pop(name, None)
         return
     for name in unpinned():
-        print(
+        say(
             f"{name} is {os.environ.get(name, '')!r}, so the results of torch.nn.LSTM may differ from those of other "
             "processors; unset it for the same bytes",
-            file=sys.stderr,
+            sys.stderr,
         )
 
 

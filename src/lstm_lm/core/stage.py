@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lstm_lm.core.interruption import Interrupted
 from lstm_lm.core.params import Params, load_params
+from lstm_lm.core.printable import fail, say
 
 NO_MEMORY = re.compile("can't allocate memory|out of memory|bad_alloc|can't start new thread")
 """What torch, C++ and Python say in a RuntimeError."""
@@ -33,16 +34,16 @@ def run(stage: Callable[[Params, Path], None]) -> None:
             check_package()
             stage(load_params(root / "params.yaml"), root)
     except Interrupted as interrupted:
-        print(f"{_name()}: {interrupted}", file=sys.stderr)
+        say(f"{_name()}: {interrupted}", sys.stderr)
         sys.exit(interrupted.status)
     except KeyboardInterrupt:
-        print(f"{_name()}: stopped by SIGINT; the same command starts again", file=sys.stderr)
+        say(f"{_name()}: stopped by SIGINT; the same command starts again", sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         message = one_line(error)
         if message is None or os.environ.get("LSTM_LM_TRACEBACK"):
             raise
-        sys.exit(f"{_name()}: {message}")
+        fail(f"{_name()}: {message}")
 
 
 def one_line(error: Exception) -> str | None:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from lstm_lm.core.atomic import write_bytes
+from lstm_lm.core.printable import say
 from lstm_lm.core.processor import processor
 
 SOURCES = Path(__file__).with_name("native")
@@ -44,7 +45,7 @@ def library() -> ctypes.CDLL | None:
             raise OSError(f"this compiler's code computes other numbers (digest {digest:016x}, not {DIGEST:016x})")
         return loaded
     except (OSError, subprocess.SubprocessError, AttributeError, ValueError) as error:
-        print(f"no loops in C++, computing with those in PyTorch: {_first_line(error)}", file=sys.stderr)
+        say(f"no loops in C++, computing with those in PyTorch: {_first_line(error)}", sys.stderr)
         return None
 
 

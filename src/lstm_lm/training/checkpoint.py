@@ -16,6 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from lstm_lm.core.atomic import remove_stale, write_bytes
+from lstm_lm.core.printable import say
 from lstm_lm.training.group import ALONE, Group
 
 Tree = dict[str, Any]
@@ -132,7 +133,7 @@ class Checkpoint:
 
     def _ignore(self, reason: str) -> None:
         if self.path.exists():
-            print(f"checkpoint {self.path} ignored: {reason}; the training starts from the beginning", file=sys.stderr)
+            say(f"checkpoint {self.path} ignored: {reason}; the training starts from the beginning", sys.stderr)
 
 
 def _tensors(state: Tree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -9,6 +9,7 @@ import torch
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params, Train
+from lstm_lm.core.printable import say
 from lstm_lm.core.stage import project
 from lstm_lm.model import compiled
 from lstm_lm.model.arithmetic import check_arithmetic
@@ -66,7 +67,7 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.checkpoint.seconds)
     if group.is_first and (root / "dvc.lock").exists():
         checkpoint.drop_stored((root / "dvc.lock").read_text(encoding="utf-8"))
-    print(
+    say(
         f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}"
         f"{_unused(params.train, len(streams['train']))}"
     )

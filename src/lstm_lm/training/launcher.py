@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from torch.distributed import DistStoreError, FileStore  # pyright: ignore[reportPrivateImportUsage]
 
 from lstm_lm.core.interruption import Interrupted, Signals, end_with_parent
+from lstm_lm.core.printable import say
 
 RESTARTS = 3
 """How often all start again because one of them was lost: killed, or ended by a library."""
@@ -48,7 +49,7 @@ def launch(target: Callable[..., object], count: int, *arguments: object) -> str
             if not lost:
                 return ""
             if restart < RESTARTS:
-                print(f"{lost}: all start again, restart {restart + 1} of {RESTARTS}", file=sys.stderr, flush=True)
+                say(f"{lost}: all start again, restart {restart + 1} of {RESTARTS}", sys.stderr)
     raise ValueError(
         f"{lost}, after {RESTARTS} restarts. Is there enough memory? The same command goes on from the last checkpoint"
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lstm_lm.core.interruption import Interrupted, Signals
 from lstm_lm.core.params import Train
+from lstm_lm.core.printable import say
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.score import Score, score
 from lstm_lm.tokens import batching
@@ -228,7 +229,7 @@ class Training:
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             place = self.checkpoint.path.parent
             raise ValueError(f"the checkpoint in {place} does not fit its own training: remove that folder") from error
-        print(f"resumed at epoch {len(self.epochs) + 1}, batch {self.losses.done + 1}", flush=True)
+        say(f"resumed at epoch {len(self.epochs) + 1}, batch {self.losses.done + 1}")
 
     def _set(self, saved: Tree) -> None:
         """Set what `_state` has returned."""

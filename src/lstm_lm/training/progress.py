@@ -6,6 +6,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from lstm_lm.core.printable import say
+
 # tqdm's own lock is for several processes: one that is killed would leave its semaphore behind, with a warning.
 tqdm.set_lock(RLock())
 
@@ -41,4 +43,4 @@ class Progress:
         self.bar.update(epoch - self.bar.n if not self.bar.disable else 0)
         if self.bar.disable and (epoch % self.every == 0 or epoch in (1, self.epochs)):
             left = seconds / epoch * (self.epochs - epoch)
-            print(f"epoch {epoch}/{self.epochs}: {text}, {left:.0f} s left", file=sys.stderr, flush=True)
+            say(f"epoch {epoch}/{self.epochs}: {text}, {left:.0f} s left", sys.stderr)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lstm_lm.core import device as devices
 from lstm_lm.core.params import Train
+from lstm_lm.core.printable import say
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.layer import State
 from lstm_lm.tokens.batching import Window
@@ -116,7 +117,7 @@ class GraphedStep:
                 self.loss, self.norm = self.step.train(self.inputs, self.targets)
             self.graph = graph
         except RuntimeError as error:
-            print(f"no CUDA graph, training step by step: {str(error).splitlines()[0]}", file=sys.stderr)
+            say(f"no CUDA graph, training step by step: {str(error).splitlines()[0]}", sys.stderr)
 
 
 def make_step(model: LanguageModel, settings: Train, group: Group = ALONE) -> Step:
