@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from lstm_lm.comparison import passage_picture, pictures
-from lstm_lm.comparison.measures import LABELS, read
+from lstm_lm.comparison.measures import LABELS
+from lstm_lm.comparison.metrics import Evaluate, Passages, Throughput, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
@@ -15,15 +16,15 @@ from lstm_lm.core.params import Params
 
 def main(params: Params, root: Path) -> None:
     """Bring together what the stages before measured."""
-    corpus, tokens, scores = params.corpus.name, read(root, "tokenize"), read(root, "evaluate")
-    throughput, unigram = {kind: read(root, f"throughput_{kind}") for kind in LABELS}, tokens["unigram_perplexity"]
-    comparison = {"corpus": corpus, **compared(scores, throughput), "unigram_perplexity": unigram}
+    corpus, tokens, scores = params.corpus.name, read(root, "tokenize", Tokenize), read(root, "evaluate", Evaluate)
+    throughput = {kind: read(root, f"throughput_{kind}", Throughput) for kind in LABELS}
+    comparison = {"corpus": corpus, **compared(scores, throughput), "unigram_perplexity": tokens["unigram_perplexity"]}
     write_json(root / "metrics/compare.json", comparison)
     curves = {kind: curve(kind, root) for kind in LABELS}
     pictures.learning_curves(curves, corpus, root / "plots/learning_curves.png")
     pictures.generalisation(scores, tokens, corpus, root / "plots/generalisation.png")
     pictures.throughput(throughput, corpus, root / "plots/throughput.png")
-    passage_picture.draw(read(root, "passages"), corpus, root / "plots/surprisal.png")
+    passage_picture.draw(read(root, "passages", Passages), corpus, root / "plots/surprisal.png")
 
 
 def compared(scores: Mapping[str, Any], throughput: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,9 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[
 CORPUS = "The Time Traveller for so it will be convenient to speak of him was expounding.\n" * 3
 PREFIX = "traveller"
 HEBREW = "בראשית"
+COUNTS = {f"{split}_tokens": 5000 for split in ("train", "valid", "test")}
+TOKENIZE = {"corpus": "sample", "characters": 30000, "tokens": 29133, **COUNTS}
+TOKENIZE |= {"unigram_entropy_bits": 4.02, "unigram_perplexity": 16.25}
 PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 
@@ -87,16 +90,17 @@ def write_results(
     for model, perplexity in (("scratch", 4.0 * scale), ("concise", 3.0 * scale)):
         splits = {"train": perplexity, "valid": 3.125 * perplexity, "test": 3.5 * perplexity}
         evaluate[model] = {
-            name: {"perplexity": value, "bits_per_character": value / 8} for name, value in splits.items()
+            name: {"perplexity": value, "bits_per_token": value / 8, "bits_per_character": value / 8}
+            for name, value in splits.items()
         }
         trained = {"perplexity": perplexity, "epochs": epochs, "parameters": 12345, "hidden": hidden, "seed": seed}
-        _write(root, f"train_{model}", {"corpus": "sample", **trained})
-        _write(root, f"environment_{model}", {"python": "3.11.7", "kernel": model, "platform": HOSTILE})
+        _write(root, f"train_{model}", {"corpus": "sample", "sha256": "0" * 64, **trained})
+        _write(root, f"environment_{model}", {"device": "cpu", "kernel": model, "platform": HOSTILE})
         write_curves(root, model, perplexity, speed=10000 * perplexity / scale, epochs=epochs)
     (root / "plots/generalisation.png").write_bytes(PNG)
     write_passages(root)
     _write(root, "evaluate", evaluate)
-    _write(root, "tokenize", {"corpus": "sample", "tokens": 29133, "unigram_perplexity": 16.25})
+    _write(root, "tokenize", TOKENIZE)
     _write(root, "compare", {"corpus": "sample", "unigram_perplexity": 16.25})
     texts = [
         {"model": model, "prefix": prefix, "mode": "greedy", "text": f" {HEBREW if prefix == HEBREW else text}"}
@@ -117,7 +121,7 @@ def write_curves(root: Path, model: str, perplexity: float, speed: float, epochs
         part.to_csv(root / f"plots/{name}_{model}.tsv", sep="\t")
     quartiles = {"tokens_per_second_q1": 0.9 * speed, "tokens_per_second_q3": 1.1 * speed}
     measured = {"tokens_per_second": speed, **quartiles, "seconds": 12.5, "peak_memory_mib": 300}
-    _write(root, f"throughput_{model}", {"corpus": "sample", "device": "a CPU", **measured})
+    _write(root, f"throughput_{model}", {"device": "a CPU", "compiler": "GCC 12", **measured})
 
 
 def write_passages(root: Path) -> None:

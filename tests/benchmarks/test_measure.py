@@ -8,7 +8,6 @@ from benchmarks import ptb
 from benchmarks.contestants import CONTESTANTS, Shape, contestants
 from benchmarks.measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
 from benchmarks.run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
-from lstm_lm.comparison.measures import read
 from lstm_lm.core import device as devices
 from lstm_lm.core.processor import processor
 
@@ -55,11 +54,12 @@ def test_every_entry_is_a_contestant_and_every_ratio_is_of_entries() -> None:
 def test_words_are_measured_in_the_shape_of_their_recipe() -> None:
     params = yaml.safe_load((ROOT / "recipes/ptb_small/recipe.yaml").read_text(encoding="utf-8"))["params"]
     model, train = params["model"], params["train"]
+    tokens = yaml.safe_load((ROOT / "recipes/ptb_small/metrics/tokenize.json").read_text(encoding="utf-8"))
     assert (ptb.SHAPE.hidden, ptb.SHAPE.layers, ptb.SHAPE.embedding) == tuple(
         model[key] for key in ("hidden", "layers", "embedding")
     )
     assert (ptb.SHAPE.batch_size, ptb.SHAPE.num_steps) == (train["batch_size"], train["num_steps"])
-    assert ptb.SHAPE.vocab_size == read(ROOT / "recipes/ptb_small", "tokenize")["vocabulary_size"]
+    assert ptb.SHAPE.vocab_size == tokens["vocabulary_size"]
     report = ptb.measure(rounds=1, steps=1, shape=Shape(hidden=4, batch_size=2, num_steps=3, layers=2, embedding=4))
     assert {"nn.LSTM, usual loop, portable", "nn.LSTM, usual loop, native"} <= report["speeds"].keys()
     assert report["ratios"].keys() == {name for name, pair in ptb.RATIOS.items() if {*pair} <= report["speeds"].keys()}

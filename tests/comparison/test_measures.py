@@ -1,12 +1,15 @@
-"""A new measure is said in one place: every table then shows it."""
+"""A new measure is said in one place, its key in another: every table then shows it."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lstm_lm.comparison.measures import FEW_TOKENS, LABELS, MEASURES, Measure
-from reported import found
+from lstm_lm.comparison.metrics import MEASURED
+from lstm_lm.core.json_file import Content
+from reported import TOKENIZE, found, write_results
 from sweeps import row
 from tools import summary
 from tools.docs import readme
@@ -14,6 +17,13 @@ from tools.recipes import standings
 from tools.recipes.recipe import load_recipe
 from tools.report import experiments, headline
 from tools.report.difference import Change
+
+
+class Extra(Content):
+    """metrics/extra.json."""
+
+    scratch: dict[str, Any]
+    concise: dict[str, Any]
 
 
 @pytest.fixture
@@ -24,15 +34,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     extra = Measure("An extra", "extra:{model}.x", ".1f", 1, ("results", "experiments", "recipes"), factor=0.001)
     monkeypatch.setitem(MEASURES, "extra", extra)
     recipe = tmp_path / "recipes/mine"
-    contents = {
-        "extra": {"scratch": {"x": 1500}, "concise": {"x": 2500}},
-        "evaluate": {"corpus": "any"},
-        "tokenize": {"test_tokens": 5000},
-    }
+    monkeypatch.setitem(MEASURED, "metrics/extra.json", Extra)
     for folder in (tmp_path, recipe):
-        (folder / "metrics").mkdir(parents=True)
-        for name, content in contents.items():
-            (folder / f"metrics/{name}.json").write_text(json.dumps(content))
+        write_results(folder, scale=1.0)
+        extra = {"scratch": {"x": 1500}, "concise": {"x": 2500}}
+        (folder / "metrics/extra.json").write_text(json.dumps(extra))
     (recipe / "recipe.yaml").write_text("title: mine\nheadline: extra\nparams: {seed: 1}\n")
     (recipe / "dvc.lock").touch()
     return tmp_path
@@ -43,7 +49,7 @@ def test_a_score_of_few_tokens_is_shown_nowhere(project: Path, monkeypatch: pyte
     monkeypatch.setitem(MEASURES, "extra", scored)
     for tokens, rows in ((FEW_TOKENS, 1), (FEW_TOKENS - 1, 0)):
         for folder in (project, project / "recipes/mine"):
-            (folder / "metrics/tokenize.json").write_text(json.dumps({"test_tokens": tokens}))
+            (folder / "metrics/tokenize.json").write_text(json.dumps(TOKENIZE | {"test_tokens": tokens}))
             extra = {model: {"test": {"x": 1500}} for model in LABELS}
             (folder / "metrics/extra.json").write_text(json.dumps(extra))
         assert len(summary.table(project).splitlines()) == 2 + rows

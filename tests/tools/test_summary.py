@@ -5,23 +5,13 @@ from pathlib import Path
 import pytest
 
 from projects import ROOT
+from reported import PREFIX, write_results
 from tools.summary import main, table
-
-
-def write(root: Path, name: str, content: object) -> None:
-    (root / "metrics").mkdir(exist_ok=True)
-    (root / f"metrics/{name}.json").write_text(json.dumps(content))
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    scores = {"valid": {"perplexity": 40.25, "bits_per_character": 5.331}, "test": {"perplexity": 50.5}}
-    write(tmp_path, "evaluate", {"corpus": "sample", "scratch": scores, "concise": scores})
-    write(tmp_path, "tokenize", {"valid_tokens": 5000, "test_tokens": 5000})
-    for model, perplexity in (("scratch", 1.1), ("concise", 1.0)):
-        speed = {"tokens_per_second": 123456.7, "seconds": 65.43, "peak_memory_mib": 316}
-        write(tmp_path, f"train_{model}", {"perplexity": perplexity, "parameters": 299036})
-        write(tmp_path, f"throughput_{model}", speed)
+    write_results(tmp_path, scale=1.0)
     return tmp_path
 
 
@@ -29,11 +19,28 @@ def test_the_table_names_the_corpus_and_has_every_number(project):
     header, _, *lines = [re.split(r"\s{2,}", line) for line in table(project).splitlines()]
     assert header == ["Corpus: sample", "from scratch", "torch.nn.LSTM"]
     shown = {title: values for title, *values in lines}
-    assert shown.pop("Train perplexity, last epoch") == ["1.10", "1.00"]
-    assert [value for value, other in shown.values() if value == other] == [
-        *("40.25", "50.50", "5.331"),
-        *("123,457", "65.4", "316", "299,036"),
+    assert shown.pop("Train perplexity, last epoch") == ["4.00", "3.00"]
+    assert list(shown.values()) == [
+        *(["12.50", "9.38"], ["14.00", "10.50"], ["1.562", "1.172"], ["40,000", "30,000"]),
+        *(["12.5", "12.5"], ["300", "300"], ["12,345", "12,345"]),
     ]
+
+
+def test_a_text_of_each_model_is_shown_as_text(project, capsys):
+    main(None, project)  # pyright: ignore[reportArgumentType]
+    lines = [line for line in capsys.readouterr().out.splitlines() if f"[{PREFIX}]" in line]
+    assert lines == [
+        f"{model}[{PREFIX}] for so it is" for model in ("from scratch, greedy   ", "torch.nn.LSTM, greedy  ")
+    ]
+    rows = [{"model": "scratch", "prefix": "a", "mode": "greedy", "text": "\x1b]0;title\x07\n" + "b" * 1000}]
+    (project / "metrics/generated.json").write_text(json.dumps({"texts": rows}))
+    main(None, project)  # pyright: ignore[reportArgumentType]
+    [shown] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("from scratch")]
+    assert re.fullmatch(r"from scratch, greedy  \[a\]\\x1b\]0;title\\x07↵b+", shown)
+    assert len(shown) < 120
+    (project / "metrics/generated.json").write_text('{"texts": []}')
+    main(None, project)  # pyright: ignore[reportArgumentType]
+    assert "\n\nPlots: " in capsys.readouterr().out
 
 
 def test_the_pictures_and_texts_that_it_names_are_those_of_the_pipeline(project, capsys):
@@ -55,6 +62,6 @@ def test_an_experiment_is_advised_only_where_git_is(project, capsys):
 
 
 def test_a_metrics_file_of_another_version_is_one_clear_line(project):
-    write(project, "throughput_scratch", {})
-    with pytest.raises(ValueError, match="lacks the key 'tokens_per_second'"):
+    (project / "metrics/throughput_scratch.json").write_text('{"device": "a CPU"}')
+    with pytest.raises(ValueError, match=r"metrics/throughput_scratch\.json: missing key compiler$"):
         main(None, project)  # pyright: ignore[reportArgumentType]

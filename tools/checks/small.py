@@ -13,6 +13,8 @@ from typing import Any
 
 from lstm_lm.comparison.measures import LABELS
 from lstm_lm.core.atomic import write_json
+from lstm_lm.core.json_file import Content, load_json, parse_json
+from lstm_lm.core.printable import fail, say
 from tools import summary
 from tools.checks.portion import models
 from tools.checks.verdict import ENVIRONMENT, changes, is_deterministic
@@ -24,11 +26,18 @@ RECORD = Path("tests/small_run.json")
 Run = dict[str, dict[str, Any]]
 
 
+class Record(Content):
+    """tests/small_run.json."""
+
+    environment: dict[str, dict[str, Any]]
+    sha256: dict[str, str]
+
+
 def record(project: Path) -> Run:
     """The environments of a run, and the digest of each result that is the same in equal environments."""
     names = [name for name in sorted(outputs(project)) if is_deterministic(name) and (project / name).is_file()]
     return {
-        "environment": {path.stem: json.loads(path.read_bytes()) for path in sorted(project.glob(ENVIRONMENT))},
+        "environment": {path.stem: parse_json(path.read_bytes(), path) for path in sorted(project.glob(ENVIRONMENT))},
         "sha256": {name: hashlib.sha256((project / name).read_bytes()).hexdigest() for name in names},
     }
 
@@ -63,18 +72,21 @@ def run() -> tuple[str, Run, Run]:
     """Run the pipeline in a copy: the table of its results, the committed record, and the record of this run."""
     with copied(Path(), "small") as project:
         if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
-            sys.exit("small: the pipeline failed (see above)")
-        return summary.table(project), json.loads((project / RECORD).read_bytes()), record(project)
+            fail("small: the pipeline failed (see above)")
+        return summary.table(project), load_json(project / RECORD, Record), record(project)
 
 
 def main() -> None:
     """Run, show the results and judge them. Exit status 1: a stage failed, or the numbers have changed."""
-    table, committed, now = run()
+    try:
+        table, committed, now = run()
+    except (ValueError, OSError) as error:
+        fail(f"small: {error}")
     if "--update" in sys.argv:
         write_json(RECORD, now)
         committed = now
     good, verdict = judge(committed, now)
-    print(f"\n{table}\n\n{verdict}")
+    say(f"\n{table}\n\n{verdict}")
     if target := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(target).open("a", encoding="utf-8") as file:
             file.write(f"### The pipeline on small parameters\n\n```text\n{table}\n```\n\n{verdict}\n\n")

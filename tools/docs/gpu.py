@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.comparison.measures import read
-from tools.docs.tables import SPEED, markdown, ratios, speed
+from lstm_lm.comparison.metrics import read
+from tools.docs.benchmark import Gpu
+from tools.docs.tables import SPEED, ratios, speed
+from tools.markdown import code, escape, table
 
 _PICTURE = (
     "![Tokens per second of each way of training on a GPU, and the cost of a step over hidden units and batch size]"
@@ -21,63 +23,70 @@ def tables(root: Path) -> str:
             "tests that need a GPU, no trainings, no epoch of the recipes, and no speeds: neither with and without the "
             "CUDA graph, nor in other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
         )
-    report = read(root, "benchmark_gpu")
+    report = read(root, "benchmark_gpu", Gpu)
     rows = [speed(name, result) for name, result in report["default_shape"].items()]
-    table = [markdown(SPEED, rows), "", _PICTURE, ""] if rows else []
+    speeds = [table(SPEED, rows), "", _PICTURE, ""] if rows else []
     lines = [line for name, lines in _PARTS.items() for line in _gpu_part(name, report[name], lines)]
-    return "\n".join([*table, f"{report['measured_on']}.", "", *ratios(report["ratios"]), *lines])
+    return "\n".join([*speeds, f"{escape(report['measured_on'])}.", "", *ratios(report["ratios"]), *lines])
 
 
 def _gpu_part(name: str, result: Any, lines: Callable[[Any], list[str]]) -> list[str]:
     """What a part measured, or why it did not."""
-    return [f"- {name}: {line}" for line in ([result] if isinstance(result, str) else lines(result))]
+    return [f"- {name}: {line}" for line in ([escape(result)] if isinstance(result, str) else lines(result))]
 
 
 def _trainings(kinds: dict[str, Any]) -> list[str]:
     return [
-        f"`{kind}` reaches train perplexity {run['train_perplexity']:.2f} at {run['tokens_per_second']['median']:,.0f} "
-        f"tokens/s; both runs give the SHA-256 `{run['sha256']}`"
+        f"{code(kind)} reaches train perplexity {run['train_perplexity']:.2f} at "
+        f"{run['tokens_per_second']['median']:,.0f} tokens/s; both runs give the SHA-256 {code(run['sha256'])}"
         for kind, run in kinds.items()
     ]
 
 
 def _graph(result: dict[str, Any]) -> list[str]:
-    return [f"`{name}`, {ratio:.2f} times as fast" for name, ratio in result["graph_over_eager"].items()]
+    return [f"{code(name)}, {ratio:.2f} times as fast" for name, ratio in result["graph_over_eager"].items()]
 
 
 def _speeds_by_name(modes: dict[str, Any]) -> list[str]:
-    return [f"{mode}, {speeds if isinstance(speeds, str) else _medians(speeds)}" for mode, speeds in modes.items()]
+    return [
+        f"{escape(mode)}, {escape(speeds) if isinstance(speeds, str) else _medians(speeds)}"
+        for mode, speeds in modes.items()
+    ]
 
 
 def _medians(speeds: dict[str, Any]) -> str:
-    return ", ".join(f"`{name}` {speed['median']:,.0f} tokens/s" for name, speed in speeds.items())
+    return ", ".join(f"{code(name)} {speed['median']:,.0f} tokens/s" for name, speed in speeds.items())
 
 
 def _recipes(results: dict[str, Any]) -> list[str]:
-    return [f"{name}, {run if isinstance(run, str) else _after_an_epoch(run)}" for name, run in results.items()]
+    return [
+        f"{escape(name)}, {escape(run) if isinstance(run, str) else _after_an_epoch(run)}"
+        for name, run in results.items()
+    ]
 
 
 def _after_an_epoch(run: dict[str, Any]) -> str:
     return ", ".join(
-        f"`{kind}` validation perplexity {model['valid_perplexity']:.1f} after an epoch of {model['seconds']:.0f} s "
-        f"at {model['tokens_per_second']:,} tokens/s"
+        f"{code(kind)} validation perplexity {model['valid_perplexity']:.1f} after an epoch of "
+        f"{model['seconds']:.0f} s at {model['tokens_per_second']:,.0f} tokens/s"
         for kind, model in run.items()
     )
 
 
 def _missing(result: dict[str, Any]) -> list[str]:
-    return [f"{cell}, {why}" for cell, why in result["missing"].items()]
+    return [f"{escape(cell)}, {escape(why)}" for cell, why in result["missing"].items()]
 
 
 def _flashrnn(result: dict[str, Any]) -> list[str]:
     return [
-        f"hidden {row['hidden']}, batch {row['batch_size']}, {row['contestant']}, {row['step_ms']['median']:.2f} ms"
+        f"hidden {row['hidden']}, batch {row['batch_size']}, {escape(row['contestant'])}, "
+        f"{row['step_ms']['median']:.2f} ms"
         for row in result["rows"]
     ] + _missing(result)
 
 
 _PARTS: dict[str, Callable[[Any], list[str]]] = {
-    "tests": lambda line: [line],
+    "tests": lambda line: [escape(line)],
     "trainings": _trainings,
     "graph": _graph,
     "precisions": _speeds_by_name,

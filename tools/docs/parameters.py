@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
 from pydantic.fields import FieldInfo
 
 from lstm_lm.core.params import load_params
 from lstm_lm.core.yaml_file import Section
-from tools.docs.tables import markdown
+from tools.markdown import code, table
 
 FIRST = (
     "seed",
@@ -41,13 +42,13 @@ class Parameter(NamedTuple):
     meaning: str
 
     @property
-    def row(self) -> list[str]:
+    def row(self) -> list[object]:
         """Cells: name, default, meaning."""
         if isinstance(self.value, list):
             default = ", ".join(self.value)
         else:
             default = self.value if isinstance(self.value, str) else json.dumps(self.value)
-        return [f"`{self.name}`", default, self.meaning]
+        return [code(self.name), default, Markup(self.meaning)]
 
     @property
     def comment(self) -> str:
@@ -98,4 +99,4 @@ def commented(root: Path) -> str:
 
 
 def _table(found: Iterable[Parameter]) -> str:
-    return markdown(["key", "default", "meaning"], [parameter.row for parameter in found], words=3)
+    return table(["key", "default", "meaning"], [parameter.row for parameter in found], words=3)

@@ -5,12 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.comparison.measures import LABELS, Measure, read, shown_in
+from markupsafe import Markup
+
+from lstm_lm.comparison.measures import LABELS, Measure, shown_in
+from lstm_lm.comparison.metrics import Throughput, Tokenize, Train, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from tools.docs import gpu, parameters, scaling
-from tools.docs.tables import SPEED, markdown, ratios, speed
+from tools.docs import benchmark, gpu, parameters, scaling
+from tools.docs.tables import SPEED, ratios, speed
+from tools.markdown import code, escape, table
 from tools.recipes import standings
 from tools.recipes.recipe import load_recipe, names
 
@@ -21,11 +25,11 @@ def results(root: Path) -> str:
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
         for measure in shown_in("results").values()
     ]
-    digests = "\n".join(f"- {model}: `{read(root, f'train_{model}')['sha256']}`" for model in LABELS)
-    tokens, device = read(root, "tokenize"), read(root, "throughput_scratch")["device"]
+    digests = "\n".join(f"- {model}: {code(read(root, f'train_{model}', Train)['sha256'])}" for model in LABELS)
+    tokens, device = read(root, "tokenize", Tokenize), read(root, "throughput_scratch", Throughput)["device"]
     return (
-        f"{markdown(['', *LABELS.values()], rows)}\n\n"
-        f"Corpus {tokens['corpus']}; {device}. Token frequencies alone reach perplexity "
+        f"{table(['', *LABELS.values()], rows)}\n\n"
+        f"Corpus {escape(tokens['corpus'])}; {escape(device)}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
         "The book trained for 500 epochs on a GPU that it does not name.\n\n"
         "SHA-256 of the weights ([where they are the same, and on what it was tried]"
@@ -35,73 +39,75 @@ def results(root: Path) -> str:
 
 def performance(root: Path) -> str:
     """The benchmark at the default shape and its ratios."""
-    report = read(root, "benchmark_cpu")
+    report = read(root, "benchmark_cpu", benchmark.Cpu)
     rows = [
         [*speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
     ]
-    stamp = f"{report['measured_on']}. Ratios of medians:"
-    table = markdown([*SPEED, "peak memory, MiB"], rows)
-    return "\n".join([table, "", stamp, "", *ratios(report["ratios"]), *_one_step(report)])
+    speeds = table([*SPEED, "peak memory, MiB"], rows)
+    return "\n".join([speeds, "", _stamp(report), "", *ratios(report["ratios"]), *_one_step(report)])
+
+
+def _stamp(report: dict[str, Any]) -> str:
+    return f"{escape(report['measured_on'])}. Ratios of medians:"
 
 
 def _one_step(report: dict[str, Any]) -> list[str]:
     """The share of C++ in a step, and its time beside other processes."""
-    if "share_of_native" not in report:
+    if (share := report.get("share_of_native")) is None:
         return []
-    share = report["share_of_native"]
     rows = [
         [name, f"{ms['alone_ms']['median']:.1f}", f"{ms['beside_ms']['median']:.1f}", f"{ms['ratio']:.2f}"]
-        for name, ms in report["beside_two_processes"].items()
+        for name, ms in report.get("beside_two_processes", {}).items()
     ]
     return [
         "",
         f"Of a step of `fused`, {share['median']:.0%} (quartiles {share['q1']:.0%} to {share['q3']:.0%}) pass in C++. "
         "A step alone, and beside two processes that only count (on two cores, twice as long is fair):",
         "",
-        markdown(["", "alone, ms", "beside two, ms", "ratio"], rows),
+        table(["", "alone, ms", "beside two, ms", "ratio"], rows),
     ]
 
 
 def stacks(root: Path) -> str:
     """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies."""
-    report = read(root, "benchmark_cpu")
+    report, lstms = read(root, "benchmark_cpu", benchmark.Cpu), [f"nn.LSTM, pipeline, {mode}" for mode in MODES]
     cells: dict[tuple[int, int, int], dict[str, float]] = {}
     for row in report["stacks"]:
         cell = cells.setdefault((row["layers"], row["hidden"], row["vocab_size"]), {})
         cell[row["contestant"]] = row["step_ms"]["median"]
     rows = [
-        [*(f"{size:,}" for size in sizes), *(f"{ms[f'nn.LSTM, pipeline, {mode}'] / ms[FUSED]:.2f}" for mode in MODES)]
+        [*(f"{size:,}" for size in sizes), *(f"{ms[lstm] / ms[FUSED]:.2f}" for lstm in lstms)]
         for sizes, ms in cells.items()
-        if FUSED in ms
+        if {FUSED, *lstms} <= ms.keys()
     ]
-    return markdown(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
+    return table(["layers", "hidden", "vocabulary", *(f"over {mode} nn.LSTM" for mode in MODES)], rows)
 
 
 def ptb(root: Path) -> str:
     """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop."""
-    report = read(root, "benchmark_ptb")
+    report = read(root, "benchmark_ptb", benchmark.Ptb)
     rows = [speed(name, result) for name, result in report["speeds"].items()]
-    return "\n".join(
-        [markdown(SPEED[:3], rows), "", f"{report['measured_on']}. Ratios of medians:", "", *ratios(report["ratios"])]
-    )
+    return "\n".join([table(SPEED[:3], rows), "", _stamp(report), "", *ratios(report["ratios"])])
 
 
 def whole(root: Path) -> str:
     """The time of the whole pipeline against the textbook's two trainings."""
-    report = read(root, "benchmark_whole")
+    report = read(root, "benchmark_whole", benchmark.Whole)
     textbook, shares = report["textbook_training_seconds"], report["repro_over_textbook"]
     rows = [["the textbook's two training loops", f"{sum(textbook.values()):.0f}", "1.00"]]
     for kernel, seconds in report["repro_seconds"].items():
-        rows.append([f"`dvc repro`, all six stages, `{kernel}`", f"{seconds:.0f}", f"{shares[kernel]:.2f}"])
-    return markdown(["", "seconds", "share"], rows)
+        title = Markup(f"`dvc repro`, all six stages, {code(kernel)}")
+        rows.append([title, f"{seconds:.0f}", f"{shares[kernel]:.2f}"])
+    return table(["", "seconds", "share"], rows)
 
 
 def curves(root: Path) -> str:
     """How far the kernels' learning curves are apart."""
-    report = read(root, "benchmark_curves")
-    apart = " and ".join(f"{value:.0e} (`{kernel}`)" for kernel, value in report["largest_relative_difference"].items())
+    report = read(root, "benchmark_curves", benchmark.Curves)
+    differences = report["largest_relative_difference"]
+    apart = " and ".join(f"{value:.0e} ({code(kernel)})" for kernel, value in differences.items())
     last, median = report["perplexity"], report["median_perplexity"]
-    ends = ", ".join(f"`{kernel}` {last[kernel]:.2f} ({median[kernel]:.2f})" for kernel in last)
+    ends = ", ".join(f"{code(kernel)} {last[kernel]:.2f} ({median[kernel]:.2f})" for kernel in last)
     return (
         f"From one seed, the perplexities of the first {report['first_epochs']} epochs differ from those of the book's "
         f"kernel by at most a relative {apart}. Train perplexity after {report['epochs']} epochs, and in the median of "
@@ -111,14 +117,14 @@ def curves(root: Path) -> str:
 
 def recipes(root: Path) -> str:
     """The recipes in one measure each, beside the published one."""
-    return markdown(["", "", "measure", "published", *LABELS.values()], standings.headlines(root), words=4)
+    return table(["", "", "measure", "published", *LABELS.values()], standings.headlines(root), words=4)
 
 
 def all_measures(root: Path) -> str:
     """Every measure of every recipe."""
     header = ["", *(measure.column for measure in shown_in("recipes").values())]
     parts = [
-        f"### {name}\n\n{load_recipe(name, root).title}\n\n{markdown(header, standings.rows(name, root))}"
+        f"### {escape(name)}\n\n{escape(load_recipe(name, root).title)}\n\n{table(header, standings.rows(name, root))}"
         for name in names(root)
     ]
     return "\n\n".join(parts)
@@ -127,17 +133,17 @@ def all_measures(root: Path) -> str:
 def large_texts(root: Path) -> str:
     """Speed and memory of the stages on the largest measured text."""
     header = ["", "MB/s", "seconds of computing, per GB", "peak memory, MiB"]
-    return "\n".join([markdown(header, scaling.stages(root)), "", CORPUS_PICTURE, "", scaling.machine(root)])
+    return "\n".join([table(header, scaling.stages(root)), "", CORPUS_PICTURE, "", scaling.machine(root)])
 
 
 def larger_texts(root: Path) -> str:
     """Hours for texts that nobody has measured."""
-    return markdown(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
+    return table(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
 
 
 def shared(root: Path) -> str:
     """What two processes cost each other."""
-    report = read(root, "benchmark_processes")
+    report = read(root, "benchmark_processes", benchmark.Processes)
     one, two, usual = report["one"]["shapes"], report["two"]["shapes"], report["two"]["usual_loop"]
     rows = [
         [
@@ -150,7 +156,7 @@ def shared(root: Path) -> str:
     ]
     times = ["one, ms", "two, ideal, ms", "two, ms", "of it the average, ms", "a checkpoint, ms", "a checkpoint, MB"]
     return (
-        f"{markdown(['hidden', 'parameters', *times], rows, words=0)}\n\n{report['measured_on']}. To agree takes "
+        f"{table(['hidden', 'parameters', *times], rows, words=0)}\n\n{escape(report['measured_on'])}. To agree takes "
         f"{report['two']['agree']:.2f} ms. The usual loop around `nn.LSTM` with 256 hidden units takes "
         f"{usual['alone']:.1f} ms without messages, {usual['average']:.1f} ms with our average, "
         f"{usual['DistributedDataParallel']:.1f} ms with DistributedDataParallel."
@@ -190,23 +196,22 @@ def update(page: str, root: Path) -> str:
     """The text of `page` in `root` with every table between `<!-- name -->` and `<!-- /name -->` made anew.
 
     Raises:
-        ValueError: a marker, or a key of a measure, is missing.
-        KeyError: a key in a benchmark's file is missing.
+        ValueError: a marker is missing, or a file of numbers is not as it should be.
     """
     text = (root / page).read_text(encoding="utf-8")
-    for name, table in TABLES[page].items():
+    for name, made in TABLES[page].items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
             raise ValueError(f"{page} lacks the markers <!-- {name} --> and <!-- /{name} -->")
-        content = _measured(table, root)
+        content = _measured(made, root)
         text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
     return text
 
 
-def _measured(table: Callable[[Path], str], root: Path) -> str:
-    """What `table` makes, or that its benchmark has not run yet."""
+def _measured(made: Callable[[Path], str], root: Path) -> str:
+    """What `made` makes, or that its benchmark has not run yet."""
     try:
-        return table(root)
+        return made(root)
     except FileNotFoundError as error:
         if not Path(error.filename).name.startswith("benchmark_"):
             raise

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.comparison.measures import read
+from lstm_lm.comparison.metrics import read
+from tools.docs.benchmark import Corpus
+from tools.markdown import escape
 
 STAGES = {
     "fetch": "fetch",
@@ -22,7 +24,7 @@ def stages(root: Path) -> list[list[str]]:
     gigabytes = largest["megabytes"] / 1e3
     rows = [
         [
-            STAGES[name],
+            _title(name),
             f"{run['mb_per_second']:.3g}",
             f"{run['cpu_seconds'] / gigabytes:.3g}",
             f"{run['peak_memory_mib']:,}",
@@ -31,15 +33,19 @@ def stages(root: Path) -> list[list[str]]:
     ]
     rows += [
         [f"train, {sampling} sampling", "", "", f"{run['peak_memory_mib']:,}"]
-        for sampling, run in largest["training"].items()
+        for sampling, run in largest.get("training", {}).items()
     ]
-    return [*rows, ["evaluate", "", "", f"{largest['evaluate']['peak_memory_mib']:,}"]]
+    evaluated = largest.get("evaluate")
+    return rows + ([["evaluate", "", "", f"{evaluated['peak_memory_mib']:,}"]] if evaluated else [])
 
 
 def hours(root: Path) -> list[list[str]]:
     """A row for each tokenizer: hours for a text on one machine and on many."""
     return [
-        [STAGES[name], *(_hours(megabytes / run["mb_per_second"], machines) for megabytes, machines in GOALS.values())]
+        [
+            _title(name),
+            *(_hours(megabytes / run["mb_per_second"], machines) for megabytes, machines in GOALS.values()),
+        ]
         for name, run in _largest(root)["stages"].items()
     ]
 
@@ -47,17 +53,21 @@ def hours(root: Path) -> list[list[str]]:
 def training(root: Path) -> list[str]:
     """A line for each order of the windows."""
     return [
-        f"- {sampling} sampling: {run['large_over_small']:.2f} of the speed on the first tokens alone; the first "
-        f"window of an epoch of {run['tokens']:,} tokens is known after {run['seconds_to_cut_an_epoch']:.2g} s"
-        for sampling, run in _largest(root)["training"].items()
+        f"- {escape(sampling)} sampling: {run['large_over_small']:.2f} of the speed on the first tokens alone; the "
+        f"first window of an epoch of {run['tokens']:,} tokens is known after {run['seconds_to_cut_an_epoch']:.2g} s"
+        for sampling, run in _largest(root).get("training", {}).items()
     ]
 
 
 def machine(root: Path) -> str:
     """What the figures were measured on, and on how large a text."""
-    report, largest = read(root, "benchmark_corpus"), _largest(root)
+    report, largest = read(root, "benchmark_corpus", Corpus), _largest(root)
     busy = f"{report['load_before']:.1f} other processes wanted to compute when the measurement began"
-    return f"{largest['megabytes']:,.0f} MB of text; {report['measured_on']}; {busy}."
+    return f"{largest['megabytes']:,.0f} MB of text; {escape(report['measured_on'])}; {busy}."
+
+
+def _title(stage: str) -> str:
+    return STAGES.get(stage, stage)
 
 
 def _hours(seconds: float, machines: int) -> str:
@@ -65,4 +75,4 @@ def _hours(seconds: float, machines: int) -> str:
 
 
 def _largest(root: Path) -> dict[str, Any]:
-    return max(read(root, "benchmark_corpus")["sizes"], key=lambda size: size["megabytes"])
+    return max(read(root, "benchmark_corpus", Corpus)["sizes"], key=lambda size: size["megabytes"])

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, read, shown_in, with_few_tokens
+from lstm_lm.comparison.measures import LABELS, MEASURES, shown_in, with_few_tokens
+from lstm_lm.comparison.metrics import Tokenize, read
+from tools.markdown import link
 from tools.recipes.recipe import load_recipe, names, place, results_folder
 
 
@@ -11,31 +13,31 @@ def reached(name: str, root: Path) -> dict[str, dict[str, float]]:
     folder = results_folder(name, load_recipe(name, root), root)
     if not (folder / "dvc.lock").exists():
         return {model: {} for model in LABELS}
-    shown = shown_in("recipes", without=with_few_tokens(read(folder, "tokenize")))
+    shown = shown_in("recipes", without=with_few_tokens(read(folder, "tokenize", Tokenize)))
     return {model: {name: measure.value(folder, model) for name, measure in shown.items()} for model in LABELS}
 
 
-def rows(name: str, root: Path) -> list[list[str]]:
+def rows(name: str, root: Path) -> list[list[object]]:
     """Who, and a cell for each measure: our models, then the others."""
     columns = shown_in("recipes")
-    ours = [
+    ours: list[list[object]] = [
         [label if found else f"{label}, not run", *(_ours(found, column) for column in columns)]
         for label, found in zip(LABELS.values(), reached(name, root).values(), strict=True)
     ]
-    theirs = [
-        [f"[{other.who}]({other.source})", *(_theirs(other.figures, column) for column in columns)]
+    theirs: list[list[object]] = [
+        [link(other.who, other.source), *(_theirs(other.figures, column) for column in columns)]
         for other in load_recipe(name, root).published
     ]
     return ours + theirs
 
 
-def headlines(root: Path) -> list[list[str]]:
+def headlines(root: Path) -> list[list[object]]:
     """Each recipe in the measure that it is judged by: name, title, measure, what others published, our models.
 
     Raises:
         ValueError: a recipe is not valid, or a metrics file lacks a key.
     """
-    found = []
+    found: list[list[object]] = []
     for name in names(root):
         recipe = load_recipe(name, root)
         judged = recipe.headline
@@ -43,7 +45,7 @@ def headlines(root: Path) -> list[list[str]]:
             f"{_theirs(other.figures, judged)} ({other.who})" for other in recipe.published if judged in other.figures
         ]
         ours = [_ours(got, judged) if got else "not run" for got in reached(name, root).values()]
-        found.append([f"[{name}]({place(name)})", recipe.title, MEASURES[judged].column, "; ".join(published), *ours])
+        found.append([link(name, str(place(name))), recipe.title, MEASURES[judged].column, "; ".join(published), *ours])
     return found
 
 

@@ -1,9 +1,8 @@
 """The results here beside those of another revision."""
 
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +10,11 @@ import pandas as pd
 from dvc.api import DVCFileSystem, params_show
 from dvc.utils.flatten import flatten
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, Measure, with_few_tokens
+from lstm_lm.comparison.measures import LABELS, Measure, with_few_tokens
+from lstm_lm.comparison.metrics import MEASURED
+from lstm_lm.core.json_file import check_keys, parse_json
 from tools.checks.current import outdated
 from tools.project import Busy, has_git, repository
-
-_METRICS = {"metrics/environment_*.json", "metrics/tokenize.json", *(m.place("*")[0] for m in MEASURES.values())}
 
 
 class Change(NamedTuple):
@@ -97,11 +96,16 @@ def snapshot(root: Path, revision: str | None = None) -> Snapshot:
         ValueError: a file is damaged.
     """
     files = DVCFileSystem(str(root), rev=revision)
-    metrics = {path: flatten(content) for name in sorted(_METRICS) for path, content in _read(files, name, json.load)}
+    metrics: dict[str, dict[str, Any]] = {}
+    for pattern, model in MEASURED.items():
+        for path, text in _read(files, pattern):
+            content = parse_json(text, Path(path))
+            check_keys(content, model, Path(path))
+            metrics[path] = flatten(content)
     curves: dict[str, dict[str, dict[int, float]]] = {model: {} for model in LABELS}
     for model, columns in curves.items():
-        for _, table in _read(files, f"plots/*_{model}.tsv", partial(pd.read_csv, sep="\t", index_col="epoch")):
-            columns |= {column: table[column].dropna().to_dict() for column in table}
+        for path, text in _read(files, f"plots/*_{model}.tsv"):
+            columns |= _columns(path, text)
     return Snapshot(metrics, flatten(params_show("params.yaml", repo=str(root), rev=revision)), curves)
 
 
@@ -117,14 +121,20 @@ def _outdated(root: Path) -> list[str] | None:
         return None
 
 
-def _read(files: DVCFileSystem, pattern: str, parse: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:
-    """Path and content of each file that matches. Raises ValueError for a damaged file."""
+def _read(files: DVCFileSystem, pattern: str) -> Iterator[tuple[str, Any]]:
+    """Path and content of each file that matches."""
     for path in map(str, files.glob(pattern)):
         with files.open(path) as file:
-            try:
-                yield path, parse(file)
-            except ValueError as error:
-                raise ValueError(f"{path} is damaged: {error}") from error
+            yield path, file.read()
+
+
+def _columns(path: str, text: bytes) -> dict[str, dict[int, float]]:
+    """The columns of a curve, each its value in each epoch that has one. Raises ValueError for a damaged file."""
+    try:
+        table = pd.read_csv(BytesIO(text), sep="\t", dtype=float).astype({"epoch": int}).set_index("epoch")
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    return {str(column): table[column].dropna().to_dict() for column in table}
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:

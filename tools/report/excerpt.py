@@ -7,13 +7,14 @@ from typing import Any
 import regex
 from markupsafe import Markup
 
-from lstm_lm.comparison.measures import LABELS, read
+from lstm_lm.comparison.measures import LABELS
+from lstm_lm.comparison.metrics import Generated, read
 from lstm_lm.tokens.draft import pieces
 from lstm_lm.tokens.encoding import BLOCK_BYTES
 from lstm_lm.tokens.text import corpus_files
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
 from lstm_lm.tokens.vocabulary import Vocabulary
-from tools.report import page
+from tools.markdown import block
 
 HEAD_MIB = 8
 """How much of a text is searched, since it may be larger than memory."""
@@ -28,15 +29,12 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: metrics/generated.json is not as the evaluate stage writes it, or the corpus is not UTF-8.
     """
+    rows = read(root, "generated", Generated)["texts"]
+    longest = max((len(row["text"]) for row in rows), default=0)
     found: dict[str, dict[str, Any]] = {}
-    try:
-        rows = read(root, "generated")["texts"]
-        longest = max((len(row["text"]) for row in rows), default=0)
-        for row in rows:
-            excerpt = found.setdefault(row["prefix"], {"rows": []})
-            excerpt["rows"].append({"model": row["model"], "mode": row["mode"], "text": one_line(row["text"])})
-    except (KeyError, TypeError) as error:
-        raise ValueError("metrics/generated.json is not as the evaluate stage writes it: run dvc repro") from error
+    for row in rows:
+        excerpt = found.setdefault(row["prefix"], {"rows": []})
+        excerpt["rows"].append({"model": row["model"], "mode": row["mode"], "text": one_line(row["text"])})
     originals = _originals(root, list(found), longest)
     for prefix, excerpt in found.items():
         excerpt["prefix"] = one_line(prefix)
@@ -85,4 +83,4 @@ def _block(excerpt: dict[str, Any]) -> Markup:
     """All texts, one under the other in the same columns; a bar ends the prefix."""
     lines = [("the corpus itself", excerpt["corpus"] or f"({excerpt['missing']})")]
     lines += [(f"{LABELS.get(row['model'], row['model'])}, {row['mode']}", row["text"]) for row in excerpt["rows"]]
-    return page.block([f"{name:<23} {excerpt['prefix']}|{text}" for name, text in lines])
+    return block([f"{name:<23} {excerpt['prefix']}|{text}" for name, text in lines])

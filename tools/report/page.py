@@ -2,8 +2,7 @@
 
 import base64
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from lstm_lm.core.atomic import write_bytes, write_text
+from tools.markdown import escape
 from tools.report.chart import Spec
 from tools.report.figure import Figure
 
@@ -39,7 +39,7 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
         lstrip_blocks=True,
     )
     html.policies["json.dumps_kwargs"] = {"sort_keys": False}  # scratch before concise
-    markdown = html.overlay(autoescape=False, finalize=_escape_markdown)
+    markdown = html.overlay(autoescape=False, finalize=escape)
     specs = {key: figure.chart for key, figure in figures.items() if isinstance(figure.chart, dict)}
     parts = {
         "figures": figures,
@@ -50,20 +50,6 @@ def write(folder: Path, template: str, name: str, figures: Mapping[str, Figure],
     }
     write_text(folder / f"{name}.html", html.get_template(f"{template}.html").render(**content, **parts))
     write_text(folder / f"{template}.md", markdown.get_template(f"{template}.md").render(**content, **parts))
-
-
-def block(lines: Sequence[str]) -> Markup:
-    """Lines as a fenced block of Markdown, with a fence longer than any in them."""
-    text = "\n".join(" ".join(line.splitlines()) for line in lines)
-    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
-    return Markup(f"{fence}text\n{text}\n{fence}")
-
-
-def _escape_markdown(value: object) -> object:
-    """Text that Markdown shows literally, on one line, also in a table."""
-    if isinstance(value, Markup):
-        return value
-    return re.sub(r"([\\`*_\[\]<>|~&#$])", r"\\\1", " ".join(str(value).split()))
 
 
 def _png(chart: Spec | bytes) -> bytes:

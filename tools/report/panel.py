@@ -1,36 +1,65 @@
 """The panel of passages: what each model expected at each token, and what the units of its cells did."""
 
-import json
 import math
+from base64 import b64decode
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from lstm_lm.comparison.measures import LABELS, SPLITS, read
+from pydantic import Strict, model_validator
+
+from lstm_lm.comparison.measures import LABELS, SPLITS
+from lstm_lm.comparison.metrics import Passages, read
 from lstm_lm.comparison.plots import BITS_PER_SHADE, SHADES, shade
+from lstm_lm.core.json_file import Content, Count, Number, load_json
 
 _SHOWN = ("train", "valid")
 _INVISIBLE = {" ": "␣", "\n": "↵", "<eos>": "↵", "\t": "⇥"}
 _UNITS = "data/units.json"
 
 
+class ModelUnits(Content):
+    """See `lstm_lm.evaluation.unit.units`."""
+
+    tokens: dict[str, Count]
+    units: list[dict[str, Count | Annotated[tuple[str, Number], Strict(strict=False)]]]
+    scales: dict[str, list[Number]]
+    values: dict[str, dict[str, str]]
+
+    @model_validator(mode="after")
+    def _every_unit_has_its_values(self) -> "ModelUnits":
+        count, series = len(self.units), self.scales.keys()
+        if any(len(scales) != count for scales in self.scales.values()):
+            raise ValueError(f"scales must be those of {count} units")
+        if not all(unit.keys() == {"layer", "number", *series} for unit in self.units):
+            raise ValueError(f"units must have a layer, a number and what follows: {', '.join(series)}")
+        for split, tokens in self.tokens.items():
+            values = self.values.get(split, {})
+            if values.keys() != series or any(len(b64decode(part)) != count * tokens for part in values.values()):
+                raise ValueError(f"values.{split} must be those of {count} units along {tokens} tokens")
+        return self
+
+
+class Units(Content):
+    """data/units.json."""
+
+    scratch: ModelUnits
+    concise: ModelUnits
+
+
 def panel(root: Path) -> dict[str, Any]:
     """The panel: `passages` are in the page's text, `data` is what its script shows on demand.
 
-    `missing` says why there are no passages or no units of the cells, "" where there are.
-
-    Raises:
-        ValueError: metrics/passages.json is not as the evaluate stage writes it.
+    `missing` says why there are no passages or no units of the cells, "" where there are. Raises ValueError as
+    `load_json`.
     """
     try:
-        found = read(root, "passages")
+        found = read(root, "passages", Passages)
         passages = [_passage(split, found[split]) for split in _SHOWN]
         tokens = {split: {model: [_token(row[model]) for row in found[split]] for model in LABELS} for split in _SHOWN}
         units, missing = _units(root, {split: len(found[split]) for split in _SHOWN})
     except FileNotFoundError:
         found, passages, tokens, units = {split: [] for split in _SHOWN}, [], {}, {}
         missing = "No passage is shown: metrics/passages.json is not here (dvc repro makes it)."
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError("metrics/passages.json is not as the evaluate stage writes it: run dvc repro") from error
     texts = {split: [_visible(row["text"]) for row in found[split]] for split in _SHOWN}
     data = {"labels": LABELS, "texts": texts, "tokens": tokens, "units": units}
     return {"passages": passages, "data": data, "missing": missing, "scale": _scale()}
@@ -70,7 +99,7 @@ def _units(root: Path, lengths: dict[str, int]) -> tuple[dict[str, Any], str]:
     """The units of the cells, and why there are none."""
     why = f"The units of the cells are not shown: {_UNITS} is"
     try:
-        units = json.loads((root / _UNITS).read_text(encoding="utf-8"))
+        units = load_json(root / _UNITS, Units)
     except FileNotFoundError:
         return {}, f"{why} not here (dvc pull or dvc repro brings it)."
     if any(found["tokens"] != lengths for found in units.values()):

@@ -1,12 +1,14 @@
 """What is compared: the two models, the splits, and every measure that a table shows."""
 
-import json
 import math
 from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+from lstm_lm.comparison.metrics import MEASURED
+from lstm_lm.core.json_file import load_json
 
 LABELS = {"scratch": "from scratch", "concise": "torch.nn.LSTM"}
 COLOURS = {"scratch": "#1f77b4", "concise": "#e8710a"}
@@ -30,7 +32,7 @@ class Measure(NamedTuple):
 
     Attributes:
         title: its name for readers.
-        source: file in metrics/ and key in it, with {model} where the model's name stands.
+        source: file in metrics/ and key in it (see `metrics`), with {model} where the model's name stands.
         form: the format of the number.
         sense: -1 where lower is better, 1 where higher is better, 0 where neither is.
         tables: where it is shown.
@@ -64,16 +66,9 @@ class Measure(NamedTuple):
         return f"metrics/{file}.json", key
 
     def value(self, root: Path, model: str) -> float:
-        """The measure of a model, from the metrics below `root`.
-
-        Raises:
-            ValueError: the file lacks the key.
-        """
+        """The measure of a model, from the metrics below `root`. Raises ValueError and OSError as `load_json`."""
         path, key = self.place(model)
-        try:
-            number: Any = reduce(getitem, key.split("."), read(root, Path(path).stem))
-        except KeyError as error:
-            raise ValueError(f"{path} lacks the key {key!r}: run dvc repro") from error
+        number: Any = reduce(getitem, key.split("."), load_json(root / path, MEASURED[self.place("*")[0]]))
         return number * self.factor
 
 
@@ -117,7 +112,7 @@ MEASURES = {
     "peak_memory": Measure("Peak memory, MiB", "throughput_{model}:peak_memory_mib", ",.0f", 0, ("results",)),
     "parameters": Measure("Parameters", "train_{model}:parameters", ",.0f", 0, ("results",)),
 }
-"""Name, as recipe.yaml has it -> measure. A new one is written here and nowhere else."""
+"""Name, as recipe.yaml has it -> measure. A new one is written here, and its key in `metrics`."""
 
 
 def shown_in(table: Table, without: Collection[str] = ()) -> dict[str, Measure]:
@@ -130,8 +125,3 @@ def shown_in(table: Table, without: Collection[str] = ()) -> dict[str, Measure]:
 def with_few_tokens(counts: Mapping[str, Any]) -> set[str]:
     """The splits that have too few tokens for a score, as metrics/tokenize.json counts them."""
     return {split for split in SPLITS if counts.get(f"{split}_tokens", FEW_TOKENS) < FEW_TOKENS}
-
-
-def read(root: Path, name: str) -> dict[str, Any]:
-    """The content of metrics/<name>.json."""
-    return json.loads((root / f"metrics/{name}.json").read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -54,21 +55,20 @@ def validate(content: dict[str, Any], model: type[_Model], path: Path) -> _Model
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ValueError(f"{path}: {_first_complaint(error)}") from error
+        raise ValueError(f"{path}: {complaint(error.errors(include_url=False)[0])}") from error
 
 
-def _first_complaint(error: ValidationError) -> str:
-    """One line for the first of pydantic's complaints: key, value, what is allowed."""
-    first = error.errors(include_url=False)[0]
-    key = _cut(repr(".".join(str(part) for part in first["loc"]))[1:-1])
-    if first["type"] == "value_error":
-        complaint = str(first.get("ctx", {}).get("error"))
-        return f"{key} is {shown(first['input'])}; {complaint}" if isinstance(first["input"], str) else complaint
-    if first["type"] == "extra_forbidden":
+def complaint(error: ErrorDetails) -> str:
+    """One line for one of pydantic's complaints: key, value, what is allowed."""
+    key = _cut(repr(".".join(str(part) for part in error["loc"]))[1:-1])
+    if error["type"] == "value_error":
+        said = str(error.get("ctx", {}).get("error"))
+        return f"{key} is {shown(error['input'])}; {said}" if isinstance(error["input"], str) else said
+    if error["type"] == "extra_forbidden":
         return f"unknown key {key}"
-    if first["type"] == "missing":
+    if error["type"] == "missing":
         return f"missing key {key}"
-    return f"{key} is {shown(first['input'])}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"{key} is {shown(error['input'])}; {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
 def shown(value: object) -> str:

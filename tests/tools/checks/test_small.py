@@ -15,7 +15,8 @@ ENVIRONMENT = {"environment_scratch": {"kernel": "fused"}, "environment_concise"
 RUN = {"environment": ENVIRONMENT, "sha256": {"metrics/train_scratch.json": "1", "metrics/evaluate.json": "2"}}
 ALTERED = RUN | {"sha256": RUN["sha256"] | {"metrics/evaluate.json": "3", "metrics/train_concise.json": "4"}}
 
-NAMES = ("tokenize", "evaluate", *(f"{name}_{model}" for name in ("train", "throughput") for model in ("scratch", "concise")))
+MODELS = ("scratch", "concise")
+NAMES = ("evaluate", "tokenize", *(f"{name}_{model}" for name in ("train", "throughput") for model in MODELS))
 PIPELINE = """\
 stages:
   all:
@@ -28,13 +29,16 @@ import json, yaml
 from pathlib import Path
 params = yaml.safe_load(Path("params.yaml").read_text())
 assert (params["model"]["hidden"], params["train"]["epochs"]) == (64, 20)
-score = {"perplexity": 12.5, "bits_per_character": 3.5}
-speed = {"tokens_per_second": 1000, "seconds": 2.5, "peak_memory_mib": 100}
-models = ("scratch", "concise")
-contents = {"evaluate": {"corpus": params["corpus"]["name"]} | dict.fromkeys(models, {"valid": score, "test": score})}
-contents |= {"tokenize": {"train_tokens": 10000, "valid_tokens": 5000, "test_tokens": 5000}}
-contents |= {f"train_{model}": {"perplexity": 8.0, "parameters": 300} for model in models}
-contents |= {f"throughput_{model}": speed for model in models}
+score = {"perplexity": 12.5, "bits_per_token": 3.5, "bits_per_character": 3.5}
+scores = dict.fromkeys(("train", "valid", "test"), score)
+speed = {"device": "a CPU", "compiler": "none", "seconds": 2.5, "peak_memory_mib": 100}
+speed |= dict.fromkeys(("tokens_per_second", "tokens_per_second_q1", "tokens_per_second_q3"), 1000)
+trained = {"corpus": "sample", "perplexity": 8.0, "epochs": 20, "hidden": 64, "seed": 0, "parameters": 300}
+tokens = dict.fromkeys(("characters", "tokens", "train_tokens", "valid_tokens", "test_tokens"), 5000)
+contents = {"evaluate": {"corpus": params["corpus"]["name"], "scratch": scores, "concise": scores}}
+contents["tokenize"] = {"corpus": "sample", "unigram_entropy_bits": 4, "unigram_perplexity": 16, **tokens}
+for model in ("scratch", "concise"):
+    contents |= {f"train_{model}": trained | {"sha256": "0"}, f"throughput_{model}": speed}
 Path("metrics").mkdir(exist_ok=True)
 for name, content in contents.items():
     Path(f"metrics/{name}.json").write_text(json.dumps(content))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lstm_lm.core.atomic import write_json
+from reported import TOKENIZE, write_results
 from shipped import shipped
 from tools.docs import parameters, readme
 
@@ -34,11 +35,18 @@ def test_a_comment_follows_its_value(tmp_path: Path) -> None:
 def test_the_stacks_are_ratios_of_speeds(tmp_path: Path) -> None:
     names = ("nn.LSTM, pipeline, native", "nn.LSTM, pipeline, portable", "fused in C++, pipeline, portable")
     rows = [
-        {"layers": 2, "hidden": 200, "vocab_size": 10000, "contestant": name, "step_ms": {"median": ms}}
+        {
+            "layers": 2,
+            "hidden": 200,
+            "vocab_size": 10000,
+            "contestant": name,
+            "step_ms": {"median": ms, "q1": ms, "q3": ms},
+        }
         for name, ms in zip(names, (3.0, 4.0, 2.0), strict=True)
     ]
     (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/benchmark_cpu.json").write_text(json.dumps({"stacks": rows}))
+    report = {"measured_on": "a CPU", "ratios": {}, "default_shape": {}, "stacks": rows}
+    (tmp_path / "metrics/benchmark_cpu.json").write_text(json.dumps(report))
     cells = [cell.strip() for cell in readme.stacks(tmp_path).splitlines()[-1].strip("|").split("|")]
     assert cells == ["2", "200", "10,000", "2.00", "1.50"]
 
@@ -67,26 +75,19 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     for name, text in recipes.items():
         (tmp_path / "recipes" / name).mkdir(parents=True)
         (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
-    metrics: dict[str, object] = {"tokenize": {"test_tokens": 2}}
-    scores = {"perplexity": 4.0, "bits_per_token": 2.0, "bits_per_character": 2.5}
-    splits = dict.fromkeys(("valid", "test"), scores)
-    metrics["evaluate"] = {"scratch": splits, "concise": splits}
-    for model in ("scratch", "concise"):
-        metrics[f"train_{model}"] = {"perplexity": 3.0}
-        metrics[f"throughput_{model}"] = {"tokens_per_second": 12345, "seconds": 90.0}
     for recipe in ("mine", "too_short"):
-        for name, content in metrics.items():
-            write_json(tmp_path / f"recipes/{recipe}/metrics/{name}.json", content)
+        write_results(tmp_path / f"recipes/{recipe}", scale=1.0)
+        write_json(tmp_path / f"recipes/{recipe}/metrics/tokenize.json", TOKENIZE | {"test_tokens": 2})
         (tmp_path / f"recipes/{recipe}/dvc.lock").touch()
 
     def cells(table: str) -> list[list[str]]:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
     rows = cells(readme.all_measures(tmp_path))
-    assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.500", "12,345", "1.5"]
+    assert rows[2] == ["from scratch", "4.00", "12.50", "", "1.0830", "1.562", "40,000", "0.2"]
     assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
     assert rows[7] == ["from scratch, not run", *[""] * 7]
-    ours = ["mine", "validation nats per token", "1.47 (others)", "1.3863", "1.3863"]
+    ours = ["mine", "validation nats per token", "1.47 (others)", "1.0830", "0.8123"]
     assert cells(readme.recipes(tmp_path))[2:] == [
         ["[mine](recipes/mine/recipe.yaml)", *ours],
         ["[not_yet](recipes/not_yet/recipe.yaml)", *ours[:3], "not run", "not run"],

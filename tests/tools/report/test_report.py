@@ -12,12 +12,12 @@ from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import UNKNOWN, Vocabulary
 from projects import ROOT, set_params
 from reported import found, git, make_project, module, reported, write_results
+from tools.markdown import block
 from tools.report import headline
 from tools.report.__main__ import notes
 from tools.report.difference import Change, difference, snapshot
 from tools.report.excerpt import excerpts
 from tools.report.figure import figures, series
-from tools.report.page import block
 from tools.report.panel import panel
 from tools.report.unfinished import unfinished
 
@@ -188,12 +188,19 @@ def test_an_unknown_revision_is_named(project, revision):
     assert not (project / "pwned").exists()
 
 
-@pytest.mark.parametrize(("name", "content"), [("metrics/evaluate.json", "{"), ("plots/curve_scratch.tsv", "x\n1\n")])
-def test_a_damaged_file_is_named(tmp_path, name, content):
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("metrics/evaluate.json", "{", "is not valid JSON: "),
+        ("metrics/evaluate.json", '{"scratch": {"test": {"perplexity": "2"}}}', ": scratch.test.perplexity is '2'; "),
+        ("plots/curve_scratch.tsv", "x\n1\n", "is damaged: "),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content, said):
     path = make_project(tmp_path / "project") / name
     path.parent.mkdir()
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=f"{name} is damaged: "):
+    with pytest.raises(ValueError, match=f"{name} ?{said}"):
         snapshot(tmp_path / "project")
 
 
@@ -245,7 +252,7 @@ def test_what_is_missing_of_the_panel_is_said(project, tmp_path):
     assert "dvc repro" in panel(copy)["missing"]
     assert panel(copy)["data"]["units"] == {}
     (copy / "metrics/passages.json").write_text('{"corpus": "sample"}', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"^metrics/passages\.json is not as the evaluate stage writes it"):
+    with pytest.raises(ValueError, match=r"metrics/passages\.json: missing key train$"):
         panel(copy)
     (copy / "metrics/passages.json").unlink()
     for table in (copy / "plots").glob("surprisal_*.tsv"):

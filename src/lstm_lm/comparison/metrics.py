@@ -1,0 +1,133 @@
+"""What the stages leave in metrics/: the keys that are read of each file, and what may stand under them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from lstm_lm.core.json_file import Content, Count, Number, load_json
+
+Perplexity = Annotated[Number, Field(gt=0)]
+
+
+class Tokenize(Content):
+    """metrics/tokenize.json."""
+
+    corpus: str
+    characters: Count
+    tokens: Count
+    train_tokens: Count
+    valid_tokens: Count
+    test_tokens: Count
+    unigram_entropy_bits: Number
+    unigram_perplexity: Perplexity
+
+
+class Train(Content):
+    """metrics/train_<model>.json."""
+
+    corpus: str
+    perplexity: Perplexity
+    epochs: Count
+    hidden: Count
+    seed: Count
+    parameters: Count
+    sha256: str
+
+
+class Throughput(Content):
+    """metrics/throughput_<model>.json."""
+
+    device: str
+    compiler: str
+    tokens_per_second: Number
+    tokens_per_second_q1: Number
+    tokens_per_second_q3: Number
+    seconds: Number
+    peak_memory_mib: Number
+
+
+class Environment(Content):
+    """metrics/environment_<model>.json; its other keys depend on the kind of machine."""
+
+    device: str
+    kernel: str
+
+
+class Score(Content):
+    """How well a model predicts a split."""
+
+    perplexity: Perplexity
+    bits_per_token: Number
+    bits_per_character: Number
+
+
+class Scores(Content):
+    """The scores of a model."""
+
+    train: Score
+    valid: Score
+    test: Score
+
+
+class Evaluate(Content):
+    """metrics/evaluate.json."""
+
+    corpus: str
+    scratch: Scores
+    concise: Scores
+
+
+class Text(Content):
+    """What a model wrote after a prefix."""
+
+    model: str
+    prefix: str
+    mode: str
+    text: str
+
+
+class Generated(Content):
+    """metrics/generated.json."""
+
+    texts: list[Text]
+
+
+class Expected(Content):
+    """What a model expected at a token."""
+
+    bits: Annotated[Number, Field(ge=0)]
+    likeliest: dict[str, Number]
+
+
+class Token(Content):
+    """A token of a passage."""
+
+    text: str
+    scratch: Expected
+    concise: Expected
+
+
+Passage = Annotated[list[Token], Field(min_length=1)]
+
+
+class Passages(Content):
+    """metrics/passages.json."""
+
+    train: Passage
+    valid: Passage
+
+
+MEASURED: dict[str, type[Content]] = {
+    "metrics/environment_*.json": Environment,
+    "metrics/evaluate.json": Evaluate,
+    "metrics/throughput_*.json": Throughput,
+    "metrics/tokenize.json": Tokenize,
+    "metrics/train_*.json": Train,
+}
+"""The files of numbers, with a star for the model's name -> what is read of them."""
+
+
+def read(root: Path, name: str, model: type[Content]) -> dict[str, Any]:
+    """What is read of metrics/<name>.json. Raises ValueError and OSError as `load_json`."""
+    return load_json(root / f"metrics/{name}.json", model)
