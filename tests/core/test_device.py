@@ -1,5 +1,6 @@
 """Choice of the device, its numerics, and the record of the environment."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,19 @@ def test_what_cannot_be_repeated_is_an_error_from_now_on() -> None:
     assert torch.are_deterministic_algorithms_enabled()
     with pytest.raises(RuntimeError, match="deterministic"):
         torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+
+
+def test_cublas_has_its_workspace_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+
+    def compute(_device: torch.device) -> bool:
+        seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        return True
+
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(device, "_has_bf16", compute)
+    device.configure(CPU, "bf16", "portable")
+    assert seen == [":4096:8"]
 
 
 def test_the_cpu_has_no_tf32() -> None:

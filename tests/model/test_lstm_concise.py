@@ -53,6 +53,18 @@ def test_an_output_layer_with_our_backend_is_the_library_s(backend: Backend, tie
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+class Untouched:
+    """A backend that must not be used."""
+
+
+def test_on_another_device_the_output_layer_is_the_library_s_own() -> None:
+    output = LibraryOutput(4, 7, backend=Untouched()).to("meta")  # pyright: ignore[reportArgumentType]
+    hidden_states, targets = torch.empty(5, 3, 4, device="meta"), torch.empty(5, 3, dtype=torch.int64, device="meta")
+    assert output(hidden_states).shape == (5, 3, 7)
+    assert output.loss(hidden_states, targets).shape == ()
+    assert output.surprisal(output(hidden_states[:, 0]), targets[:, 0]).shape == (5,)
+
+
 def test_portable_numerics_compute_the_output_layer_as_from_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     for portable, backend in ((True, NATIVE), (False, None)):
         monkeypatch.setattr(language_model, "is_portable", lambda portable=portable: portable)

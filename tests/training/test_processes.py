@@ -38,7 +38,7 @@ CASES: dict[str, tuple[str, Changes, Changes]] = {
     "book": ("scratch", {"kernel": "book"}, {}),
     "book, Adam": ("scratch", {"kernel": "book", "dropout": 0.3}, {"optimizer": "adam", "lr": 0.01}),
     "library": ("concise", {}, {}),
-    "library, Adam": ("concise", {"dropout": 0.3}, {"optimizer": "adam", "lr": 0.01, "sampling": "random"}),
+    "library, dropout": ("concise", {"dropout": 0.3, "layers": 2}, {"optimizer": "adam", "lr": 0.01}),
 }
 """Kind, and what is special about the sections `model` and `train`."""
 

@@ -28,8 +28,9 @@ PROCESS = Path("/proc/self/status")
 def choose(name: str) -> torch.device:
     """The device for `device:` in params.yaml; "auto" takes CUDA, else the CPU.
 
-    It never takes MPS: on a CPU the model from scratch has the same bytes as on every other machine, and nn.LSTM's
-    gradients on MPS were wrong with dropout between layers in torch up to 2.14 (pytorch/pytorch issue 190056).
+    It never takes MPS: on a CPU the model from scratch has the same bytes as on every other machine, and nn.LSTM has
+    had wrong gradients on MPS (with its own dropout, in torch 2.13.0 and a development build of 2.14; pytorch/pytorch
+    issue 190056).
 
     Raises:
         ValueError: the device asked for is not on this machine.
@@ -60,12 +61,12 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
         if numerics == "portable" and is_x86_64() and not (unpinned() or is_portable()):
             capability = torch.backends.cpu.get_cpu_capability()
             say(f"torch computes with {capability}, not AVX2: nn.LSTM's bytes are this machine's own", sys.stderr)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, when it is first used
     if precision == "tf32" and device.type != "cuda":
         raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
     if precision == "bf16" and not _has_bf16(device):
         raise ValueError(f"train.precision is 'bf16', which {device_name(device)} cannot train an LSTM in; use fp32")
     _keep_freed_memory()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but for importing torch's compiler
     # A debugging aid that writes every new tensor twice. The type stubs do not know it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]

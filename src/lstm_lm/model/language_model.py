@@ -11,7 +11,7 @@ from lstm_lm.core.device import is_portable
 from lstm_lm.core.params import Layers, Params, Probability, Size
 from lstm_lm.core.yaml_file import Section
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
-from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLSTM, LibraryOutput
+from lstm_lm.model.lstm_concise import LibraryEmbedding, LibraryLayer, LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import FusedLayer, FusedOutput
 from lstm_lm.model.lstm_scratch import BookEmbedding, BookLayer, BookOutput
 from lstm_lm.model.native_backend import NATIVE, computes
@@ -68,7 +68,7 @@ class LanguageModel(nn.Module):
 
     Args:
         architecture: the parts.
-        seed: of the dropout's masks. Between the library's layers they are the library's own.
+        seed: of the dropout's masks.
     """
 
     def __init__(self, architecture: Architecture, seed: int = 0) -> None:
@@ -176,15 +176,21 @@ def kernel_name(kernel: str, device: torch.device, precision: str) -> str:
 
 def _library(
     architecture: Architecture, dropout: Dropout
-) -> tuple[LibraryEmbedding | None, LibraryLSTM, LibraryOutput]:
+) -> tuple[LibraryEmbedding | None, LibraryLSTM | Stack, LibraryOutput]:
     """The parts as the library has them.
+
+    Dropout between layers is this project's own: no checkpoint could hold the state of the library's, which cuDNN
+    keeps to itself on a GPU (pytorch/pytorch issue 104697).
 
     In portable numerics the output layer and the loss are computed as from scratch: the matrix products that MKL has
     for all processors take no instruction newer than SSE2 and one thread, which would be most of a word model's time.
     """
     vocab_size, hidden, layers = architecture.vocab_size, architecture.hidden, architecture.layers
     embedding = LibraryEmbedding(vocab_size, architecture.embedding) if architecture.embedding else None
-    lstm = LibraryLSTM(architecture.input_size, hidden, layers, dropout=dropout.p if layers > 1 else 0.0)
+    if dropout.p and layers > 1:
+        lstm = Stack([LibraryLayer(size, hidden) for size in _input_sizes(architecture)], dropout)  # pyright: ignore[reportArgumentType]
+    else:
+        lstm = LibraryLSTM(architecture.input_size, hidden, layers)
     tied_to, backend = embedding if architecture.tied else None, NATIVE if is_portable() else None
     return embedding, lstm, LibraryOutput(hidden, vocab_size, tied_to, backend)
 
@@ -194,7 +200,7 @@ def _scratch(architecture: Architecture, dropout: Dropout) -> tuple[BookEmbeddin
     vocab_size, hidden = architecture.vocab_size, architecture.hidden
     embedding = BookEmbedding(vocab_size, architecture.embedding) if architecture.embedding else None
     tied_to = embedding if architecture.tied else None
-    sizes = [architecture.input_size, *[hidden] * (architecture.layers - 1)]
+    sizes = _input_sizes(architecture)
     if architecture.kernel == "book":
         layers, output = [BookLayer(size, hidden) for size in sizes], BookOutput(hidden, vocab_size, tied_to)
     else:
@@ -202,3 +208,8 @@ def _scratch(architecture: Architecture, dropout: Dropout) -> tuple[BookEmbeddin
         layers = [FusedLayer(size, hidden, backend) for size in sizes]
         output = FusedOutput(hidden, vocab_size, tied_to, backend)
     return embedding, Stack(layers, dropout), output
+
+
+def _input_sizes(architecture: Architecture) -> list[int]:
+    """Numbers in an input of each layer."""
+    return [architecture.input_size, *[architecture.hidden] * (architecture.layers - 1)]

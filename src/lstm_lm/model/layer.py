@@ -84,6 +84,12 @@ class Dropout(nn.Module):
             self._generator = torch.Generator(device).manual_seed(self.seed)
         return self._generator
 
+    def renew_generator(self) -> None:
+        """Go on with a new generator in the old one's state: a CUDA graph whose capture failed leaves it unusable."""
+        if self._generator is not None:
+            state = self._generator.get_state()
+            self._generator = torch.Generator(self._generator.device).set_state(state)
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Map numbers of the shape (num_steps, batch_size, size) to the same shape."""
         if not self.training or self.p == 0:

@@ -60,6 +60,15 @@ class LibraryLSTM(nn.LSTM):
         return [getattr(self, name) for name in self._all_weights[layer]]
 
 
+class LibraryLayer(LibraryLSTM):
+    """One layer of it with the signature of `Layer`, for a `Stack`."""
+
+    def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Run over a window; see `Layer.forward`."""
+        outputs, (hidden, cell) = super().forward(inputs, State(hidden[None], cell[None]))
+        return outputs, hidden[0], cell[0]
+
+
 class LibraryEmbedding(nn.Embedding):
     """torch.nn.Embedding with the textbook's name: its weight is W_e."""
 
@@ -77,7 +86,7 @@ class LibraryOutput(nn.Linear):
     """torch.nn.Linear with the textbook's names: its weight is W_hq transposed; where it is tied, the embedding's.
 
     Args:
-        backend: what computes the layer and the loss; None: the library.
+        backend: what computes the layer and the loss on a CPU; None: the library, as on every other device.
     """
 
     def __init__(
@@ -95,21 +104,20 @@ class LibraryOutput(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., hidden) to logits (..., vocab_size)."""
-        if self.backend is None:
-            return super().forward(input)
-        return affine(self.backend, input, self.weight.T, self.bias)
+        backend = self._backend_for(input)
+        return affine(backend, input, self.weight.T, self.bias) if backend else super().forward(input)
 
     def loss(self, hidden_states: Tensor, targets: Tensor) -> Tensor:
         """See `BookOutput.loss`."""
-        if self.backend is None:
-            return nn.functional.cross_entropy(self(hidden_states).flatten(0, 1), targets.flatten())
-        return linear_cross_entropy(self.backend, hidden_states, self.weight.T, self.bias, targets)
+        if backend := self._backend_for(hidden_states):
+            return linear_cross_entropy(backend, hidden_states, self.weight.T, self.bias, targets)
+        return nn.functional.cross_entropy(self(hidden_states).flatten(0, 1), targets.flatten())
 
     def surprisal(self, logits: Tensor, targets: Tensor) -> Tensor:
         """See `BookOutput.surprisal`."""
-        if self.backend is None:
-            return nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()
-        return self.backend.surprisal(logits, targets)
+        if backend := self._backend_for(logits):
+            return backend.surprisal(logits, targets)
+        return nn.functional.cross_entropy(logits.float(), targets, reduction="none").double()
 
     def textbook(self) -> Textbook:
         """W_hq (hidden, vocab_size), unless it is the embedding's, and b_q (vocab_size,)."""
@@ -122,3 +130,6 @@ class LibraryOutput(nn.Linear):
         if not self.tied:
             self.weight.copy_(weights["W_hq"].T)
         self.bias.copy_(weights["b_q"])
+
+    def _backend_for(self, tensor: Tensor) -> Backend | None:
+        return self.backend if tensor.device.type == "cpu" else None

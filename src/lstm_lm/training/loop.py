@@ -5,11 +5,9 @@ import math
 import random
 import time
 from collections.abc import Callable
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
@@ -78,7 +76,7 @@ class Training:
         self.model, self.train, self.valid = model, train, valid
         self.settings, self.checkpoint, self.on_save = settings, checkpoint, on_save
         self.group = group
-        self.seed, self.generator = seed, random.Random(seed)
+        self.generator = random.Random(seed)
         self.order = self.generator.getstate()  # before the current epoch's windows were cut
         self.step = make_step(model, settings, group)
         self.epochs: list[Epoch] = []
@@ -95,7 +93,6 @@ class Training:
             Diverged: a loss or a gradient is not finite; the last good checkpoint stays.
             Interrupted: SIGTERM, SIGINT or SIGHUP came; the state is saved.
         """
-        torch.manual_seed(self.seed + self.group.rank)  # of the library's own dropout
         self._restore()
         self.model.train()
         signals, progress = Signals(launched=self.group.size > 1), Progress(self.settings.epochs, len(self.epochs))
@@ -209,7 +206,6 @@ class Training:
             "optimizer": self.step.optimizer.state(),
             "carried": {name: self.group.whole(rows, dim=1) for name, rows in self.step.carried._asdict().items()},
             "masks": self.model.dropout.generator(self.device).get_state(),
-            "random": self.group.whole(_random_numbers(self.device).get_rng_state(), dim=0),
             "order": self.order,
             "epochs": self.epochs,
             "position": self.losses.done,
@@ -239,7 +235,6 @@ class Training:
         for name, tensor in self.step.optimizer.state().items():
             tensor.copy_(saved["optimizer"][name])
         self.model.dropout.generator(self.device).set_state(saved["masks"])
-        _random_numbers(self.device).set_rng_state(self.group.part(saved["random"], dim=0))
         for name, tensor in self.step.carried._asdict().items():
             tensor.copy_(self.group.part(saved["carried"][name], dim=1))
         version, internal, gauss = saved["order"]
@@ -247,8 +242,3 @@ class Training:
         self.epochs = _EPOCHS.validate_python(saved["epochs"])
         self.losses.restore(len(self.epochs) + 1, saved["windows"])
         self.spent, self.wall = float(saved["spent"]), float(saved["wall"])
-
-
-def _random_numbers(device: torch.device) -> ModuleType:
-    """Where torch keeps the state of its global random numbers for `device`."""
-    return torch.cuda if device.type == "cuda" else torch

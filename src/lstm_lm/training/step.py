@@ -87,6 +87,7 @@ class GraphedStep:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]:
+        assert window.inputs.shape == self.inputs.shape  # `copy_` would broadcast a window of one step
         self.step.prepare(window, lr)
         self.inputs.copy_(window.inputs)
         self.targets.copy_(window.targets)
@@ -117,6 +118,7 @@ class GraphedStep:
                 self.loss, self.norm = self.step.train(self.inputs, self.targets)
             self.graph = graph
         except RuntimeError as error:
+            self.step.model.dropout.renew_generator()
             say(f"no CUDA graph, training step by step: {str(error).splitlines()[0]}", sys.stderr)
 
 
