@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,13 +25,14 @@ from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.loop import Training
 
 ROOT = Path(__file__).resolve().parents[1]
+_TESTS = ("tests/test_on_gpu.py", "-p", "no:cacheprovider")
+"""One file, since most others need packages that a GPU machine may not have."""
 
 
 def tests(plan: Plan) -> str:
-    """The tests marked gpu, in a process of their own; pytest's last line. Raises RuntimeError where one fails."""
+    """The tests that need a GPU; pytest's last line. Raises RuntimeError where one fails."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--basetemp", folder]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=plan.left)
+        done = _python(["-m", "pytest", "-q", *_TESTS, "--basetemp", folder], ROOT, plan)
     last = (done.stdout.splitlines() or done.stderr.splitlines())[-1]
     if done.returncode:
         raise RuntimeError(last)
@@ -85,8 +87,7 @@ def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any]:
         text = yaml.safe_dump(parameters, sort_keys=False, allow_unicode=True)
         (project / "params.yaml").write_text(text, encoding="utf-8")
         for stage in ("fetch", "tokenize_corpus", "train_scratch", "train_concise", "evaluate"):
-            script = [sys.executable, str(ROOT / f"stages/{stage}.py")]
-            done = subprocess.run(script, cwd=project, capture_output=True, text=True, check=False, timeout=plan.left)
+            done = _python([str(ROOT / f"stages/{stage}.py")], project, plan)
             if done.returncode:
                 raise RuntimeError((done.stderr.splitlines() or [f"{stage} failed"])[-1])
         scores = _read(project, "evaluate")
@@ -98,6 +99,20 @@ def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any]:
             }
             for kind in MODELS
         }
+
+
+def _python(arguments: list[str], folder: Path, plan: Plan) -> subprocess.CompletedProcess[str]:
+    """Run Python in `folder` with the modules that this process finds, relative folders of PYTHONPATH too."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=plan.left,
+    )
 
 
 def _read(project: Path, metrics: str) -> dict[str, Any]:

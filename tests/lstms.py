@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -21,11 +20,6 @@ FUSED = ("fused", "fused_pytorch")
 
 FROM_SCRATCH = ("book", *FUSED)
 """The kernels that are held against the library."""
-
-_gpu = pytest.param(
-    "cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
-)
-DEVICES = ("cpu", _gpu)
 
 
 class Shape(NamedTuple):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import yaml
 
 from projects import ROOT, params_text, set_params
@@ -106,6 +105,8 @@ class Repository:
 
     def end_dvc(self, *arguments: str, until: str, shell: str = "/bin/sh") -> str:
         """The output of a DVC that is ended once its output has the text `until`; what it started must end with it."""
+        import psutil  # not at the top: conftest imports this file on machines that have pytest and little else
+
         log = self.folder.parent / "ended.log"
         environment = self.environment | {"SHELL": shell}
         with log.open("wb") as output:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from test_loop import Watched
 from torch import Tensor
 
 from lstm_lm.core import stage
@@ -20,6 +19,7 @@ from lstm_lm.training.losses import Diverged
 from lstm_lm.training.step import make_step
 from projects import Project, changed
 from stage_process import PATIENCE_SECONDS
+from trainings import Watched
 
 ENDLESS = {"train__epochs": 10**5, "checkpoint__seconds": 0.02}
 

@@ -69,22 +69,3 @@ def test_the_state_is_carried_detached_and_reset(kind: str, kernel: str) -> None
 
 def test_the_cpu_takes_the_step_as_it_is() -> None:
     assert isinstance(make_step(random_model(), settings()), EagerStep)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(("kind", "kernel"), KINDS)
-def test_the_graph_trains_like_single_operations(kind: str, kernel: str) -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
-    from lstm_lm.training.step import GraphedStep
-
-    eager, graphed = random_model(kind, kernel).cuda(), random_model(kind, kernel).cuda()
-    steps = EagerStep(eager, settings()), make_step(graphed, settings())
-    assert isinstance(steps[1], GraphedStep)
-    for seed in range(6):
-        inputs, targets, continues = random_window(seed, continues=seed % 3 > 0)
-        window = Window(inputs.cuda(), targets.cuda(), continues)
-        results = [[number.item() for number in step(window, 0.5)] for step in steps]
-        assert results[0] == pytest.approx(results[1], rel=1e-5)
-    for mine, other in zip(eager.parameters(), graphed.parameters(), strict=True):
-        torch.testing.assert_close(mine, other)
