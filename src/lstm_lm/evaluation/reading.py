@@ -1,21 +1,18 @@
 """What a model computes while it reads a passage: the predictions before each token, the state after it."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lstm_lm.model.language_model import LanguageModel
-from lstm_lm.model.layer import State
+from lstm_lm.model.layer import Stack, State
+from lstm_lm.model.lstm_scratch import BookLayer
 from lstm_lm.model.score import windows
 from lstm_lm.tokens.batching import Window
 
-GATES = {"i": "input gate", "f": "forget gate", "o": "output gate", "c": "cell candidate"}
-"""The textbook's letters and their names."""
-
-
+GATES = ("input gate", "forget gate", "output gate", "cell candidate")
 LIKELIEST = 5
 
 
@@ -61,26 +58,27 @@ def read(model: LanguageModel, stream: np.ndarray, passage: range, likeliest: in
     return Reading(logs.exp(), ids, states, tokens)
 
 
+@torch.no_grad()
 def series(model: LanguageModel, reading: Reading) -> dict[str, Tensor]:
     """Hidden state, cell state and the four gates after each of T tokens, (T, layers * hidden) each.
 
-    The gates are computed from the weights and the states, since the library's LSTM does not return them.
+    The gates come from the equations, in float64: neither the fast kernels nor the library return them.
     """
-    weights = {name: weight.cpu() for name, weight in model.textbook().items()}
+    book = LanguageModel(model.architecture.model_copy(update={"kernel": "book"})).double()
+    book.load_textbook(model.textbook())
+    assert isinstance(book.lstm, Stack)
     hidden, cell = reading.states
-    found = {"hidden state": hidden[1:].flatten(1), "cell state": cell[1:].flatten(1)}
-    gates = [[_gates(weights, reading, layer, letter) for layer in range(hidden.shape[1])] for letter in GATES]
-    return found | {name: torch.cat(layers, 1) for name, layers in zip(GATES.values(), gates, strict=True)}
+    steps, X = [], _vectors(book, reading.tokens[1:])
+    for layer, H, C in zip(book.lstm.layers, hidden.unbind(1), cell.unbind(1), strict=True):
+        assert isinstance(layer, BookLayer)
+        steps.append(layer.step(X, H[:-1], C[:-1]))
+        X = H[1:]
+    gates = {name: torch.cat([getattr(step, name.replace(" ", "_")) for step in steps], 1) for name in GATES}
+    return {"hidden state": hidden[1:].flatten(1), "cell state": cell[1:].flatten(1), **gates}
 
 
-def _gates(weights: Mapping[str, Tensor], reading: Reading, layer: int, letter: str) -> Tensor:
-    """One gate of a layer after each token, (T, hidden), as `BookLayer` documents it."""
-    W_x, W_h, b = (weights[f"{part}{letter}{f'_{layer}' if layer else ''}"] for part in ("W_x", "W_h", "b_"))
-    tokens, hidden = reading.tokens[1:], reading.states.hidden
-    if layer:
-        X_W = hidden[1:, layer - 1] @ W_x.double()
-    elif "W_e" in weights:
-        X_W = weights["W_e"][tokens].double() @ W_x.double()
-    else:  # one-hot vectors
-        X_W = W_x[tokens].double()
-    return (torch.tanh if letter == "c" else torch.sigmoid)(X_W + hidden[:-1, layer] @ W_h.double() + b.double())
+def _vectors(book: LanguageModel, tokens: Tensor) -> Tensor:
+    """The vectors of T tokens, (T, input_size)."""
+    if book.embedding is not None:
+        return book.embedding(tokens)
+    return nn.functional.one_hot(tokens, book.architecture.vocab_size).double()

@@ -1,11 +1,23 @@
 """The long short-term memory, from scratch: its equations, one line of code each, in the textbook's order."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lstm_lm.model.layer import Layer, Textbook
+
+
+class Step(NamedTuple):
+    """What one time step computes, (batch_size, hidden) each."""
+
+    input_gate: Tensor
+    forget_gate: Tensor
+    output_gate: Tensor
+    cell_candidate: Tensor
+    cell_state: Tensor
+    hidden_state: Tensor
 
 
 class BookLayer(Layer):
@@ -57,6 +69,16 @@ class BookLayer(Layer):
         """Take the weights as they are. Raises RuntimeError where names or shapes are others."""
         self.load_state_dict(weights)
 
+    def step(self, X: Tensor, H: Tensor, C: Tensor) -> Step:
+        """The equations, from X_t (batch_size, input_size) and the state before it, (batch_size, hidden) each."""
+        I = torch.sigmoid(X @ self.W_xi + H @ self.W_hi + self.b_i)
+        F = torch.sigmoid(X @ self.W_xf + H @ self.W_hf + self.b_f)
+        O = torch.sigmoid(X @ self.W_xo + H @ self.W_ho + self.b_o)
+        C_tilde = torch.tanh(X @ self.W_xc + H @ self.W_hc + self.b_c)
+        C = F * C + I * C_tilde
+        H = O * torch.tanh(C)
+        return Step(I, F, O, C_tilde, C, H)
+
     def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run over a window; see `Layer.forward`."""
         if inputs.ndim == 2:
@@ -64,12 +86,7 @@ class BookLayer(Layer):
         H, C = hidden, cell
         outputs = []
         for X in inputs:
-            I = torch.sigmoid(X @ self.W_xi + H @ self.W_hi + self.b_i)
-            F = torch.sigmoid(X @ self.W_xf + H @ self.W_hf + self.b_f)
-            O = torch.sigmoid(X @ self.W_xo + H @ self.W_ho + self.b_o)
-            C_tilde = torch.tanh(X @ self.W_xc + H @ self.W_hc + self.b_c)
-            C = F * C + I * C_tilde
-            H = O * torch.tanh(C)
+            *_, C, H = self.step(X, H, C)
             outputs.append(H)
         return torch.stack(outputs), H, C
 
