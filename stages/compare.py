@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_lm.comparison import passage_picture, pictures
+from lstm_lm.comparison import cell_picture, passage_picture, pictures
 from lstm_lm.comparison.measures import LABELS
-from lstm_lm.comparison.metrics import Evaluate, Passages, Throughput, Tokenize, read
+from lstm_lm.comparison.metrics import Evaluate, Passages, Throughput, Tokenize, Units, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
+from lstm_lm.core.json_file import load_json
 from lstm_lm.core.params import Params
 
 
@@ -24,7 +25,9 @@ def main(params: Params, root: Path) -> None:
     pictures.learning_curves(curves, corpus, root / "plots/learning_curves.png")
     pictures.generalisation(scores, tokens, corpus, root / "plots/generalisation.png")
     pictures.throughput(throughput, corpus, root / "plots/throughput.png")
-    passage_picture.draw(read(root, "passages", Passages), corpus, root / "plots/surprisal.png")
+    passages, units = read(root, "passages", Passages), load_json(root / "data/units.json", Units)
+    passage_picture.draw(passages, corpus, root / "plots/surprisal.png")
+    cell_picture.draw(units, passages, corpus, root / "plots/gates.png")
 
 
 def compared(scores: Mapping[str, Any], throughput: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,16 @@ def broken(document: Document) -> list[str]:
     for target in document.targets:
         name, _, anchor = target.partition("#")
         path = (document.path.parent / name).resolve() if name else document.path
-        if "://" not in target and not (path.exists() and (not anchor or anchor in Document(path).anchors)):
+        if "://" not in target and not (path.exists() and (not anchor or anchor in anchors(path))):
             missing.append(target)
     return missing
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link to a file can put behind `#`: of a page a heading, of code a line."""
+    if path.suffix == ".md":
+        return Document(path).anchors
+    return {f"L{number}" for number, _ in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)}
 
 
 def parameters(section: dict, prefix: str = "") -> list[str]:
@@ -46,8 +53,12 @@ def test_readme_shows_the_curves_and_leads_to_every_page() -> None:
 def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("documents.ROOT", tmp_path)
     page = tmp_path / "page.md"
-    page.write_text("# A `b`\n\n[here](#a-b) [gone](#a) ![gone](no.png) [elsewhere](https://example.com/x)\n")
-    assert broken(Document(page)) == ["#a", "no.png"]
+    (tmp_path / "code.py").write_text("one\ntwo\n")
+    page.write_text(
+        "# A `b`\n\n[here](#a-b) [gone](#a) ![gone](no.png) [elsewhere](https://example.com/x)\n"
+        "[a line](code.py#L2) [gone](code.py#L3)\n"
+    )
+    assert broken(Document(page)) == ["#a", "no.png", "code.py#L3"]
 
 
 def table(document: Document) -> dict[str, list[str]]:

@@ -76,7 +76,7 @@ def line_of(read: Callable[[Path], None], root: Path) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with results, benchmarks and a recipe. Pictures, scripts and DVC's status are left out: they take long."""
+    """A project with results, benchmarks, a recipe. Pictures, scripts and DVC's status are left out: they take long."""
     root = make_project(tmp_path / "project")
     write_results(root, scale=1.25)
     git(root, "add", ".")

@@ -12,7 +12,8 @@ from lstm_lm.comparison.metrics import Throughput, Tokenize, Train, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from tools.docs import benchmark, gpu, parameters, scaling
+from tools.docs import benchmark, gpu, parameters, scaling, walkthrough
+from tools.docs.links import numbered
 from tools.docs.tables import SPEED, ratios, speed
 from tools.markdown import code, escape, table
 from tools.recipes import standings
@@ -188,6 +189,7 @@ TABLES = {
         "whole": whole,
         "curves": curves,
     },
+    "docs/walkthrough.md": walkthrough.BLOCKS,
 }
 """Page -> name of each table on it -> what makes the table."""
 
@@ -195,8 +197,10 @@ TABLES = {
 def update(page: str, root: Path) -> str:
     """The text of `page` in `root` with every table between `<!-- name -->` and `<!-- /name -->` made anew.
 
+    Links to lines of code get their numbers anew, too.
+
     Raises:
-        ValueError: a marker is missing, or a file of numbers is not as it should be.
+        ValueError: a marker or the code that a link names is missing, or a file of numbers is not as it should be.
     """
     text = (root / page).read_text(encoding="utf-8")
     for name, made in TABLES[page].items():
@@ -205,7 +209,7 @@ def update(page: str, root: Path) -> str:
             raise ValueError(f"{page} lacks the markers <!-- {name} --> and <!-- /{name} -->")
         content = _measured(made, root)
         text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
-    return text
+    return numbered(text, (root / page).parent)
 
 
 def _measured(made: Callable[[Path], str], root: Path) -> str:

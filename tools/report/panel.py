@@ -1,49 +1,17 @@
 """The panel of passages: what each model expected at each token, and what the units of its cells did."""
 
 import math
-from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Strict, model_validator
+from typing import Any
 
 from lstm_lm.comparison.measures import LABELS, SPLITS
-from lstm_lm.comparison.metrics import Passages, read
+from lstm_lm.comparison.metrics import Passages, Units, read
 from lstm_lm.comparison.plots import BITS_PER_SHADE, SHADES, shade
-from lstm_lm.core.json_file import Content, Count, Number, load_json
+from lstm_lm.core.json_file import load_json
 
 _SHOWN = ("train", "valid")
 _INVISIBLE = {" ": "␣", "\n": "↵", "<eos>": "↵", "\t": "⇥"}
 _UNITS = "data/units.json"
-
-
-class ModelUnits(Content):
-    """See `lstm_lm.evaluation.unit.units`."""
-
-    tokens: dict[str, Count]
-    units: list[dict[str, Count | Annotated[tuple[str, Number], Strict(strict=False)]]]
-    scales: dict[str, list[Number]]
-    values: dict[str, dict[str, str]]
-
-    @model_validator(mode="after")
-    def _every_unit_has_its_values(self) -> "ModelUnits":
-        count, series = len(self.units), self.scales.keys()
-        if any(len(scales) != count for scales in self.scales.values()):
-            raise ValueError(f"scales must be those of {count} units")
-        if not all(unit.keys() == {"layer", "number", *series} for unit in self.units):
-            raise ValueError(f"units must have a layer, a number and what follows: {', '.join(series)}")
-        for split, tokens in self.tokens.items():
-            values = self.values.get(split, {})
-            if values.keys() != series or any(len(b64decode(part)) != count * tokens for part in values.values()):
-                raise ValueError(f"values.{split} must be those of {count} units along {tokens} tokens")
-        return self
-
-
-class Units(Content):
-    """data/units.json."""
-
-    scratch: ModelUnits
-    concise: ModelUnits
 
 
 def panel(root: Path) -> dict[str, Any]:

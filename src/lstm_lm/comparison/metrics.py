@@ -1,9 +1,10 @@
 """What the stages leave in metrics/: the keys that are read of each file, and what may stand under them."""
 
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, Strict, model_validator
 
 from lstm_lm.core.json_file import Content, Count, Number, load_json
 
@@ -116,6 +117,35 @@ class Passages(Content):
 
     train: Passage
     valid: Passage
+
+
+class ModelUnits(Content):
+    """See `lstm_lm.evaluation.unit.units`."""
+
+    tokens: dict[str, Count]
+    units: list[dict[str, Count | Annotated[tuple[str, Number], Strict(strict=False)]]]
+    scales: dict[str, list[Number]]
+    values: dict[str, dict[str, str]]
+
+    @model_validator(mode="after")
+    def _every_unit_has_its_values(self) -> "ModelUnits":
+        count, series = len(self.units), self.scales.keys()
+        if any(len(scales) != count for scales in self.scales.values()):
+            raise ValueError(f"scales must be those of {count} units")
+        if not all(unit.keys() == {"layer", "number", *series} for unit in self.units):
+            raise ValueError(f"units must have a layer, a number and what follows: {', '.join(series)}")
+        for split, tokens in self.tokens.items():
+            values = self.values.get(split, {})
+            if values.keys() != series or any(len(b64decode(part)) != count * tokens for part in values.values()):
+                raise ValueError(f"values.{split} must be those of {count} units along {tokens} tokens")
+        return self
+
+
+class Units(Content):
+    """data/units.json."""
+
+    scratch: ModelUnits
+    concise: ModelUnits
 
 
 MEASURED: dict[str, type[Content]] = {

@@ -86,20 +86,32 @@ def lines(text: Sequence[Cell]) -> list[list[Cell]]:
     return found
 
 
-def _text(axes: Axes, text: Sequence[Sequence[Cell]], other: fonts.Installed | None) -> None:
-    """Draw lines, in a right-to-left script from the right. A character without a font leaves only its shade."""
+def left_edges(text: Sequence[Sequence[Cell]]) -> list[list[float]]:
+    """The column at which each cell of each line begins; in a right-to-left script, lines begin on the right."""
     strong = (unicodedata.bidirectional(sign) for line in text for cell in line for sign in cell.text)
     leftwards = next((direction for direction in strong if direction in ("L", "R", "AL")), "L") != "L"
-    for row, line in enumerate(text):
-        widths = [cell.width for cell in line]
-        ends = accumulate(widths)
-        lefts = [COLUMNS - end if leftwards else end - width for end, width in zip(ends, widths, strict=True)]
+    edges = []
+    for line in text:
+        ends = zip(line, accumulate(cell.width for cell in line), strict=True)
+        edges.append([COLUMNS - end if leftwards else end - cell.width for cell, end in ends])
+    return edges
+
+
+def write(axes: Axes, row: float, line: Sequence[Cell], lefts: Sequence[float], other: fonts.Installed | None) -> None:
+    """Write a line's cells at their places. A character without a font is left out."""
+    for cell, left in zip(line, lefts, strict=True):
+        if font := _font(cell.text, other):
+            sign = axes.text(left + cell.width / 2, row, cell.text, ha="center", va="center_baseline", **font)
+            sign.set(fontsize=11, parse_math=False, in_layout=False)
+
+
+def _text(axes: Axes, text: Sequence[Sequence[Cell]], other: fonts.Installed | None) -> None:
+    """Draw lines, each cell on its shade."""
+    for row, (line, lefts) in enumerate(zip(text, left_edges(text), strict=True)):
         shades = [_COLOURS(shade(cell.bits)) for cell in line]
+        widths = [cell.width for cell in line]
         axes.broken_barh(list(zip(lefts, widths, strict=True)), (row - 0.45, 0.9), facecolors=shades)
-        for cell, left, width in zip(line, lefts, widths, strict=True):
-            if font := _font(cell.text, other):
-                sign = axes.text(left + width / 2, row, cell.text, ha="center", va="center_baseline", **font)
-                sign.set(fontsize=11, parse_math=False, in_layout=False)
+        write(axes, row, line, lefts, other)
     axes.set(xlim=(0, COLUMNS), ylim=(LINES - 0.5, -0.5))
     axes.set_axis_off()
 

@@ -34,6 +34,7 @@ GENERALISATION = Plot("Perplexity on each split", "perplexity", {}, log=True, x=
 THROUGHPUT = Plot("Training throughput", "tokens per second", {"tokens_per_second": ""})
 SURPRISAL = Plot("What they know of a passage", "surprisal, bits", {}, x="token")
 SURPRISAL_BY_POSITION = Plot("Where the bits go", "mean surprisal, bits", {}, x="position")
+CELL = Plot("One cell along a passage", "value", {}, x="token")
 
 
 def line_title(model: str, split: str = "") -> str:

@@ -1,0 +1,36 @@
+"""Links from the docs to lines of the code, [`BookLayer.step`](../src/...py#L20), which `make readme` numbers."""
+
+import ast
+import re
+from pathlib import Path
+
+_LINK = re.compile(r"\[`([^`]+)`\]\(([^)#\s]+)#L\d+\)")
+
+
+def numbered(text: str, folder: Path) -> str:
+    """The Markdown of a page in `folder`, each such link with the line of what its text names (see `line`)."""
+    return _LINK.sub(lambda link: f"[`{link[1]}`]({link[2]}#L{line(folder / link[2], link[1])})", text)
+
+
+def line(path: Path, code: str) -> int:
+    """The line at which `code` is: of a name such as BookLayer.step the definition, else the first that has the text.
+
+    Raises:
+        ValueError: the file does not have it.
+    """
+    text = path.read_text(encoding="utf-8")
+    found = _definition(text, code.split(".")) if path.suffix == ".py" else 0
+    found = found or next((number for number, one in enumerate(text.splitlines(), 1) if code in one), 0)
+    if not found:
+        raise ValueError(f"{path} does not have {code}, to which a page links")
+    return found
+
+
+def _definition(text: str, names: list[str]) -> int:
+    """The line of a class or function, nested by its names; 0 where there is none."""
+    node: ast.AST = ast.parse(text)
+    for name in names:
+        inside = (one for one in ast.iter_child_nodes(node) if getattr(one, "name", "") == name)
+        if (node := next(inside, ast.Pass())) is None:
+            return 0
+    return getattr(node, "lineno", 0)
