@@ -1,0 +1,95 @@
+"""What the second tanh does: the model from scratch with H_t = O_t * tanh(C_t), and with H_t = O_t * C_t.
+
+Trains both from two seeds, lets them read the train split and writes metrics/benchmark_tanh.json: perplexities, and how
+large cell and hidden states grow. Needs data/tokens/, so run `dvc repro tokenize` first. Takes about two minutes on two
+cores.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.exercises.training import Tokens, configured, train
+from lstm_lm.core import stage
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.params import Params
+from lstm_lm.model.language_model import LanguageModel, build
+from lstm_lm.model.layer import Stack
+from lstm_lm.model.lstm_scratch import BookLayer
+
+EPOCHS = 100
+SEEDS = (0, 1)
+ROWS = 32
+
+
+class LinearOutputLayer(BookLayer):
+    """`BookLayer` whose hidden state is O_t * C_t: the cell state, gated but not squashed."""
+
+    def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run over a window; see `Layer.forward`."""
+        H, C = hidden, cell
+        outputs = []
+        for X in nn.functional.one_hot(inputs, self.input_size).to(self.W_xi.dtype):
+            I = torch.sigmoid(X @ self.W_xi + H @ self.W_hi + self.b_i)
+            F = torch.sigmoid(X @ self.W_xf + H @ self.W_hf + self.b_f)
+            O = torch.sigmoid(X @ self.W_xo + H @ self.W_ho + self.b_o)
+            C = F * C + I * torch.tanh(X @ self.W_xc + H @ self.W_hc + self.b_c)
+            H = O * C
+            outputs.append(H)
+        return torch.stack(outputs), H, C
+
+
+def without_tanh(params: Params, vocab_size: int) -> LanguageModel:
+    """The model that `params` ask for, with the same initial weights and `LinearOutputLayer`."""
+    model = build("scratch", vocab_size, params.changed({"scratch.kernel": "book"}))
+    layer = LinearOutputLayer(vocab_size, params.model.hidden)
+    layer.load_textbook(model.lstm.textbook())
+    model.lstm = Stack([layer], model.dropout)
+    return model
+
+
+@torch.no_grad()
+def states(model: LanguageModel, tokens: Tokens) -> dict[str, float]:
+    """How large the states grow while the model reads the train split, cut into rows, from the zero state."""
+    length = len(tokens.train) // ROWS
+    columns = torch.from_numpy(tokens.train[: ROWS * length].astype(np.int64)).view(ROWS, length).T
+    state, cells, hidden = model.initial_state(ROWS), [], []
+    for column in columns:
+        _, state = model.hidden_states(column[None].to(state.cell.device), state)
+        cells.append(state.cell.abs())
+        hidden.append(state.hidden.abs())
+    C, H = torch.stack(cells), torch.stack(hidden)
+    return {
+        "cells_above_1": round(float((C > 1).float().mean()), 4),
+        "largest_cell": round(float(C.max()), 2),
+        "largest_hidden": round(float(H.max()), 2),
+    }
+
+
+def measure(params: Params, tokens: Tokens, epochs: int) -> list[dict[str, Any]]:
+    """A row for each model and seed."""
+    device, rows = configured(params), []
+    for seed in SEEDS:
+        changed = params.changed({"train.epochs": epochs, "seed": seed})
+        for name, model in (("tanh(C)", None), ("C", without_tanh(changed, len(tokens.vocabulary)))):
+            model, done = train(changed, tokens, device, model)
+            perplexities = {
+                "train_perplexity": done[-1].train_perplexity,
+                "valid_perplexity": done[-1].valid_perplexity,
+            }
+            rounded = {key: round(value or 0.0, 3) for key, value in perplexities.items()}
+            rows.append({"output": name, "seed": seed, **rounded, **states(model.eval(), tokens)})
+    return rows
+
+
+def main(params: Params, root: Path) -> None:
+    """Train with and without the second tanh and write what came of it."""
+    rows = measure(params, Tokens.load(root / "data/tokens"), EPOCHS)
+    write_json(root / "metrics/benchmark_tanh.json", {"corpus": params.corpus.name, "epochs": EPOCHS, "models": rows})
+
+
+if __name__ == "__main__":
+    stage.run(main)

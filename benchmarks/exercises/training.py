@@ -1,0 +1,63 @@
+"""A training of the model from scratch on the pipeline's tokens, without DVC, and what came of it."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from lstm_lm.core import device as devices
+from lstm_lm.core.params import Params
+from lstm_lm.evaluation.continuation import as_fed, continuation
+from lstm_lm.model.language_model import LanguageModel, build
+from lstm_lm.tokens.batching import load_tokens
+from lstm_lm.tokens.vocabulary import Vocabulary
+from lstm_lm.training.loop import Epoch, Training
+
+PREFIX = "time traveller"
+
+
+class Tokens(NamedTuple):
+    """What a folder of the tokenize stage holds: the vocabulary, two streams of token ids, (tokens,) each."""
+
+    vocabulary: Vocabulary
+    train: np.ndarray
+    valid: np.ndarray
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tokens":
+        """Read the folder. Raises ValueError, OSError."""
+        streams = [load_tokens(folder / f"{name}.npy") for name in ("train", "valid")]
+        return cls(Vocabulary.load(folder / "vocabulary.json"), *streams)
+
+
+def configured(params: Params) -> torch.device:
+    """The device that `params` ask for, ready to train on."""
+    device = devices.choose(params.device)
+    devices.configure(device, params.train.precision, params.numerics)
+    return device
+
+
+def train(
+    params: Params, tokens: Tokens, device: torch.device, model: LanguageModel | None = None
+) -> tuple[LanguageModel, list[Epoch]]:
+    """Train `model`, or the model from scratch that `params` ask for, as the pipeline does."""
+    model = (model or build("scratch", len(tokens.vocabulary), params)).to(device)
+    return model, Training(model, tokens.train, tokens.valid, params.train, params.seed).run()
+
+
+def outcome(model: LanguageModel, epochs: list[Epoch], tokens: Tokens, length: int = 50) -> dict[str, Any]:
+    """Time, perplexities and text of a training; the validation score is the best one, with its epoch."""
+    scored = [(epoch.valid_perplexity, number) for number, epoch in enumerate(epochs, 1)]
+    valid, epoch = min((perplexity, number) for perplexity, number in scored if perplexity is not None)
+    tokenizer = tokens.vocabulary.tokenizer
+    prefix = as_fed(PREFIX, tokenizer)
+    written = continuation(model, tokens.vocabulary, prefix, length)
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "seconds": round(sum(epoch.seconds for epoch in epochs), 1),
+        "train_perplexity": round(epochs[-1].train_perplexity, 3),
+        "valid_perplexity": round(valid, 3),
+        "best_epoch": epoch,
+        "text": tokenizer.join([*prefix, *written]),
+    }
