@@ -5,13 +5,13 @@ each and writes metrics/benchmark_words.json. Needs data/raw/, so run `dvc repro
 two cores.
 """
 
+import json
 import math
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from benchmarks.exercises.training import Tokens, configured, outcome, train
-from lstm_lm.comparison.measures import read
 from lstm_lm.core import device as devices
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
@@ -53,7 +53,7 @@ def _train(params: Params, raw: Path, folder: Path) -> tuple[dict[str, Any], dic
     (folder / "data").mkdir()
     (folder / "data/raw").symlink_to(raw.resolve())
     tokenize_corpus.main(params, folder)
-    tokens, described = Tokens.load(folder / "data/tokens"), read(folder, "tokenize")
+    tokens, described = Tokens.load(folder / "data/tokens"), json.loads((folder / "metrics/tokenize.json").read_text())
     model, epochs = train(params, tokens, configured(params))
     found = outcome(model, epochs, tokens, LENGTH[params.tokenize.level])
     ratio = tokens_per_character(folder / "metrics/tokenize.json")["valid"]
