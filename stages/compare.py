@@ -1,13 +1,11 @@
-"""Compare the two models: one JSON, and the pictures."""
+"""Compare the two models: the numbers that DVC shows and compares, and the pictures."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from lstm_lm.comparison import cell_picture, passage_picture, pictures
-from lstm_lm.comparison.measures import LABELS
+from lstm_lm.comparison.measures import LABELS, shown_in
 from lstm_lm.comparison.metrics import Evaluate, Passages, Throughput, Tokenize, Units, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
@@ -19,8 +17,9 @@ def main(params: Params, root: Path) -> None:
     """Bring together what the stages before measured."""
     corpus, tokens, scores = params.corpus.name, read(root, "tokenize", Tokenize), read(root, "evaluate", Evaluate)
     throughput = {kind: read(root, f"throughput_{kind}", Throughput) for kind in LABELS}
-    comparison = {"corpus": corpus, **compared(scores, throughput), "unigram_perplexity": tokens["unigram_perplexity"]}
-    write_json(root / "metrics/compare.json", comparison)
+    for kind in LABELS:
+        measured = {name: measure.value(root, kind) for name, measure in shown_in("experiments").items()}
+        write_json(root / f"metrics/{kind}.json", {"corpus": corpus, **measured})
     curves = {kind: curve(kind, root) for kind in LABELS}
     pictures.learning_curves(curves, corpus, root / "plots/learning_curves.png")
     pictures.generalisation(scores, tokens, corpus, root / "plots/generalisation.png")
@@ -28,15 +27,6 @@ def main(params: Params, root: Path) -> None:
     passages, units = read(root, "passages", Passages), load_json(root / "data/units.json", Units)
     passage_picture.draw(passages, corpus, root / "plots/surprisal.png")
     cell_picture.draw(units, passages, corpus, root / "plots/gates.png")
-
-
-def compared(scores: Mapping[str, Any], throughput: Mapping[str, Any]) -> dict[str, Any]:
-    """The ratio of the speeds, and for each model how much it overfits: validation over train perplexity."""
-    scratch, concise = (throughput[kind]["tokens_per_second"] for kind in LABELS)
-    return {
-        "scratch_over_concise_tokens_per_second": round(scratch / concise, 3),
-        "overfit": {kind: scores[kind]["valid"]["perplexity"] / scores[kind]["train"]["perplexity"] for kind in LABELS},
-    }
 
 
 def curve(kind: str, root: Path) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lstm_lm.comparison.measures import shown_in
 from lstm_lm.evaluation.unit import units
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
@@ -101,7 +102,9 @@ def write_results(
     write_passages(root)
     _write(root, "evaluate", evaluate)
     _write(root, "tokenize", TOKENIZE)
-    _write(root, "compare", {"corpus": "sample", "unigram_perplexity": 16.25})
+    for model in ("scratch", "concise"):
+        measured = {name: measure.value(root, model) for name, measure in shown_in("experiments").items()}
+        _write(root, model, {"corpus": "sample", **measured})
     texts = [
         {"model": model, "prefix": prefix, "mode": "greedy", "text": f" {HEBREW if prefix == HEBREW else text}"}
         for prefix in (PREFIX, HOSTILE, HEBREW)

@@ -22,12 +22,11 @@ SWEPT = [
 def row(name: str | None, state: str | None = None, scratch: Any = 2.0, concise: Any = 1.0, **params: Any) -> dict:
     """What exp_show says about one experiment; validation perplexity as given, train half of it, test twice."""
     found = {"Experiment": name, "rev": "abc1234", "State": state, **BASE, **params}
-    found["params.yaml:seed"] = found.pop("seed")  # as metrics/train_*.json has the key too
     for model, perplexity in (("scratch", scratch), ("concise", concise)):
-        for split, factor in (("train", 0.5), ("valid", 1), ("test", 2)):
+        for name, factor in (("scored_train", 0.5), ("valid", 1), ("test", 2)):
             known = isinstance(perplexity, float)
-            found[f"{model}.{split}.perplexity"] = factor * perplexity if known else perplexity
-        found[f"metrics/throughput_{model}.json:tokens_per_second"] = 12345.0
+            found[f"metrics/{model}.json:{name}_perplexity"] = factor * perplexity if known else perplexity
+        found[f"metrics/{model}.json:tokens_per_second"] = 12345.0
     return found
 
 

@@ -114,7 +114,7 @@ def test_a_change_in_a_folder_runs_the_stages_that_use_it(project: Repository, f
 
 def test_every_result_names_its_corpus(project: Repository) -> None:
     files = [*(project.folder / "metrics").glob("[!e]*.json"), project.folder / "metrics/evaluate.json"]
-    assert len(files) == 9
+    assert len(files) == 10
     assert {json.loads(file.read_text())["corpus"] for file in files} == {"sample"}
     assert "sample" in (project.folder / "plots/generated.txt").read_text()
 
@@ -151,9 +151,13 @@ def test_forced_runs_give_the_same_bytes(project: Repository) -> None:
 def test_an_experiment_is_shown_compared_and_reverted_from_the_run_cache(project: Repository) -> None:
     output = project.dvc("exp", "run", "--name", "wider", "-S", "model.hidden=12")
     assert ran(output) == {"train_scratch", "train_concise", "evaluate", "compare"}
-    changes = json.loads(project.dvc("metrics", "diff", "--json"))["metrics/evaluate.json"]
+    changes = json.loads(project.dvc("metrics", "diff", "--json"))["metrics/scratch.json"]
     change = changes.get("diff", changes)
-    assert change["scratch.valid.perplexity"]["old"] != change["scratch.valid.perplexity"]["new"]
+    assert change["valid_perplexity"]["old"] != change["valid_perplexity"]["new"]
+    for table in ("show", "diff"):
+        lines = project.dvc("metrics", table).splitlines()
+        assert len(lines) > 2
+        assert max(map(len, lines)) <= 120
     assert "hidden" in project.dvc("params", "diff")
     plots = project.dvc("plots", "diff", "--out", "compared")
     assert (project.folder / "compared/index.html").is_file(), plots

@@ -95,10 +95,11 @@ def test_all_results_are_shown_and_the_workspace_is_untouched(swept: Repository)
         (state,) = experiment["revs"]
         assert state["error"] is None
         params, metrics = state["data"]["params"]["params.yaml"]["data"], state["data"]["metrics"]
-        results[experiment["name"]] = params["model"]["hidden"], metrics["metrics/evaluate.json"]["data"]
+        results[experiment["name"]] = params["model"]["hidden"], metrics
     assert {name: hidden for name, (hidden, _) in results.items()} == dict(zip(NAMES, HIDDEN, strict=True))
     for kind in ("scratch", "concise"):
-        assert len({scores[kind]["valid"]["perplexity"] for _, scores in results.values()}) == len(HIDDEN)
+        scores = [metrics[f"metrics/{kind}.json"]["data"] for _, metrics in results.values()]
+        assert len({score["valid_perplexity"] for score in scores}) == len(HIDDEN)
     assert swept.git("status", "--porcelain") == ""
 
 

@@ -29,18 +29,18 @@ class Extra(Content):
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one measure, thousandths in its file, and a recipe that is judged by it."""
-    for name, measure in MEASURES.items():
-        monkeypatch.setitem(MEASURES, name, measure._replace(tables=()))
-    extra = Measure("An extra", "extra:{model}.x", ".1f", 1, ("results", "experiments", "recipes"), factor=0.001)
-    monkeypatch.setitem(MEASURES, "extra", extra)
     recipe = tmp_path / "recipes/mine"
-    monkeypatch.setitem(MEASURED, "metrics/extra.json", Extra)
     for folder in (tmp_path, recipe):
         write_results(folder, scale=1.0)
         extra = {"scratch": {"x": 1500}, "concise": {"x": 2500}}
         (folder / "metrics/extra.json").write_text(json.dumps(extra))
     (recipe / "recipe.yaml").write_text("title: mine\nheadline: extra\nparams: {seed: 1}\n")
     (recipe / "dvc.lock").touch()
+    for name, measure in MEASURES.items():
+        monkeypatch.setitem(MEASURES, name, measure._replace(tables=()))
+    measure = Measure("An extra", "extra:{model}.x", ".1f", 1, ("results", "experiments", "recipes"), factor=0.001)
+    monkeypatch.setitem(MEASURES, "extra", measure)
+    monkeypatch.setitem(MEASURED, "metrics/extra.json", Extra)
     return tmp_path
 
 
@@ -72,8 +72,8 @@ def test_the_tables_of_the_recipes_show_it(project: Path) -> None:
 
 
 def test_the_experiments_show_it(project: Path) -> None:
-    rows = [row(None), row("one") | {"scratch.x": 1500.0, "concise.x": 2500.0}]
-    table = experiments.table(experiments.experiments(rows, ["model.hidden"])).splitlines()
+    one = row("one") | {"metrics/scratch.json:extra": 1.5, "metrics/concise.json:extra": 2.5}
+    table = experiments.table(experiments.experiments([row(None), one], ["model.hidden"])).splitlines()
     assert [line.split() for line in table[-2:]] == [["one", "scratch", "1.5"], ["concise", "2.5"]]
 
 

@@ -16,7 +16,7 @@ from tools.docs import readme
 from tools.report import __main__ as report
 from tools.report import difference, page
 
-DAMAGES = 6
+DAMAGES = 3
 """Of each file and reader, in a test."""
 
 VALUES: list[Any] = [None, True, -1, 0, 0.5, 1e308, 10**30, "", "word", "\x1b[2J", [], [1], {}, {"a": 1}, [[]], [{}]]
@@ -76,7 +76,7 @@ def line_of(read: Callable[[Path], None], root: Path) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with results, benchmarks, a recipe. Pictures, scripts and DVC's status are left out: they take long."""
+    """A project with results, benchmarks and a recipe. What takes long is left out: pictures, scripts, DVC's status."""
     root = make_project(tmp_path / "project")
     write_results(root, scale=1.25)
     git(root, "add", ".")

@@ -56,7 +56,8 @@ ALL_ALONG = Bound(CHANCE, None)
 ENVIRONMENT = "metrics/environment_*.json"
 _MEASURED = (
     "metrics/throughput_*.json",
-    "metrics/compare.json",
+    "metrics/concise.json",
+    "metrics/scratch.json",
     "plots/timing_*.tsv",
     "plots/learning_curves.png",
     "plots/throughput.png",

@@ -58,10 +58,12 @@ def experiments(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Expe
     index = [row["Experiment"] or row["rev"] for row in rows]
     states = pd.Series([(row["State"] or "success").lower() for row in rows], index)
     params = {name: [_cell(row, "params.yaml", name) for row in rows] for name in names}
-    shown = [(measure, model) for measure in shown_in("experiments").values() for model in LABELS]
-    measures = {(measure.title, model): [_cell(row, *measure.place(model)) for row in rows] for measure, model in shown}
+    measures = {
+        (measure.title, model): [_cell(row, f"metrics/{model}.json", name) for row in rows]
+        for name, measure in shown_in("experiments").items()
+        for model in LABELS
+    }
     numbers = pd.DataFrame(measures, index).apply(pd.to_numeric, errors="coerce")
-    numbers *= [measure.factor for measure, _ in shown]
     numbers.loc[states != "success"] = float("nan")
     return Experiments(pd.DataFrame(params, index, dtype=object), pd.DataFrame(numbers), states)
 
