@@ -213,6 +213,31 @@ def test_deep_nesting_and_aliases_of_aliases_end_soon(tmp_path: Path) -> None:
     assert "seed is " in str(load(path, as_yaml(changed()).replace(b"seed: 0", b"seed: [" + b", ".join(levels) + b"]")))
 
 
+DECAY = {"train__schedule": "decay", "train__lr_decay": 0.5, "train__decay_after": 4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"train__epochs": 30}, False),
+        ({"train__epochs": 31}, True),
+        ({"train__epochs": 500}, True),
+        ({"train__epochs": 500, "train__lr_decay": 0.99}, False),
+        ({"train__epochs": 500, "train__lr_decay": 1.0}, False),
+        ({"train__epochs": 500, "train__decay_after": 490}, False),
+        ({"train__epochs": 500, "train__patience": 3}, False),
+        ({"train__epochs": 500, "train__schedule": "constant"}, False),
+    ],
+    ids=str,
+)
+def test_a_learning_rate_that_reaches_zero_is_refused(changes: dict[str, Any], refused: bool, tmp_path: Path) -> None:
+    loaded = load(tmp_path / "params.yaml", as_yaml(changed(**DECAY | changes)))
+    message = (
+        f"train.schedule is 'decay': after epoch 30 of {changes['train__epochs']} (train.epochs) less than 1e-08 of"
+    )
+    assert (message in str(loaded)) == refused
+
+
 @pytest.mark.parametrize(
     "changes",
     [

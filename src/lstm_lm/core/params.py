@@ -4,6 +4,7 @@ The string under a field describes it, in Markdown: docs/parameters.md, README a
 """
 
 import functools
+import math
 import operator
 import re
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+SMALLEST_RATE = 1e-8
+"""Of train.lr: with less, float32 weights of ordinary size no longer change."""
 
 Prefix = Annotated[str, Field(max_length=10_000)]
 
@@ -162,6 +166,18 @@ class Train(Section):
     def tokens_needed(self) -> int:
         """The fewest tokens of which every epoch has a full window, whatever its random offset."""
         return (self.batch_size + 1) * self.num_steps + 1
+
+    @model_validator(mode="after")
+    def _decay_leaves_something_to_learn_with(self) -> "Train":
+        decays = max(0, self.epochs - self.decay_after)
+        if self.schedule == "decay" and self.patience is None and self.lr_decay**decays < SMALLEST_RATE:
+            last = self.decay_after + math.floor(math.log(SMALLEST_RATE, self.lr_decay))
+            raise ValueError(
+                f"train.schedule is 'decay': after epoch {last} of {self.epochs} (train.epochs) less than "
+                f"{SMALLEST_RATE:.0e} of train.lr is left; raise train.lr_decay ({self.lr_decay}) or "
+                f"train.decay_after ({self.decay_after}), or set train.patience"
+            )
+        return self
 
     @model_validator(mode="after")
     def _processes_share_rows(self) -> "Train":
