@@ -41,10 +41,12 @@ def main(params: Params, root: Path) -> None:
 
 def report(swept: Sweep, folder: Path) -> str:
     """Write sweep.html, sweep.md and their pictures into `folder`; the verdict in a sentence."""
-    best = min(_outcomes(swept, "validation"), key=itemgetter("mean"))
+    best = min(_compared(swept), key=itemgetter("mean"))
     place = ", ".join(filter(None, [f"{swept.parameter}={best['value']}", best["setting"]]))
     verdict = f"Lowest mean validation perplexity: {best['mean']:,.2f}, {LABELS[best['model']]} at {place}."
     rows = table(swept)
+    if fewer := sum(row["seeds"] < best["seeds"] for row in rows):
+        verdict += f" Not compared, with fewer than {best['seeds']} seeds: {fewer} of {len(rows)} choices."
     run = f"{sum(row['seeds'] for row in rows)} experiments with results"
     content = {
         "parameter": swept.parameter,
@@ -102,10 +104,9 @@ def _swept(params: pd.DataFrame) -> tuple[str, dict[str, list[Any]]]:
 def table(swept: Sweep) -> list[dict[str, Any]]:
     """A row for each choice of parameters: value, setting, seeds, and for each model its outcome by split.
 
-    `best` names the models whose lowest mean validation perplexity this is.
+    `best` names the models whose lowest mean validation perplexity this is, of the choices with the most seeds.
     """
-    validation = _outcomes(swept, "validation")
-    best = [min((o for o in validation if o["model"] == model), key=itemgetter("mean")) for model in LABELS]
+    best = [min((o for o in _compared(swept) if o["model"] == model), key=itemgetter("mean")) for model in LABELS]
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
     for outcome in swept.outcomes:
         row = {"value": outcome["value"], "setting": outcome["setting"], "seeds": outcome["seeds"], "best": set()}
@@ -113,6 +114,12 @@ def table(swept: Sweep) -> list[dict[str, Any]]:
         row.setdefault(outcome["model"], {})[outcome["split"]] = outcome
         row["best"] |= {outcome["model"]} if outcome in best else set()
     return list(rows.values())
+
+
+def _compared(swept: Sweep) -> list[dict[str, Any]]:
+    """The outcomes on the validation split with the most seeds: the mean of fewer may be lower by chance."""
+    most = max(outcome["seeds"] for outcome in swept.outcomes)
+    return [outcome for outcome in _outcomes(swept, "validation") if outcome["seeds"] == most]
 
 
 def _outcomes(swept: Sweep, split: str) -> list[dict[str, Any]]:

@@ -44,9 +44,9 @@ def test_mean_and_spread_are_over_the_seeds_of_one_choice():
     assert (outcome["seeds"], outcome["setting"]) == (2, "train.lr=2")
     assert found[8, "scratch", "train"]["lowest"] == 9.6
     assert [(row["value"], row["best"]) for row in table(swept)] == [
-        (48, {"scratch", "concise"}),
-        (8, set()),
-        (16, set()),
+        (48, set()),
+        (8, {"concise"}),
+        (16, {"scratch"}),
     ]
 
 
@@ -70,9 +70,12 @@ def test_different_texts_are_not_ranked():
 
 def test_the_page_the_markdown_and_the_pictures_show_the_sweep(tmp_path):
     verdict = report(sweep(of(*SWEPT)), tmp_path)
-    assert verdict == "Lowest mean validation perplexity: 9.50, torch.nn.LSTM at model.hidden=48, train.lr=1."
+    assert verdict == (
+        "Lowest mean validation perplexity: 11.50, torch.nn.LSTM at model.hidden=8, train.lr=2. "
+        "Not compared, with fewer than 2 seeds: 1 of 3 choices."
+    )
     markdown = (tmp_path / "sweep.md").read_text(encoding="utf-8")
-    cells = "| 8 | train.lr=2 | 2 | 19.70 (19.20 to 20.20) | 9.85 | 11.50 (11.00 to 12.00) | 5.75 |"
+    cells = "| 8 | train.lr=2 | 2 | 19.70 (19.20 to 20.20) | 9.85 | **11.50** (11.00 to 12.00) | 5.75 |"
     assert cells in markdown
     assert re.findall(r"\]\((.*?)\)", markdown) == ["sweep_validation.png", "sweep_train.png"]
     for name in ("sweep_validation", "sweep_train"):
