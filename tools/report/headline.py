@@ -2,11 +2,11 @@
 
 A change is not called better or worse where something else may explain it:
 
-- other text: corpus.*, tokenize.* or the corpus's size differ (this does not concern speeds);
+- other text: corpus.*, tokenize.* or the corpus's size differ;
 - rounding: the trainings have the same parameters, agree in their first epochs to a relative 1e-5 and part later, as
   sums in another order make them do;
 - another environment: metrics/environment_*.json differs, and no parameter chose that;
-- for a speed: another machine or compiler, or the middle halves of the epochs overlap.
+- for a speed: another machine or compiler, a model of another size, or the middle halves of the epochs overlap.
 """
 
 from typing import Any, NamedTuple
@@ -114,22 +114,30 @@ def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
 
 def _reason(found: Difference, measure: Measure, model: str, change: Change) -> str:
     """Why a change is not judged, "" if it is."""
-    if measure is MEASURES["tokens_per_second"]:
-        path, key = measure.place(model)
-        device, compiler, low, high = (
-            found.metric(path, name) for name in ("device", "compiler", f"{key}_q1", f"{key}_q3")
-        )
-        if device.old != device.new or other_environment(found, model):
-            return "other machine"
-        if compiler.old != compiler.new and "none" not in compiler:
-            return "other compiler"
-        overlap = None not in (*low, *high) and low.new <= high.old and low.old <= high.new
-        return "within the spread" if overlap else ""
     if not same_text(found):
         return "other text"
+    if measure is MEASURES["tokens_per_second"]:
+        return _reason_of_speed(found, measure, model)
     if _rounding(found, model, change):
         return "within rounding"
     return "other environment" if other_environment(found, model) else ""
+
+
+def _reason_of_speed(found: Difference, measure: Measure, model: str) -> str:
+    """Why a change of the speed is not judged, on the same text."""
+    path, key = measure.place(model)
+    device, compiler, low, high = (
+        found.metric(path, name) for name in ("device", "compiler", f"{key}_q1", f"{key}_q3")
+    )
+    size = found.metric(f"metrics/train_{model}.json", "parameters")
+    if device.old != device.new or other_environment(found, model):
+        return "other machine"
+    if compiler.old != compiler.new and "none" not in compiler:
+        return "other compiler"
+    if size.old != size.new:
+        return "other size"
+    overlap = None not in (*low, *high) and low.new <= high.old and low.old <= high.new
+    return "within the spread" if overlap else ""
 
 
 def _rounding(found: Difference, model: str, change: Change) -> bool:

@@ -139,5 +139,26 @@ def test_speeds_are_judged_on_one_machine_and_outside_their_spread(before, now, 
     keys = ("device", "tokens_per_second_q1", "tokens_per_second", "tokens_per_second_q3")
     speeds: dict[str, Change] = dict(zip(keys, map(Change, before, now), strict=True))
     environment = {"threads": Change(2, threads)}
-    metrics = {"metrics/throughput_scratch.json": speeds, "metrics/environment_scratch.json": environment}
+    metrics: dict[str, dict[str, Change]] = {
+        "metrics/throughput_scratch.json": speeds,
+        "metrics/environment_scratch.json": environment,
+    }
     assert cell(found(metrics, {}), MEASURES["tokens_per_second"]).change == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "expected"),
+    [
+        ("model.hidden", Change(100, 200), "from 100, other size"),
+        ("corpus.name", Change(100, 100), "from 100, other text"),
+        ("tokenize.level", Change(100, 200), "from 100, other text"),
+        ("train.batch_size", Change(100, 100), "50.0% worse than 100"),
+    ],
+)
+def test_a_speed_is_judged_for_one_size_and_text(name, parameters, expected):
+    metrics = {
+        "metrics/throughput_scratch.json": {"tokens_per_second": Change(100, 50)},
+        "metrics/train_scratch.json": {"parameters": parameters},
+    }
+    difference = found(metrics, {name: Change(1, 2)})
+    assert cell(difference, MEASURES["tokens_per_second"]).change == expected
