@@ -7,8 +7,9 @@ GITHUB_STEP_SUMMARY (not on GitHub) the text goes to standard output.
 
 import os
 import re
-import sys
 from pathlib import Path
+
+from lstm_lm.core.printable import say
 
 IMAGE = re.compile(r"!\[(?P<title>[^\]]*)\]\((?P<name>[^)\s]+)\)")
 
@@ -51,7 +52,7 @@ def main() -> None:
         with Path(target).open("a", encoding="utf-8") as file:
             file.write(text)
     else:
-        sys.stdout.write(text)
+        say(text)
 
 
 if __name__ == "__main__":

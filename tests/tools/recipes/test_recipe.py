@@ -179,6 +179,9 @@ def test_ctrl_c_lets_the_stage_save_what_it_has(project: Path) -> None:
 def test_without_a_name_the_recipes_are_listed(project: Path) -> None:
     listed = call(project, "recipes.run", "")
     assert (listed.returncode, listed.stdout, listed.stderr) == (0, "tiny  a tiny one\n", "")
+    (project / "recipes/tiny/recipe.yaml").write_text(TINY.replace("a tiny one", r'"a\e]0;title\a"'))
+    assert call(project, "recipes.run", "").stdout == "tiny  a\\x1b]0;title\\x07\n"
+    git(project, "checkout", "-q", ".")
     assert call(project, "recipes.run", "tin").stderr == "recipe: there is no recipe 'tin': NAME=... (tiny)\n"
     assert call(project, "checks.verify", "tin").stderr == "verify: there is no recipe 'tin': NAME=... (tiny)\n"
     assert "there are no committed results of recipe tiny" in call(project, "checks.verify", "tiny").stderr

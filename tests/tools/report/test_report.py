@@ -12,7 +12,6 @@ from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import UNKNOWN, Vocabulary
 from projects import ROOT, set_params
 from reported import found, git, make_project, module, reported, write_results
-from tools.markdown import block
 from tools.report import headline
 from tools.report.__main__ import notes
 from tools.report.difference import Change, difference, snapshot
@@ -73,10 +72,6 @@ def test_nothing_from_files_is_markup_in_markdown(reported):
     assert "alert" in outside
     assert not re.search(r"(?<!\\)<", outside.replace("> ", ""))
     assert "](http" not in outside.replace("\\](", "")
-
-
-def test_a_fence_is_longer_than_any_in_its_text():
-    assert block(["a ```` b", "c\nd"]) == "`````text\na ```` b\nc d\n`````"
 
 
 def test_a_second_run_writes_the_same_bytes(reported, tmp_path):
