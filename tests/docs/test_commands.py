@@ -54,6 +54,7 @@ INSTEAD = {
         "python -m torch.distributed.run --standalone --nproc-per-node 2 stages/train_scratch.py",
         "the environment of the test has no torchrun",
     ),
+    "python -m pytest -k killed_at_random tests/training": ("python -m pytest --version", "make test runs it"),
     "make curves": ("make --dry-run curves", "it takes minutes"),
     "make bench-corpus": ("make --dry-run bench-corpus", "it takes a quarter of an hour"),
     "make whole": ("make --dry-run whole", "it takes a quarter of an hour"),

@@ -4,12 +4,23 @@ import ast
 import re
 from pathlib import Path
 
-_LINK = re.compile(r"\[`([^`]+)`\]\(([^)#\s]+)#L\d+\)")
+_LINK = re.compile(r'\[([^\]]+)\]\(([^)#\s]+)#L\d+( "([^"]+)")?\)')
+_CODE = re.compile("`[^`]+`")
 
 
 def numbered(text: str, folder: Path) -> str:
-    """The Markdown of a page in `folder`, each such link with the line of what its text names (see `line`)."""
-    return _LINK.sub(lambda link: f"[`{link[1]}`]({link[2]}#L{line(folder / link[2], link[1])})", text)
+    """The Markdown of a page in `folder`, each link to a line with the number of the line that has its code.
+
+    The code is the link's title or, if there is none, its text (see `line`).
+    """
+    return _LINK.sub(lambda link: _numbered(link, folder), text)
+
+
+def _numbered(link: re.Match[str], folder: Path) -> str:
+    text, file, title, code = link.groups()
+    if not code and not _CODE.fullmatch(text):
+        return link[0]
+    return f"[{text}]({file}#L{line(folder / file, code or text.strip('`'))}{title or ''})"
 
 
 def line(path: Path, code: str) -> int:
