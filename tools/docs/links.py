@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-_LINK = re.compile(r'\[([^\]]+)\]\(([^)#\s]+)#L\d+( "([^"]+)")?\)')
+_LINK = re.compile(r'\[([^\]]+)\]\(([^)#\s]+)#L\d+(\s"([^"]+)")?\)')
 _CODE = re.compile("`[^`]+`")
 
 

@@ -96,8 +96,8 @@ def test_a_line_is_that_of_a_definition_or_of_a_text(code: str, expected: int, t
 
 def test_links_get_the_number_of_their_line(tmp_path: Path) -> None:
     (tmp_path / "lstm.h").write_text("// the loops\nvoid forward() {}\n")
-    page = '[`void forward`](lstm.h#L77), [`x`](lstm.h), [a](lstm.h#L1), [a](lstm.h#L77 "void forward")'
-    expected = '[`void forward`](lstm.h#L2), [`x`](lstm.h), [a](lstm.h#L1), [a](lstm.h#L2 "void forward")'
+    page = '[`void forward`](lstm.h#L77), [`x`](lstm.h), [a](lstm.h#L1), [a](lstm.h#L77\n"void forward")'
+    expected = '[`void forward`](lstm.h#L2), [`x`](lstm.h), [a](lstm.h#L1), [a](lstm.h#L2\n"void forward")'
     assert numbered(page, tmp_path) == expected
     with pytest.raises(ValueError, match=r"lstm\.h does not have backward, to which a page links"):
         numbered("[`backward`](lstm.h#L77)", tmp_path)
