@@ -54,10 +54,10 @@ def pipeline_step(
 
 
 def products(shape: Shape, device: torch.device) -> TrainingStep:
-    """The matrix products of one training step and nothing else, in the shapes that the step needs.
+    """The matrix products of one training step and nothing else.
 
-    Forward and backward one (batch_size, hidden) x (hidden, 4 hidden) and its transpose for each time step,
-    which must wait for one another; one product for the recurrent weights' gradient.
+    For each time step (batch_size, hidden) x (hidden, 4 hidden) forward, and back with the transpose, each after the
+    one before it; then one product for the recurrent weights' gradient.
     """
     T, B, H = shape.num_steps, shape.batch_size, shape.hidden
     state, gates = torch.randn(B, H, device=device), torch.randn(B, 4 * H, device=device)
@@ -146,7 +146,7 @@ def textbook_concise_loop(shape: Shape, device: torch.device) -> TrainingStep:
 
 
 def textbook_scratch_loop(shape: Shape, device: torch.device) -> TrainingStep:
-    """The textbook's own LSTM: one-hot products gate by gate, the output layer inside the loop, plain updates."""
+    """The textbook's own LSTM: one-hot products for each gate, the output layer in the loop, plain updates."""
     start = scratch_start(Architecture(kernel="book", vocab_size=shape.vocab_size, hidden=shape.hidden), 0)
     weights = {name: weight.to(device).requires_grad_() for name, weight in start.items()}
     parameters = list(weights.values())
@@ -185,7 +185,7 @@ def _textbook_loop(
     state: State,
     update: Callable[[], None],
 ) -> TrainingStep:
-    """One batch of the textbook's loop: the summed loss becomes a Python number every time."""
+    """One batch of the textbook's loop, which reads the loss as a Python number each time."""
     nats = 0.0
 
     def step(window: Window) -> None:
@@ -202,7 +202,7 @@ def _textbook_loop(
 
 
 def _textbook_clip(parameters: list[Tensor] | list[nn.Parameter]) -> None:
-    """Scale the gradients by 1 / norm where the norm is above 1: a branch, so the host waits for the norm."""
+    """Scale the gradients by 1 / norm if the norm is above 1. The host waits for the norm, to take the branch."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.sqrt(sum((torch.sum(gradient**2) for gradient in gradients), start=gradients[0].new_zeros(())))
     if norm > 1:
@@ -228,4 +228,4 @@ CONTESTANTS: dict[str, Callable[[Shape, torch.device], TrainingStep]] = {
     FLASHRNN: flashrnn_alone,
     PRODUCTS: products,
 }
-"""What can be measured, and what makes its step."""
+"""Name -> what makes the step that is measured."""

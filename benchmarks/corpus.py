@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = (1, 10, 100, 1000)
 WORDS = 1_000_000
 BEND = 7873
-"""The language has so many words. The probability of rank r falls as 1/r down to the bend, as 1/r^1.77 beyond it, as
+"""The language has WORDS words. The probability of rank r falls as 1/r down to the bend, as 1/r^1.77 beyond it, as
 Gerlach and Altmann (2013, arXiv 1212.1362) found in English books."""
 TOKENIZERS = [(level, kept) for level in ("char", "word") for kept in ("letters", "none")]
 STOP_SECONDS = 20.0
@@ -51,7 +51,7 @@ WINDOWS = 10
 
 
 def blocks(megabytes: float) -> Iterator[bytes]:
-    """A text of at least so many megabytes, in blocks: always the same one.
+    """A text of at least so many megabytes, always the same one, in blocks.
 
     The rarer a word is, the more letters it has. Every tenth word ends in a comma, every twelfth one ends its line.
     """
@@ -78,7 +78,7 @@ def _shares(weights: np.ndarray) -> np.ndarray:
 
 
 class Run(NamedTuple):
-    """A stage's seconds, seconds of computing of all its processes, and the most memory that they had, in MiB."""
+    """A stage's seconds, CPU seconds and peak memory (MiB), of all its processes."""
 
     seconds: float
     cpu_seconds: float
@@ -129,12 +129,12 @@ class Project:
             time.sleep(0.01)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):
-            raise ValueError(f"{stage} failed; its own message stands above")
+            raise ValueError(f"{stage} failed (see above)")
         return Run(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, peak / 2**10)
 
 
 def _peak(pid: int) -> int:
-    """The memory of a process and of all that it has started and that still run, each at its peak, in KiB."""
+    """The peak memory of a process plus those of its running children, in KiB."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()

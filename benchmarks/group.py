@@ -1,4 +1,4 @@
-"""What it costs two processes on one machine to share a training, one thread each, over hidden units.
+"""What sharing a training costs two processes on one machine, one thread each, over hidden units.
 
 Writes metrics/benchmark_processes.json: milliseconds of a step of one process and of two that share its rows, and of
 the messages in it; bytes and milliseconds of a checkpoint; our average of the gradients beside torch's

@@ -21,7 +21,7 @@ MODES = ("portable", "native")
 
 CPU = torch.device("cpu")
 Clock = Callable[[], float]
-"""Does its work once and returns the seconds that it took."""
+"""Does some work once; returns the seconds that it took."""
 
 
 class Entry(NamedTuple):
@@ -54,7 +54,7 @@ def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int = 8
 
 
 def timed(action: Callable[[], object], device: torch.device) -> Clock:
-    """Times `action`, with all that it asks of `device`."""
+    """Times `action` until `device` has done its part."""
 
     def clock() -> float:
         devices.synchronize(device)
@@ -91,7 +91,7 @@ def processes() -> Iterator[dict[str, Executor]]:
 def taking_turns(
     pools: Mapping[str, Executor], entries: Iterable[Entry], shape: Shape, steps: int, rounds: int, warm_up: int = 3
 ) -> dict[str, np.ndarray]:
-    """Seconds of `steps` steps of each entry, (rounds,) each; while one process computes, the other one waits."""
+    """Seconds of `steps` steps of each entry, (rounds,) each. While one process computes, the other waits."""
 
     def clock(entry: Entry) -> Clock:
         return lambda: pools[entry.numerics].submit(_seconds, entry.contestant, shape, steps).result()
@@ -133,7 +133,7 @@ def ratios(results: Mapping[str, Any], pairs: Mapping[str, tuple[str, str]]) -> 
 
 
 def peak_memory(entry: Entry, shape: Shape) -> float:
-    """MiB by which a process grows at most through a contestant on the CPU (on Linux)."""
+    """MiB that a contestant adds to the peak memory of a process, on the CPU (Linux only)."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, devices.configure, (CPU, "fp32", entry.numerics)) as pool:
         return pool.submit(_peak_memory, entry.contestant, shape).result()
@@ -141,7 +141,7 @@ def peak_memory(entry: Entry, shape: Shape) -> float:
 
 def _peak_memory(name: str, shape: Shape) -> float:
     small = Shape(hidden=8, batch_size=2)
-    epoch(CONTESTANTS[name](small, CPU), small, CPU, count=2)()  # libraries and imports are not the step's
+    epoch(CONTESTANTS[name](small, CPU), small, CPU, count=2)()  # so that libraries and imports do not count
     before = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak of the imports
     epoch(CONTESTANTS[name](shape, CPU), shape, CPU, count=3)()

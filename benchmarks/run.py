@@ -1,7 +1,7 @@
-"""`make bench`: how fast each way of training is on the CPU, side by side, and how cost grows.
+"""`make bench`: the speed of each way of training on the CPU, side by side, and how the cost grows.
 
 Writes metrics/benchmark_cpu.json and plots/benchmark_cpu.png. Each mode of the libraries (`numerics` in params.yaml)
-has a process; all contestants take turns, so ratios mean something; absolute numbers are this machine's.
+has a process. All contestants take turns, so their ratios hold although the machine's speed varies.
 """
 
 import argparse
@@ -158,7 +158,7 @@ def one_step(pools: Mapping[str, Executor], rounds: int) -> dict[str, Any]:
 
 
 def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
-    """Without those that need a compiler where there is none."""
+    """The entries that can run here: some need a C++ compiler."""
     return [entry for entry in entries if entry.contestant in contestants(CPU)]
 
 
@@ -187,7 +187,7 @@ def idle_repro(rounds: int) -> dict[str, float] | None:
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Everything that is measured, stamped with what it was measured on."""
+    """Everything that is measured, and on what."""
     kernel = f"all; fused in PyTorch{' and C++' if computes(CPU, 'fp32') else ''}"
     with processes() as pools:
         results = default_shape(pools, rounds)

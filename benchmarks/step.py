@@ -1,4 +1,4 @@
-"""What a training step from scratch consists of, and what it costs beside other processes."""
+"""The share of C++ in a training step from scratch, and what a step costs beside other processes."""
 
 import multiprocessing
 import time
@@ -18,7 +18,7 @@ COUNTERS = 2
 
 
 def share_of_native(shape: Shape, rounds: int) -> dict[str, float]:
-    """The share of a step that passes in calls of the C++ code. To be run in a process of its own."""
+    """The share of a step's time that C++ takes. It replaces a function, so it needs a process of its own."""
     call, seconds = native_backend._call, [0.0]
 
     def timed(*arguments: Any) -> None:
@@ -57,7 +57,7 @@ def beside_counters(
 
 @contextmanager
 def _counting() -> Iterator[None]:
-    """Other processes that use all the time they get."""
+    """Other processes that keep the cores busy."""
     context = multiprocessing.get_context("spawn")
     counters = [context.Process(target=_count, daemon=True) for _ in range(COUNTERS)]
     for counter in counters:

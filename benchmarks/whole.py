@@ -51,7 +51,7 @@ def repro_seconds(kernel: str, root: Path) -> float:
         path.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
         start = time.perf_counter()
         if dvc(project, "repro", "--force") != 0:
-            raise ValueError("the pipeline failed; its own message stands above")
+            raise ValueError("the pipeline failed (see above)")
         return time.perf_counter() - start
 
 

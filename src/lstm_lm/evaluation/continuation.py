@@ -51,8 +51,7 @@ def continuation(
 def as_fed(prefix: str, tokenizer: Tokenizer) -> Sequence[str]:
     """The tokens that a model reads of a prefix.
 
-    The prefix is normalised as the corpus was, but where only letters are kept, white space at its end stays, as one
-    space.
+    It is normalised as the corpus was. Where only letters are kept, white space at its end stays, as one space.
     """
     normalized = tokenizer.normalize(prefix)
     if tokenizer.kept == "letters" and normalized and prefix.rstrip("\r\n")[-1:].isspace():
@@ -65,7 +64,7 @@ def choose(logits: Tensor, temperature: float | None, generator: np.random.Gener
     known = logits[1:]
     if temperature is None:
         return int(known.argmax()) + 1
-    with np.errstate(over="ignore"):  # a temperature of next to nothing
+    with np.errstate(over="ignore"):  # a tiny temperature
         scaled = (known - known.max()).numpy() / temperature
     return int(generator.choice(len(known), p=elementary.softmax(scaled))) + 1
 
@@ -75,9 +74,9 @@ def texts(
 ) -> list[dict[str, str]]:
     """Every prefix continued by every model, greedily and sampled: rows of model, prefix, mode, text.
 
-    The prefixes in the rows are what the models read (`as_fed`), each once. Each sample has a seed of its own, from
-    `seed` and the numbers of the model and of the prefix: with one seed for all, a model that knows little would write
-    the same text after each prefix.
+    Each prefix is there once, as the models read it (`as_fed`). Each sample has its own seed, made of `seed` and the
+    numbers of model and prefix. With one seed for all, a model that knows little would write the same text after each
+    prefix.
     """
     tokenizer = vocabulary.tokenizer
     modes = {"greedy": None, "sampled": settings.temperature}

@@ -56,7 +56,7 @@ class Inspection(NamedTuple):
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """A single row is too little work for several threads."""
+    """One thread: a single row is too little work for several."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -111,7 +111,7 @@ def _text(stream: np.ndarray, tokenizer: Tokenizer, vocabulary: Vocabulary, leng
 
 
 def _bits(model: LanguageModel, text: Text) -> list[float]:
-    """Surprisal of all tokens but the first."""
+    """Surprisal of all tokens but the first, in bits."""
     return [nats / math.log(2) for nats in surprisal(model, text.stream).tolist()]
 
 

@@ -26,7 +26,7 @@ def choose(pieces: Sequence[str], length: int) -> range:
 
 
 def _edge(pieces: Sequence[str], numbers: range) -> int:
-    """The first number before which a word or line ends, else a character ends; else the first number."""
+    """The first of `numbers` before which a word or line ends, else a character; else the first of all."""
     whole = (number for number in numbers if number == len(pieces) or pieces[number - 1].isspace())
     between = (number for number in numbers if not regex.fullmatch(r"\X", pieces[number - 1] + pieces[number]))
     return next(whole, None) or next(between, None) or numbers.start

@@ -27,7 +27,7 @@ def correlations(series: Tensor, features: Tensor) -> Tensor:
 
 
 def units(series: Mapping[str, Mapping[str, Tensor]], features: Mapping[str, Sequence[float]], hidden: int) -> Any:
-    """The most telling units of a model, as JSON.
+    """The units of a model that follow a feature most strongly, as JSON.
 
     Args:
         series: split -> name, such as "hidden state" -> values along the split's passage, (T, layers * hidden).

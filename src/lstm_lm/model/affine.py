@@ -26,7 +26,7 @@ class Affine(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The gradient of X W + b to those of X, W and b, where they are asked for."""
+        """The gradient of X W + b to those of X, W and b that are needed."""
         (rows, weight), backend = ctx.saved_tensors, ctx.backend
         of_rows, of_weight, of_bias = ctx.needs_input_grad[1:]
         d_rows = backend.product(d_outputs, weight.T) if of_rows else None
@@ -56,7 +56,7 @@ class LookUp(torch.autograd.Function):
 
 
 def affine(backend: Backend, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Inputs times weight (depth, columns) plus bias (columns,); under autocast in its type, by torch.
+    """Inputs times weight (depth, columns) plus bias (columns,). Under autocast, torch computes it in autocast's type.
 
     Args:
         backend: what computes it.
@@ -79,6 +79,6 @@ def weight_gradient(backend: Backend, rows: Tensor, d_outputs: Tensor, weight: T
 
 
 def product_dtype(weight: Tensor) -> torch.dtype:
-    """The type that autocast wants products in, where it is on; else the weight's own."""
+    """Autocast's type for products where it is on, else the weight's own."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

@@ -15,13 +15,13 @@ STEPS = 5
 """Time steps of the window that is computed twice."""
 
 MOST_TYPES = 10_000
-"""Of a larger vocabulary, the check would take more memory than the training."""
+"""Types of the check's vocabulary: with more, it would take more memory than the training."""
 
 TOLERANCE = 1e-3
-"""Relative; float32 is at most 1e-5 off, and what was seen of wrong code is at least 0.1 off."""
+"""Relative. float32 was at most 1e-5 off, wrong code at least 0.1."""
 
 SUSPECTS = ("OMP_THREAD_LIMIT", "OMP_DYNAMIC", "OMP_MAX_ACTIVE_LEVELS")
-"""Variables that keep OpenMP from granting the threads that it is asked for."""
+"""Variables that may give OpenMP fewer threads than torch asks for."""
 
 
 def check_arithmetic(architecture: Architecture, rows: int) -> None:
@@ -45,7 +45,7 @@ def check_arithmetic(architecture: Architecture, rows: int) -> None:
     expected = _computed(equations.double(), weights, tokens)
     for name, value in _computed(LanguageModel(parts), weights, tokens).items():
         apart = float((value.double() - expected[name]).abs().max() / expected[name].abs().max())
-        if not apart <= TOLERANCE:  # not a number is no better
+        if not apart <= TOLERANCE:  # so that NaN does not pass
             raise ValueError(_complaint(parts.kernel, name, apart))
 
 

@@ -1,4 +1,4 @@
-"""What a way to compute the fused model consists of. There are two: `lstm_fused` in PyTorch, `lstm_native` in C++."""
+"""What computes the fused model: a backend. There are two, `pytorch_backend` and, in C++, `native_backend`."""
 
 from typing import NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ class Trace(NamedTuple):
 
 
 def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
-    """A trace that begins with the initial state, the rest of it but `gates` still to be written."""
+    """A trace with `gates` and the initial state; the rest is still to be written."""
     num_steps, batch_size, _ = gates.shape
     hidden = gates.new_empty(num_steps + 1, batch_size, initial_hidden.shape[-1])
     cells, squashed = torch.empty_like(hidden), torch.empty_like(hidden[1:])
@@ -30,7 +30,7 @@ def new_trace(gates: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Tr
 
 
 class Backend(Protocol):
-    """One way to compute, a module with these functions."""
+    """The loops over time, the products and the loss of the fused model."""
 
     def run(self, gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
         """The forward loop of `lstm_fused.Recurrence`; `gates` holds A' and is overwritten."""
@@ -65,13 +65,13 @@ class Backend(Protocol):
 
         Args:
             rows: hidden states, (rows, hidden).
-            weight: (hidden, vocab_size), in the type of the rows, contiguous or the transpose of what is.
+            weight: (hidden, vocab_size), in the type of the rows; it or its transpose is contiguous.
             bias: (vocab_size,), in the type of the sum.
             targets: token ids, int64, (rows,).
-            tokens: the divisor; for a mean over all rows of all pieces, their number.
+            tokens: the divisor; for a mean, the number of rows in all pieces.
 
         Returns:
-            The sum, a scalar; the gradients of the rows, the weight, laid out in memory as it is, and the bias.
+            The sum, a scalar; the gradients of the rows, of the weight, with its memory layout, and of the bias.
         """
         ...
 

@@ -22,7 +22,7 @@ CACHE = SOURCES.parent / "__pycache__"
 
 FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-fast-math", "-ffp-contract=off")
 FLAGS += ("-pthread", "-fPIC", "-shared")
-"""They follow the user's CXXFLAGS: none of those may reorder a sum, fuse a product with it or give up the speed."""
+"""They follow the user's CXXFLAGS, so that none of those reorders a sum, fuses a product with it or costs the speed."""
 
 FASTER = (("-march=native", "-fopenmp-simd"), ("-mcpu=native", "-fopenmp-simd"), ("-fopenmp-simd",), ())
 """Flags for speed: the first of these that the compiler knows."""
@@ -33,7 +33,7 @@ DIGEST = 0x67DC9047E8861870
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The library, from the cache or compiled now; None, with a message, where that is not possible."""
+    """The library, from the cache or compiled now; None, with a message, if neither is possible."""
     path = CACHE / f"native-{_key()}.so"
     try:
         if not _is_whole(path):
@@ -79,7 +79,7 @@ def build() -> bytes:
 
 
 def _run(command: list[str]) -> None:
-    """Run the compiler, whatever language it speaks."""
+    """Run the compiler. Its messages may be in any encoding."""
     subprocess.run(command, check=True, capture_output=True, encoding="utf-8", errors="replace", timeout=300)
 
 
@@ -106,7 +106,7 @@ def _key() -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, in a line: the compiler's own words where it has spoken."""
+    """The error in a line: the compiler's own message if there is one."""
     spoken = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
     lines = (spoken or str(error)).strip().splitlines()
     return next((line for line in lines if "error" in line), lines[0] if lines else repr(error))

@@ -133,5 +133,5 @@ class Stack(nn.Module):
         return inputs, State(torch.stack(hidden), torch.stack(cell))
 
     def _named(self) -> list[tuple[Layer, str]]:
-        """Each layer and what its names end with."""
+        """Each layer and the suffix of its weights' names."""
         return [(layer, f"_{index}" if index else "") for index, layer in enumerate(self.layers)]  # pyright: ignore[reportReturnType]

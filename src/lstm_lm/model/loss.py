@@ -1,4 +1,4 @@
-"""The output layer and the loss as one function, some rows of logits at a time: many words would fill the memory."""
+"""Output layer and loss as one function, some rows at a time: all logits over many words would fill the memory."""
 
 import functools
 from typing import Any
@@ -11,8 +11,8 @@ from lstm_lm.model.affine import product_dtype
 from lstm_lm.model.backend import Backend
 
 PIECE = 2**23
-"""Logits that are computed at once, 32 MiB in float32: 838 tokens over 10,000 words. Each piece more costs a pass over
-the output layer's weights and their gradients."""
+"""Logits that are computed at once, 32 MiB in float32: 838 tokens over 10,000 words. Each further piece costs
+a pass over the output layer's weights and their gradients."""
 
 
 def rows_at_once(vocab_size: int) -> int:
@@ -62,7 +62,7 @@ class LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, d_mean: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The gradient of the mean to those of H, W and b."""
         d_rows, d_weight, d_bias = ctx.saved_tensors
-        if d_mean.device.type == "cpu" and d_mean == 1:  # as `loss.backward()` has it; a GPU's number is not read here
+        if d_mean.device.type == "cpu" and d_mean == 1:  # as in `loss.backward()`; reading it from a GPU would wait
             return None, d_rows, d_weight, d_bias, None
         return None, d_rows * d_mean, d_weight * d_mean, d_bias * d_mean, None
 

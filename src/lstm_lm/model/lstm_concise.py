@@ -17,8 +17,8 @@ _GATES = "ifco"
 class LibraryLSTM(nn.LSTM):
     """torch.nn.LSTM with the signature of `Stack`: token ids stand for one-hot vectors.
 
-    It computes the equations that `BookLayer` documents, from two bias vectors for each gate and from its own
-    start, uniform in (-1/sqrt(hidden), 1/sqrt(hidden)).
+    It computes the equations that `BookLayer` documents, with two bias vectors for each gate. Its weights begin uniform
+    in (-1/sqrt(hidden), 1/sqrt(hidden)).
     """
 
     def textbook(self) -> Textbook:
@@ -39,7 +39,7 @@ class LibraryLSTM(nn.LSTM):
 
     @torch.no_grad()
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over weights under the textbook's names; the second bias becomes zero. Raises KeyError, RuntimeError."""
+        """Take over weights under the textbook's names; the second bias becomes zero."""
         for layer in range(self.num_layers):
             inputs, recurrent, bias, other_bias = self._weights(layer)
             suffix = f"_{layer}" if layer else ""
@@ -78,7 +78,7 @@ class LibraryEmbedding(nn.Embedding):
 
     @torch.no_grad()
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over W_e. Raises KeyError, RuntimeError."""
+        """Take over W_e."""
         self.weight.copy_(weights["W_e"])
 
 
@@ -126,7 +126,7 @@ class LibraryOutput(nn.Linear):
 
     @torch.no_grad()
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over what `textbook` returns. Raises KeyError, RuntimeError."""
+        """Take over what `textbook` returns."""
         if not self.tied:
             self.weight.copy_(weights["W_hq"].T)
         self.bias.copy_(weights["b_q"])

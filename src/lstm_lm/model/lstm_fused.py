@@ -69,7 +69,7 @@ class Recurrence(torch.autograd.Function):
 
 
 class FusedLayer(Layer):
-    """`BookLayer`'s function with its twelve weights in three tensors, several times fewer operations.
+    """`BookLayer`'s function with its twelve weights in three tensors, and several times fewer operations.
 
     W_x (input_size, 4 hidden), W_h (hidden, 4 hidden) and b (4 hidden,) hold the textbook's W_x., W_h. and
     b_. side by side in the order c, i, f, o. A token's one-hot product with W_x is a row of W_x.
@@ -96,7 +96,7 @@ class FusedLayer(Layer):
 
     @torch.no_grad()
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Twelve tensors side by side in three. Raises KeyError, RuntimeError."""
+        """Twelve tensors side by side in three."""
         for part, parameter in zip(_PARTS, (self.W_x, self.W_h, self.b), strict=True):
             parameter.copy_(torch.cat([weights[f"{part}{gate}"] for gate in _GATES], dim=-1))
 

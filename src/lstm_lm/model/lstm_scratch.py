@@ -66,7 +66,7 @@ class BookLayer(Layer):
         return self.state_dict()
 
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights as they are. Raises RuntimeError where names or shapes are others."""
+        """Take the weights as they are."""
         self.load_state_dict(weights)
 
     def step(self, X: Tensor, H: Tensor, C: Tensor) -> Step:
@@ -103,7 +103,7 @@ class BookEmbedding(nn.Module):
         return self.state_dict()
 
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over W_e. Raises KeyError, RuntimeError."""
+        """Take over W_e."""
         self.load_state_dict({"W_e": weights["W_e"]})
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class BookOutput(nn.Module):
         return self.state_dict()
 
     def load_textbook(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over what `textbook` returns. Raises KeyError, RuntimeError."""
+        """Take over what `textbook` returns."""
         self.load_state_dict({name: weights[name] for name in self.state_dict()})
 
     def weight(self) -> Tensor:

@@ -26,7 +26,7 @@ class _Header(Section):
 
 
 def save_model(model: LanguageModel, path: Path, vocabulary: Vocabulary) -> None:
-    """Write weights, architecture and the vocabulary's digest to a safetensors file, atomically. Raises OSError.
+    """Write weights, architecture and the vocabulary's digest to a safetensors file, atomically.
 
     From scratch the weights stand under the textbook's names (W_xi, W_hi, b_i, ..., W_hq, b_q), whatever the
     kernel; the library's under torch.nn.LSTM's and torch.nn.Linear's (lstm.weight_ih_l0, ..., output.bias).
@@ -44,7 +44,6 @@ def load_model(path: Path, vocabulary: Vocabulary) -> LanguageModel:
 
     Raises:
         ValueError: the file does not hold such a model, or it was trained with another vocabulary.
-        OSError: the file cannot be read.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -74,7 +73,7 @@ def load_model(path: Path, vocabulary: Vocabulary) -> LanguageModel:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with the file, in one line that shows its own words safely."""
+    """What is wrong with the file, in one printable line."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")

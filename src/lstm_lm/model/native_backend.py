@@ -1,7 +1,6 @@
 """The backend in C++, for the CPU. Without a compiler, on another device, in another type: the one in PyTorch.
 
-C++ reads and writes wherever it is told. So each tensor passes `_checked`, on its way there, and the
-C++ code checks ids itself.
+C++ reads and writes wherever it is told. So `_checked` sees each tensor before, and the C++ code checks ids itself.
 """
 
 import ctypes
@@ -20,7 +19,7 @@ _NO_MEMORY = -1
 
 
 class Native:
-    """See `Backend`. ValueError where an id is not in its table or vocabulary."""
+    """See `Backend`. Raises ValueError if an id is not in its table or vocabulary."""
 
     def run(self, gates: Tensor, recurrent: Tensor, initial_hidden: Tensor, initial_cell: Tensor) -> Trace:
         """See `Backend.run`."""
@@ -211,7 +210,7 @@ def _update(name: str, tensors: Sequence[Sequence[Tensor]], *numbers: float) -> 
 
 
 def _checked(tensor: Tensor, dtype: torch.dtype, *shape: int, strided: bool = False) -> Tensor:
-    """The tensor. Raises ValueError unless it is as C++ takes it to be."""
+    """The tensor. Raises ValueError unless its type, shape and place are what C++ expects."""
     fits = tensor.dtype == dtype and tensor.shape == shape and tensor.is_cpu
     if not fits or not (strided or tensor.is_contiguous()):
         raise ValueError(f"a tensor is {tensor.dtype} {tuple(tensor.shape)}; expected {dtype} {shape}, contiguous")

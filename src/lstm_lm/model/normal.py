@@ -34,7 +34,7 @@ def randn(shape: Sequence[int], generator: torch.Generator) -> Tensor:
 
 
 def _box_muller(uniform: np.ndarray) -> np.ndarray:
-    """Normal numbers from uniform ones in [0, 1), float64, of a multiple of 16, (count,) both."""
+    """Normal numbers from uniform ones in [0, 1), float64, (count,) both, count a multiple of 16."""
     first, second = uniform.reshape(-1, 2, _BLOCK // 2).swapaxes(0, 1)
     radius = np.sqrt(-2 * elementary.log(1 - first))
     cosine, sine = elementary.turn(second)

@@ -1,4 +1,4 @@
-"""How well a model predicts a stream: the surprisal of each token, scores, which are sums of it, and a check."""
+"""How well a model predicts a stream: the surprisal of each token, its sum, and a comparison with the library."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ def surprisal(model: LanguageModel, stream: np.ndarray) -> Tensor:
     Returns:
         Nats of all tokens but the first, which nothing precedes, float64, (tokens - 1,), on the CPU.
     """
-    # Filled in place: small tensors that stay between large ones that go would leave holes in the memory.
+    # Filled in place: small tensors kept between large ones that are freed would leave holes in the memory.
     found, done = torch.empty(len(stream) - 1, dtype=torch.float64), 0
     for nats in _surprisals(model, stream):
         found[done : done + len(nats)] = nats
@@ -67,7 +67,7 @@ def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str,
         if not math.isfinite(result.perplexity):
             raise ValueError(
                 f"on the {name} split the model needs {result.bits_per_token:,.0f} bits per token, "
-                "a perplexity beyond all numbers: train it with a lower train.lr or train.clip"
+                "so its perplexity overflows: train it with a lower train.lr or train.clip"
             )
     return {
         name: {"perplexity": result.perplexity, "bits_per_token": result.bits_per_token}
@@ -79,7 +79,7 @@ def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str,
 def max_logit_difference(scratch: LanguageModel, stream: np.ndarray) -> float:
     """The largest absolute difference of a logit when the weights from scratch are loaded into torch.nn.LSTM.
 
-    Both read the whole stream from the zero state; rounding is all that may set them apart.
+    Both read the whole stream from the zero state; only rounding may set them apart.
 
     Args:
         scratch: the trained model.
@@ -98,9 +98,7 @@ def max_logit_difference(scratch: LanguageModel, stream: np.ndarray) -> float:
 
 
 def windows(model: LanguageModel, stream: np.ndarray) -> Iterator[Window]:
-    """The whole stream for a model, token ids (tokens,), as many time steps at once as do not fill the memory.
-
-    The state is carried from one window to the next.
+    """A stream, token ids (tokens,), in windows that fit into the memory; the state is carried from one to the next.
 
     Raises:
         ValueError: a token id is not in the model's vocabulary.

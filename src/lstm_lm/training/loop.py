@@ -185,7 +185,7 @@ class Training:
         if not math.isfinite(result.perplexity):
             raise Diverged(
                 f"the training diverged in epoch {len(self.epochs) + 1}: on the validation split the model needs "
-                f"{result.bits_per_token:,.0f} bits per token, a perplexity beyond all numbers; {self.losses.advice}"
+                f"{result.bits_per_token:,.0f} bits per token, so its perplexity overflows; {self.losses.advice}"
             )
         return result.perplexity
 
