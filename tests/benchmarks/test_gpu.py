@@ -80,8 +80,8 @@ def hidden() -> set[str]:
     return found - {"lstm_lm"}
 
 
-def command(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    script = [os.environ.get("LSTM_LM_BARE_PYTHON", sys.executable), "-m", "benchmarks.gpu", *options]
+def command(*options: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+    script = [python, "-m", "benchmarks.gpu", *options]
     return subprocess.run(script, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
 
 
@@ -106,6 +106,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--small",
         "--out",
         str(folder),
+        python=os.environ.get("LSTM_LM_BARE_PYTHON", sys.executable),
         PYTHONPATH=os.pathsep.join([str(folder), "src"]),
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # whose plugins are among what is hidden
     )

@@ -45,6 +45,7 @@ INSTEAD = {
         "python -m benchmarks.gpu --help",
         "tests/benchmarks/test_gpu.py runs it",
     ),
+    "python -m tools.wheels": ("python -m tools.wheels --help", "it needs a package index"),
     "python -m benchmarks.ptb": (
         "python -m benchmarks.ptb --help",
         "tests/benchmarks/test_measure.py runs a small one",
