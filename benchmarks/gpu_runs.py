@@ -17,7 +17,7 @@ import yaml
 from benchmarks.gpu_plan import Plan, attempt
 from benchmarks.measure import quartiles
 from lstm_lm.core.params import Params
-from lstm_lm.model.language_model import MODELS, build
+from lstm_lm.model.language_model import MODELS, build, fix_threads
 from lstm_lm.model.model_file import save_model
 from lstm_lm.tokens import text
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -52,6 +52,7 @@ def _trained(kind: str, plan: Plan) -> dict[str, Any]:
     """SHA-256 of the model's file, perplexities, tokens per second."""
     params, (vocabulary, splits) = plan.params, _corpus(plan.params)
     model = build(kind, len(vocabulary), params).to(plan.device)
+    fix_threads(model.architecture)
     epochs = Training(model, splits["train"], splits["valid"], params.train, params.seed).run()
     with tempfile.TemporaryDirectory() as folder:
         save_model(model, Path(folder) / "model.safetensors", vocabulary)

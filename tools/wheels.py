@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lstm_lm.core.printable import fail, say
+
 PACKAGES = (
     *("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection"),
-    "polars==1.32.0",  # the oldest that pyproject.toml allows: its wheel is the smallest
+    *("polars==1.44.2", "polars-runtime-32==1.44.2"),  # the oldest that pyproject.toml allows: newer ones are larger
     "flashrnn==1.0.8",
 )
 """What is brought, with all that it needs and such a machine lacks."""
@@ -50,11 +52,11 @@ def main() -> None:
     try:
         wheels = bring(folder)
     except ValueError as error:
-        sys.exit(f"wheels: {error}")
+        fail(f"wheels: {error}")
     for wheel in wheels:
-        print(f"{wheel.stat().st_size / 2**20:5.1f} MiB  {wheel.name}")
-    print(f"{sum(wheel.stat().st_size for wheel in wheels) / 2**20:5.1f} MiB  in {folder}\n")
-    print(HOW_TO_USE.format(folder=folder))
+        say(f"{wheel.stat().st_size / 2**20:5.1f} MiB  {wheel.name}")
+    say(f"{sum(wheel.stat().st_size for wheel in wheels) / 2**20:5.1f} MiB  in {folder}\n")
+    say(HOW_TO_USE.format(folder=folder))
 
 
 if __name__ == "__main__":

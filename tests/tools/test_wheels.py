@@ -50,4 +50,4 @@ def test_what_is_brought_needs_nothing_else() -> None:
     for name in BROUGHT - {"flashrnn"}:
         wanted = map(Requirement, metadata.requires(name) or [])
         needed = {one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})}
-        assert needed <= BROUGHT | {"polars-runtime-32"}  # which is inside the older polars
+        assert needed <= BROUGHT
