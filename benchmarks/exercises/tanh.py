@@ -55,7 +55,7 @@ def without_tanh(params: Params, vocab_size: int) -> LanguageModel:
 def states(model: LanguageModel, tokens: Tokens) -> dict[str, float]:
     """How large the states grow while the model reads the train split, cut into rows, from the zero state."""
     length = len(tokens.train) // ROWS
-    columns = torch.from_numpy(tokens.train[: ROWS * length].astype(np.int64)).view(ROWS, length).T
+    columns = torch.from_numpy(tokens.train[: ROWS * length].astype(np.int64)).view(ROWS, length).T.contiguous()
     state, cells, hidden = model.initial_state(ROWS), [], []
     for column in columns:
         _, state = model.hidden_states(column[None].to(state.cell.device), state)

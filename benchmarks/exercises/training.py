@@ -46,13 +46,15 @@ def train(
     return model, Training(model, tokens.train, tokens.valid, params.train, params.seed).run()
 
 
-def outcome(model: LanguageModel, epochs: list[Epoch], tokens: Tokens, length: int = 50) -> dict[str, Any]:
+def outcome(
+    model: LanguageModel, epochs: list[Epoch], tokens: Tokens, length: int = 50, temperature: float | None = None
+) -> dict[str, Any]:
     """Time, perplexities and text of a training; the validation score is the best one, with its epoch."""
     scored = [(epoch.valid_perplexity, number) for number, epoch in enumerate(epochs, 1)]
     valid, epoch = min((perplexity, number) for perplexity, number in scored if perplexity is not None)
     tokenizer = tokens.vocabulary.tokenizer
     prefix = as_fed(PREFIX, tokenizer)
-    written = continuation(model, tokens.vocabulary, prefix, length)
+    written = continuation(model, tokens.vocabulary, prefix, length, temperature)
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "seconds": round(sum(epoch.seconds for epoch in epochs), 1),

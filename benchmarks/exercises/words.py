@@ -23,15 +23,14 @@ WORDS = {"train": 20_000, "valid": 5_000, "test": 5_000}
 TRAINING: dict[str, object] = {
     "model.dropout": 0.3,
     "train.optimizer": "adam",
-    "train.lr": 0.005,
     "train.epochs": 20,
     "train.valid_every": 1,
     "train.keep": "best",
     "train.patience": 4,
 }
 LEVELS: dict[str, dict[str, object]] = {
-    "word": {"tokenize.level": "word", "model.embedding": 128},
-    "char": {"tokenize.level": "char"},
+    "word": {"tokenize.level": "word", "model.embedding": 128, "train.lr": 0.002},
+    "char": {"tokenize.level": "char", "train.lr": 0.005},
 }
 LENGTH = {"word": 12, "char": 60}
 """Tokens to write: about as much text."""
@@ -55,7 +54,7 @@ def _train(params: Params, raw: Path, folder: Path) -> tuple[dict[str, Any], dic
     tokenize_corpus.main(params, folder)
     tokens, described = Tokens.load(folder / "data/tokens"), json.loads((folder / "metrics/tokenize.json").read_text())
     model, epochs = train(params, tokens, configured(params))
-    found = outcome(model, epochs, tokens, LENGTH[params.tokenize.level])
+    found = outcome(model, epochs, tokens, LENGTH[params.tokenize.level], params.evaluate.temperature)
     ratio = tokens_per_character(folder / "metrics/tokenize.json")["valid"]
     bits = math.log2(found["valid_perplexity"]) * ratio
     sizes = {"vocabulary": described["vocabulary_size"], "tokens": described["train_tokens"]}

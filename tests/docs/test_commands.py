@@ -29,6 +29,17 @@ INSTEAD = {
     "make test": ("make --dry-run test", "it would run this test"),
     "make test lint audit": ("make --dry-run test lint audit", "audit needs a network; CI runs all three"),
     "make report": ("make --dry-run report", "the page on reviewing runs it"),
+    "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make run": (
+        "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make --dry-run run",
+        "it needs a package index",
+    ),
+    **{
+        f"python -m benchmarks.exercises.{name}": (
+            f"python -c 'import benchmarks.exercises.{name}'",
+            "it takes minutes; tests/benchmarks/test_exercises.py runs a small one",
+        )
+        for name in ("hyperparameters", "words", "rnn", "tanh", "series")
+    },
     "make small": ("make --dry-run small", "CI runs it"),
     "make small UPDATE=1": ("make --dry-run small UPDATE=1", "tests/tools/checks/test_small.py runs it"),
     "make verify": ("make --dry-run verify", "tests/tools/checks/test_verify.py runs it"),

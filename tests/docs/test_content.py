@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from documents import DOCUMENTS, ROOT, Document
+from lstm_lm.comparison.measures import LABELS
 
 README = DOCUMENTS[0]
+CHINESE = Document(ROOT / "README.zh-CN.md")
 (PARAMETERS,) = [document for document in DOCUMENTS if document.name == "docs/parameters.md"]
 COMMANDS = [command for document in DOCUMENTS for _, command in document.commands]
 
@@ -40,14 +42,23 @@ def parameters(section: dict, prefix: str = "") -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, CHINESE], ids=lambda document: document.name)
 def test_links_and_pictures_lead_to_files_and_headings(document: Document) -> None:
     assert broken(document) == []
 
 
 def test_readme_shows_the_curves_and_leads_to_every_page() -> None:
     pages = [document.name for document in DOCUMENTS if document is not README]
-    assert {"plots/learning_curves.png", *pages} <= set(README.targets)
+    assert {"plots/learning_curves.png", CHINESE.name, *pages} <= set(README.targets)
+
+
+def test_the_chinese_page_has_the_tables_and_the_commands_of_the_first_screen() -> None:
+    title = README.headings[0]
+    assert [command for _, command in CHINESE.commands] == [c for heading, c in README.commands if heading == title]
+    assert len(CHINESE.rows) > len(LABELS)
+    assert CHINESE.rows == README.rows[: len(CHINESE.rows)]
+    pictures = [target for target in CHINESE.targets if target.endswith(".png")]
+    assert pictures == [target for target in README.targets if target.endswith(".png")][: len(pictures)]
 
 
 def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

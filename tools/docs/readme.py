@@ -12,7 +12,7 @@ from lstm_lm.comparison.metrics import Throughput, Tokenize, Train, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from tools.docs import benchmark, gpu, parameters, scaling, walkthrough
+from tools.docs import benchmark, exercises, gpu, parameters, scaling, walkthrough
 from tools.docs.links import numbered
 from tools.docs.tables import SPEED, ratios, speed
 from tools.markdown import code, escape, table
@@ -28,11 +28,13 @@ def results(root: Path) -> str:
     ]
     digests = "\n".join(f"- {model}: {code(read(root, f'train_{model}', Train)['sha256'])}" for model in LABELS)
     tokens, device = read(root, "tokenize", Tokenize), read(root, "throughput_scratch", Throughput)["device"]
+    book = load_recipe("book", root).published[0]
     return (
         f"{table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {escape(tokens['corpus'])}; {escape(device)}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
-        "The book trained for 500 epochs on a GPU that it does not name.\n\n"
+        f"The book: [*Dive into Deep Learning*, Chinese edition 2.0]({book.source}), 500 epochs on a GPU that "
+        "it does not name.\n\n"
         "SHA-256 of the weights ([where they are the same, and on what it was tried]"
         f"(docs/reproducibility.md#what-was-run-on-what)):\n\n{digests}"
     )
@@ -177,6 +179,8 @@ CORPUS_PICTURE = (
 )
 TABLES = {
     "README.md": {"results": results, "recipes": recipes, "parameters": parameters.first_parameters},
+    "README.zh-CN.md": {"results": results},
+    "docs/exercises.md": exercises.TABLES,
     "docs/parameters.md": {"parameters": parameters.all_parameters},
     "docs/recipes.md": {"recipes": all_measures},
     "docs/scaling.md": {"stages": large_texts, "windows": far_windows, "hours": larger_texts},

@@ -21,7 +21,7 @@ FEW_TOKENS = 1000
 BOOK_CORPUS = "time_machine"
 BOOK_PERPLEXITY = {"scratch": 1.1, "concise": 1.0}
 BOOK_TOKENS_PER_SECOND = {"scratch": 19_827.3, "concise": 297_699.3}
-"""What Dive into Deep Learning (the LSTM chapter, PyTorch) prints after 500 epochs, on a GPU that it does not name."""
+"""What Dive into Deep Learning (Chinese edition 2.0, LSTM, PyTorch) prints after 500 epochs, on an unnamed GPU."""
 
 Table = Literal["results", "experiments", "recipes"]
 """Results: of `make run`, README and the report. Experiments: of `make experiments`. Recipes: of docs/recipes.md."""

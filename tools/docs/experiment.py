@@ -1,0 +1,96 @@
+"""The experiments of docs/exercises.md in metrics/benchmark_*.json: the keys that the page shows."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lstm_lm.core.json_file import Content, Count, Number
+from tools.docs.benchmark import Positive, Quartiles
+
+
+class Training(Content):
+    """What came of a training of the model from scratch."""
+
+    parameters: Count
+    seconds: Positive
+    train_perplexity: Number
+    valid_perplexity: Number
+    best_epoch: Count
+    text: str
+
+
+class Changed(Training):
+    """A training with some hyperparameters changed."""
+
+    changes: dict[str, int | float | str]
+
+
+class Hyperparameters(Content):
+    """benchmark_hyperparameters.json."""
+
+    corpus: str
+    measured_on: str
+    epochs: Count
+    trainings: Annotated[list[Changed], Field(min_length=1)]
+
+
+class Level(Training):
+    """A training on words or on characters."""
+
+    vocabulary: Count
+    tokens: Count
+    bits_per_character: Number
+
+
+class Words(Content):
+    """benchmark_words.json."""
+
+    corpus: str
+    measured_on: str
+    levels: dict[str, Level]
+
+
+class Counted(Content):
+    """What a token costs in a cell."""
+
+    parameters: Count
+    multiplications: Count
+    functions: Count
+    state: Count
+
+
+class Cells(Content):
+    """benchmark_rnn.json."""
+
+    measured_on: str
+    hidden: Count
+    counted: dict[str, Counted]
+    milliseconds: dict[str, Quartiles]
+
+
+class Output(Content):
+    """A training with or without the second tanh."""
+
+    output: str
+    seed: Count
+    train_perplexity: Number
+    valid_perplexity: Number
+    cells_above_1: Number
+    largest_cell: Number
+    largest_hidden: Number
+
+
+class Tanh(Content):
+    """benchmark_tanh.json."""
+
+    corpus: str
+    epochs: Count
+    models: list[Output]
+
+
+class Series(Content):
+    """benchmark_series.json."""
+
+    noise: Number
+    horizons: list[Count]
+    errors: dict[str, list[Number]]
