@@ -57,7 +57,7 @@ def outcome(
     written = continuation(model, tokens.vocabulary, prefix, length, temperature)
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "seconds": round(sum(epoch.seconds for epoch in epochs), 1),
+        "seconds": float(f"{sum(epoch.seconds for epoch in epochs):.4g}"),
         "train_perplexity": round(epochs[-1].train_perplexity, 3),
         "valid_perplexity": round(valid, 3),
         "best_epoch": epoch,
