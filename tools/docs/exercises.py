@@ -41,15 +41,14 @@ def words(root: Path) -> str:
         [
             code(level),
             *(f"{row[key]:,}" for key in ("vocabulary", "tokens", "parameters")),
-            f"{row['seconds']:.0f}",
             f"{row['valid_perplexity']:.2f}",
             f"{row['bits_per_character']:.2f}",
         ]
         for level, row in report["levels"].items()
     ]
-    header = ["level", "vocabulary", "train tokens", "parameters", "seconds", "perplexity", "bits per character"]
+    header = ["level", "vocabulary", "train tokens", "parameters", "perplexity", "bits per character"]
     texts = [[code(level), code(row["text"])] for level, row in report["levels"].items()]
-    measured = f"Scores of the validation split; {_stamp(report)}."
+    measured = f"Scores of the validation split; corpus {escape(report['corpus'])}."
     return "\n\n".join([table(header, rows), measured, table(["level", "what it writes"], texts, words=2)])
 
 
