@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from documents import DOCUMENTS, ROOT, Document
-from lstm_lm.comparison.measures import LABELS
+from lstm_lm.comparison.measures import BOOK_PERPLEXITY, LABELS
+from tools.recipes.recipe import load_recipe
 
 README = DOCUMENTS[0]
 CHINESE = Document(ROOT / "README.zh-CN.md")
@@ -59,6 +60,13 @@ def test_the_chinese_page_has_the_tables_and_the_commands_of_the_first_screen() 
     assert CHINESE.rows == README.rows[: len(CHINESE.rows)]
     pictures = [target for target in CHINESE.targets if target.endswith(".png")]
     assert pictures == [target for target in README.targets if target.endswith(".png")][: len(pictures)]
+
+
+def test_the_figures_of_the_book_name_their_edition() -> None:
+    published = load_recipe("book", ROOT).published
+    assert {model.figures["train_perplexity"] for model in published} == set(BOOK_PERPLEXITY.values())
+    assert all("Chinese edition 2.0" in model.who for model in published)
+    assert {model.source for model in published} <= set(README.targets) & set(CHINESE.targets)
 
 
 def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
