@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.comparison.measures import LABELS, Measure, read, shown_in
+from lstm_lm.comparison.measures import LABELS, Measure, compressed, read, shown_in
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
@@ -26,11 +26,17 @@ def results(root: Path) -> str:
     return (
         f"{markdown(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {tokens['corpus']}; {device}. Token frequencies alone reach perplexity "
-        f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
+        f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). {_compressors(root)}"
         "The book trained for 500 epochs on a GPU that it does not name.\n\n"
         "SHA-256 of the weights ([where they are the same, and on what it was tried]"
         f"(docs/reproducibility.md#what-was-run-on-what)):\n\n{digests}"
     )
+
+
+def _compressors(root: Path) -> str:
+    """What compressors need for the validation text, in words."""
+    needs = ", ".join(f"{bits:.2f} ({label})" for label, bits in compressed(root).items())
+    return f"Bits per character of the validation text, compressed after the train text: {needs}. " if needs else ""
 
 
 def performance(root: Path) -> str:

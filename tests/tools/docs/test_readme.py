@@ -64,17 +64,19 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     recipes = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
     recipes["not_yet"] = recipes["mine"]
     recipes["too_short"] = recipes["mine"].replace("valid_nats", "test_perplexity")
+    recipes["compressed"] = "title: mine\nheadline: valid_bits_per_character\nparams:\n  seed: 1\n"
     for name, text in recipes.items():
         (tmp_path / "recipes" / name).mkdir(parents=True)
         (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
-    metrics: dict[str, object] = {"tokenize": {"test_tokens": 2}}
+    metrics: dict[str, object] = {"tokenize": {"test_tokens": 2, "lzma_bits_per_character": 2.25}}
     scores = {"perplexity": 4.0, "bits_per_token": 2.0, "bits_per_character": 2.5}
     splits = dict.fromkeys(("valid", "test"), scores)
-    metrics["evaluate"] = {"scratch": splits, "concise": splits}
+    in_windows = {"valid": scores | {"bits_per_token_in_windows": 3.0}}
+    metrics["evaluate"] = {"scratch": splits, "concise": splits | in_windows}
     for model in ("scratch", "concise"):
         metrics[f"train_{model}"] = {"perplexity": 3.0}
         metrics[f"throughput_{model}"] = {"tokens_per_second": 12345, "seconds": 90.0}
-    for recipe in ("mine", "too_short"):
+    for recipe in ("mine", "too_short", "compressed"):
         for name, content in metrics.items():
             write_json(tmp_path / f"recipes/{recipe}/metrics/{name}.json", content)
         (tmp_path / f"recipes/{recipe}/dvc.lock").touch()
@@ -82,12 +84,16 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     def cells(table: str) -> list[list[str]]:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
-    rows = cells(readme.all_measures(tmp_path))
-    assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "2.500", "12,345", "1.5"]
-    assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
-    assert rows[7] == ["from scratch, not run", *[""] * 7]
+    rows = cells(readme.all_measures(tmp_path))[5:]  # after those of "compressed"
+    assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "", "2.500", "12,345", "1.5"]
+    assert rows[3] == ["torch.nn.LSTM", "3.00", "4.00", "", "1.3863", "2.0794", "2.500", "12,345", "1.5"]
+    assert rows[4] == ["xz, by Python's lzma", *[""] * 5, "2.250", "", ""]
+    assert rows[5] == ["[others](https://example.com)", "", "", "", "1.47", *[""] * 4]
+    assert rows[8] == ["from scratch, not run", *[""] * 8]
     ours = ["mine", "validation nats per token", "1.47 (others)", "1.3863", "1.3863"]
-    assert cells(readme.recipes(tmp_path))[2:] == [
+    first, *others = cells(readme.recipes(tmp_path))[2:]
+    assert first[2:] == ["validation bits per character", "2.250 (xz, by Python's lzma)", "2.500", "2.500"]
+    assert others == [
         ["[mine](recipes/mine/recipe.yaml)", *ours],
         ["[not_yet](recipes/not_yet/recipe.yaml)", *ours[:3], "not run", "not run"],
         ["[too_short](recipes/too_short/recipe.yaml)", "mine", "test perplexity", "1.47 (others)", "", ""],
