@@ -28,6 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "extra": {"scratch": {"x": 1500}, "concise": {"x": 2500}},
         "evaluate": {"corpus": "any"},
         "tokenize": {"test_tokens": 5000},
+        "generated": {"texts": []},
     }
     for folder in (tmp_path, recipe):
         (folder / "metrics").mkdir(parents=True)

@@ -121,12 +121,13 @@ def recipes(root: Path) -> str:
 
 
 def all_measures(root: Path) -> str:
-    """Every measure of every recipe."""
+    """Every measure of every recipe, and what its model writes."""
     header = ["", *(measure.column for measure in shown_in("recipes").values())]
-    parts = [
-        f"### {name}\n\n{load_recipe(name, root).title}\n\n{markdown(header, standings.rows(name, root))}"
-        for name in names(root)
-    ]
+    parts = []
+    for name in names(root):
+        parts += [f"### {name}", load_recipe(name, root).title, markdown(header, standings.rows(name, root))]
+        if text := standings.sample(name, root):
+            parts += [f"Sampled from the model from scratch:\n\n```text\n{text.strip()}\n```"]
     return "\n\n".join(parts)
 
 

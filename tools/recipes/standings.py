@@ -33,6 +33,17 @@ def compressors(name: str, root: Path) -> dict[str, str]:
     return {label: format(bits, MEASURES[COMPRESSORS_MEASURE].form) for label, bits in found.items()}
 
 
+def sample(name: str, root: Path) -> str:
+    """What the model from scratch wrote after the first prefix, sampled, with the prefix; "" where it was not run."""
+    folder = results_folder(name, load_recipe(name, root), root)
+    if not (folder / "dvc.lock").exists():
+        return ""
+    texts = read(folder, "generated")["texts"]
+    return next(
+        (row["prefix"] + row["text"] for row in texts if (row["model"], row["mode"]) == ("scratch", "sampled")), ""
+    )
+
+
 def rows(name: str, root: Path) -> list[list[str]]:
     """Who, and a cell for each measure: our models, then compressors, then the others."""
     columns = shown_in("recipes")

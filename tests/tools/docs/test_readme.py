@@ -76,6 +76,10 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     for model in ("scratch", "concise"):
         metrics[f"train_{model}"] = {"perplexity": 3.0}
         metrics[f"throughput_{model}"] = {"tokens_per_second": 12345, "seconds": 90.0}
+    written = [
+        {"model": "scratch", "prefix": "a b", "mode": mode, "text": f" is {mode}"} for mode in ("greedy", "sampled")
+    ]
+    metrics["generated"] = {"texts": written}
     for recipe in ("mine", "too_short", "compressed"):
         for name, content in metrics.items():
             write_json(tmp_path / f"recipes/{recipe}/metrics/{name}.json", content)
@@ -84,7 +88,9 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     def cells(table: str) -> list[list[str]]:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
-    rows = cells(readme.all_measures(tmp_path))[5:]  # after those of "compressed"
+    page = readme.all_measures(tmp_path)
+    assert page.count("```text\na b is sampled\n```") == 3
+    rows = cells(page)[5:]  # after those of "compressed"
     assert rows[2] == ["from scratch", "3.00", "4.00", "", "1.3863", "", "2.500", "12,345", "1.5"]
     assert rows[3] == ["torch.nn.LSTM", "3.00", "4.00", "", "1.3863", "2.0794", "2.500", "12,345", "1.5"]
     assert rows[4] == ["xz, by Python's lzma", *[""] * 5, "2.250", "", ""]
