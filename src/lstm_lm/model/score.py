@@ -17,8 +17,8 @@ from lstm_lm.tokens.batching import Window, separate_windows, whole_stream
 CHUNK = 1000
 """The most time steps that are evaluated at once."""
 
-TOGETHER = 8192
-"""Tokens of separate windows that are evaluated at once: enough rows for speed, few enough for the memory."""
+ROWS, TOGETHER = 64, 8192
+"""The most separate windows that are evaluated at once, and the most tokens of them, unless one window has more."""
 
 
 class Score(NamedTuple):
@@ -82,7 +82,7 @@ def score_in_windows(model: LanguageModel, stream: np.ndarray, size: int) -> Sco
 
 def rows_together(size: int) -> int:
     """How many windows of `size` tokens `score_in_windows` reads at once."""
-    return max(1, TOGETHER // size)
+    return max(1, min(ROWS, TOGETHER // size))
 
 
 def scores(
