@@ -98,6 +98,10 @@ def test_each_window_is_read_from_the_zero_state(
     assert (found.nats == pytest.approx(whole.nats, rel=1e-6)) == (size >= 99)
 
 
+def test_windows_that_are_read_at_once_are_few() -> None:
+    assert [evaluation.rows_together(size) for size in (1, 64, 256, 8192, 10_000)] == [64, 64, 32, 1, 1]
+
+
 def test_scores_in_windows_stand_beside_the_others() -> None:
     model, stream = random_model(), random_stream(50)
     plain, both = (evaluation.scores(model, {"valid": stream}, window)["valid"] for window in (None, 9))
