@@ -68,7 +68,7 @@ def score_in_windows(model: LanguageModel, stream: np.ndarray, size: int) -> Sco
     an estimate of this from random windows.
     """
     architecture, device = model.architecture, next(model.parameters()).device
-    count, nats = rows_at_once(architecture.vocab_size), list[float]()
+    count, nats = rows_at_once(architecture.vocab_size), 0.0
     with _evaluating(model):
         for window in separate_windows(stream, size, rows_together(size)):
             window.check(architecture.vocab_size)
@@ -76,8 +76,8 @@ def score_in_windows(model: LanguageModel, stream: np.ndarray, size: int) -> Sco
             hidden_states, _ = model.hidden_states(window.inputs.to(device), state)
             pieces = hidden_states.flatten(0, 1).split(count), window.targets.to(device).flatten().split(count)
             for rows, targets in zip(*pieces, strict=True):
-                nats += model.output.surprisal(model.output(rows), targets).tolist()
-    return Score(math.fsum(nats), len(nats))
+                nats += math.fsum(model.output.surprisal(model.output(rows), targets).tolist())
+    return Score(nats, len(stream) - 1)
 
 
 def rows_together(size: int) -> int:

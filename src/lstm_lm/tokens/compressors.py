@@ -41,8 +41,8 @@ def bits_per_character(
     Returns:
         By "<compressor>_bits_per_character". A compressor that this Python was built without is left out.
     """
-    before = train[-int(HISTORY * tokens_per_character) :]
-    scored = valid[: max(1, int(SCORED * tokens_per_character))]
+    history, size = (max(1, int(characters * tokens_per_character)) for characters in (HISTORY, SCORED))
+    before, scored = train[-history:], valid[:size]
     found = {}
     for name, make in COMPRESSORS.items():
         try:
