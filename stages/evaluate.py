@@ -22,17 +22,18 @@ def main(params: Params, root: Path) -> None:
     """Write perplexity, bits per token and per character; what the models know of a passage; the generated text."""
     where = device.choose(params.device)
     device.configure(where, "fp32", params.numerics)
-    vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
+    vocabulary, window = Vocabulary.load(root / "data/tokens/vocabulary.json"), params.evaluate.window
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
     models = {kind: load_model(root / f"data/models/{kind}.safetensors", vocabulary).to(where) for kind in MODELS}
     fix_threads(models["concise"].architecture)
     if where.type == "cpu":
         for model in models.values():
-            check_arithmetic(model.architecture, rows=1)
+            for rows in sorted({1, score.rows_together(window)} if window else {1}):
+                check_arithmetic(model.architecture, rows)
     scores = {}
     for kind, model in models.items():
         try:
-            scores[kind] = score.scores(model, streams)
+            scores[kind] = score.scores(model, streams, window)
         except ValueError as error:
             raise ValueError(f"{kind}: {error}") from error
     for split, ratio in tokens_per_character(root / "metrics/tokenize.json").items():
@@ -43,7 +44,8 @@ def main(params: Params, root: Path) -> None:
     shown = {split: streams[split] for split in inspection.SHOWN}
     found = inspection.inspect(models, shown, vocabulary, params.evaluate.passage)
     texts = continuation.texts(models, vocabulary, params.evaluate, params.seed)
-    results = {"corpus": params.corpus.name, **scores, "max_logit_difference": difference}
+    measured_in = {} if window is None else {"window": window}
+    results = {"corpus": params.corpus.name, **measured_in, **scores, "max_logit_difference": difference}
     write_json(root / "metrics/evaluate.json", results)
     inspection.write(found, params.corpus.name, root)
     write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})

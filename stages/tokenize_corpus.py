@@ -12,7 +12,7 @@ from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
 from lstm_lm.core.printable import say
-from lstm_lm.tokens import text
+from lstm_lm.tokens import compressors, text
 from lstm_lm.tokens.draft import Draft
 from lstm_lm.tokens.streams import write_digests, write_streams
 from lstm_lm.tokens.tokenizer import LINE_END, Tokenizer
@@ -42,11 +42,14 @@ def main(params: Params, root: Path) -> None:
         frequencies = np.bincount(ids, draft.counts, len(vocabulary)).astype(int)
     vocabulary.save(folder / "vocabulary.json")
     write_digests(streams, folder)
+    train, valid = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("train", "valid"))
+    per_character = streams["valid"].tokens / streams["valid"].characters
     description = {
         "corpus": params.corpus.name,
         "characters": draft.characters,
         "dropped_share": draft.dropped_share,
         **text.describe(frequencies, streams),
+        **compressors.bits_per_character(train, valid, vocabulary, per_character),
     }
     write_json(root / "metrics/tokenize.json", description)
 

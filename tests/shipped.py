@@ -8,7 +8,7 @@ import yaml
 
 from projects import ROOT
 
-DIGEST = "cea71c5b5b149ca1b5eb6de26187b3301817a8c96e4d95a7faf82a98bcba9914"
+DIGEST = "4f2c5818d53fdbdb2dcc3f2e24fea1fdbffc72db008b2aa02437b5d267232f7b"
 """Of the values in the shipped params.yaml."""
 
 _values = json.dumps(yaml.safe_load((ROOT / "params.yaml").read_text("utf-8")), sort_keys=True)

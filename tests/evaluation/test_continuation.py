@@ -112,7 +112,7 @@ def test_a_prefix_is_tokenised_as_the_corpus_was(tokenizer: Tokenizer, prefix: s
 
 def test_words_are_written_with_spaces_and_lines(cycling: LanguageModel) -> None:
     words = Vocabulary(("<unk>", "Oh", "no,", "no!", "<eos>"), Tokenizer("word", "none"))
-    settings = Evaluate(prefixes=["Oh  no,", "no!\n"], length=6, temperature=1.0, passage=1)
+    settings = Evaluate(prefixes=["Oh  no,", "no!\n"], length=6, temperature=1.0, passage=1, window=None)
     rows = generation.texts({"scratch": cycling}, words, settings, seed=0)
     assert [(row["prefix"], row["text"]) for row in rows if row["mode"] == "greedy"] == [
         ("Oh no,", " no!\nOh no, no!\n"),
@@ -137,7 +137,7 @@ def test_next_to_no_temperature_is_greedy(temperature: float) -> None:
 
 def test_each_sample_has_a_seed_of_its_own(cycling: LanguageModel) -> None:
     """Models that know nothing: whatever the prefix and the model, one seed would write one text."""
-    settings = Evaluate(prefixes=["a", "b", "c"], length=40, temperature=1e6, passage=1)
+    settings = Evaluate(prefixes=["a", "b", "c"], length=40, temperature=1e6, passage=1, window=None)
     models = {"scratch": cycling, "concise": cycling}
     samples = [
         [row["text"] for row in generation.texts(models, VOCABULARY, settings, seed) if row["mode"] == "sampled"]
@@ -148,13 +148,13 @@ def test_each_sample_has_a_seed_of_its_own(cycling: LanguageModel) -> None:
 
 
 def test_prefixes_that_the_models_read_alike_are_continued_once(cycling: LanguageModel) -> None:
-    settings = Evaluate(prefixes=["A b!", "c", "a  B", "a b "], length=4, temperature=1.0, passage=1)
+    settings = Evaluate(prefixes=["A b!", "c", "a  B", "a b "], length=4, temperature=1.0, passage=1, window=None)
     rows = generation.texts({"scratch": cycling}, VOCABULARY, settings, seed=0)
     assert [row["prefix"] for row in rows if row["mode"] == "greedy"] == ["a b", "c", "a b "]
 
 
 def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
-    settings = Evaluate(prefixes=["Ab? ", "c\n"], length=4, temperature=1.0, passage=1)
+    settings = Evaluate(prefixes=["Ab? ", "c\n"], length=4, temperature=1.0, passage=1, window=None)
     rows = generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)
     assert [(row["model"], row["prefix"], row["mode"]) for row in rows] == [
         (kind, prefix, mode)

@@ -1,6 +1,7 @@
 """Scores: every token but the first counts once, nats are summed and divided once."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -76,14 +77,47 @@ def test_scores_by_name() -> None:
         assert results[name] == {"perplexity": expected.perplexity, "bits_per_token": expected.bits_per_token}
 
 
-def test_scoring_leaves_the_model_s_mode_as_it_was() -> None:
-    model, modes = random_model(), []
-    model.register_forward_hook(lambda *_: modes.append(model.training))
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+@pytest.mark.parametrize("size", [1, 7, 60, 99, 100, 1000])
+def test_each_window_is_read_from_the_zero_state(
+    kind: str, kernel: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a plain loop over single windows; 99 is all there is to predict."""
+    model, stream, nats = random_model(kind, kernel), random_stream(100), []
+    for start in range(0, 99, size):
+        tokens = torch.from_numpy(stream[start : start + size + 1].astype(np.int64))
+        logits, _ = model(tokens[:-1, None], model.initial_state(1))
+        nats.append(nn.functional.cross_entropy(logits[:, 0].double(), tokens[1:], reduction="sum").item())
+    for together, rows in ((evaluation.TOGETHER, 10**6), (20, 3)):  # all at once, and in pieces
+        monkeypatch.setattr(evaluation, "TOGETHER", together)
+        monkeypatch.setattr(evaluation, "rows_at_once", lambda _, rows=rows: rows)
+        found = evaluation.score_in_windows(model, stream, size)
+        assert found.tokens == 99
+        assert found.nats == pytest.approx(sum(nats), rel=1e-5)
+    whole = score(model, stream)
+    assert (found.nats == pytest.approx(whole.nats, rel=1e-6)) == (size >= 99)
+
+
+def test_windows_that_are_read_at_once_are_few() -> None:
+    assert [evaluation.rows_together(size) for size in (1, 64, 256, 8192, 10_000)] == [64, 64, 32, 1, 1]
+
+
+def test_scores_in_windows_stand_beside_the_others() -> None:
+    model, stream = random_model(), random_stream(50)
+    plain, both = (evaluation.scores(model, {"valid": stream}, window)["valid"] for window in (None, 9))
+    in_windows = evaluation.score_in_windows(model, stream, 9).bits_per_token
+    assert both == plain | {"bits_per_token_in_windows": in_windows}
+
+
+@pytest.mark.parametrize("scored", [score, lambda model, stream: evaluation.score_in_windows(model, stream, 7)])
+def test_scoring_leaves_the_model_s_mode_as_it_was(scored: Callable[[LanguageModel, np.ndarray], Score]) -> None:
+    model, modes = random_model(), set()
+    model.output.register_forward_hook(lambda *_: modes.add(model.training))
     for training in (True, False):
         model.train(training)
-        score(model, random_stream(30))
+        scored(model, random_stream(30))
         assert model.training == training
-    assert modes == [False, False]
+    assert modes == {False}
 
 
 @pytest.mark.parametrize("kernel", ["book", "fused", "fused_pytorch"])

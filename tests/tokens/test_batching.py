@@ -128,6 +128,17 @@ def test_the_whole_stream_in_order(tokens: int, num_steps: int) -> None:
     assert [window.continues for window in windows] == [False, *[True] * (len(windows) - 1)]
 
 
+@quick
+@given(st.integers(2, 60), st.integers(1, 70), st.integers(1, 5))
+def test_separate_windows_hold_the_whole_stream_in_order(tokens: int, num_steps: int, rows: int) -> None:
+    windows = list(batching.separate_windows(NUMBERS[:tokens], num_steps, rows))
+    texts = [row for window in windows for row in window.inputs.T.tolist()]
+    assert texts == [list(range(tokens - 1))[start : start + num_steps] for start in range(0, tokens - 1, num_steps)]
+    assert all((window.targets == window.inputs + 1).all() for window in windows)
+    assert max(window.inputs.shape[1] for window in windows) <= rows
+    assert not any(window.continues for window in windows)
+
+
 def test_tokens_are_loaded_as_they_were_saved(tmp_path) -> None:
     np.save(tmp_path / "ids.npy", np.array([3, 255, 0], dtype=np.uint8))
     loaded = batching.load_tokens(tmp_path / "ids.npy")

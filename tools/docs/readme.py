@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lstm_lm.comparison.measures import LABELS, Measure, shown_in
+from lstm_lm.comparison.measures import LABELS, Measure, compressed, shown_in
 from lstm_lm.comparison.metrics import Throughput, Tokenize, Train, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
@@ -15,7 +15,7 @@ from lstm_lm.core.params import Params
 from tools.docs import benchmark, exercises, gpu, parameters, scaling, walkthrough
 from tools.docs.links import numbered
 from tools.docs.tables import SPEED, ratios, speed
-from tools.markdown import code, escape, table
+from tools.markdown import block, code, escape, table
 from tools.recipes import standings
 from tools.recipes.recipe import load_recipe, names
 
@@ -32,12 +32,18 @@ def results(root: Path) -> str:
     return (
         f"{table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {escape(tokens['corpus'])}; {escape(device)}. Token frequencies alone reach perplexity "
-        f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). "
+        f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). {_compressors(root)}"
         f"The book: [*Dive into Deep Learning*, Chinese edition 2.0]({book.source}), 500 epochs on a GPU that "
         "it does not name.\n\n"
         "SHA-256 of the weights ([where they are the same, and on what it was tried]"
         f"(docs/reproducibility.md#what-was-run-on-what)):\n\n{digests}"
     )
+
+
+def _compressors(root: Path) -> str:
+    """What compressors need for the validation text, in words."""
+    needs = ", ".join(f"{bits:.2f} ({label})" for label, bits in compressed(root).items())
+    return f"Bits per character of the validation text, compressed after the train text: {needs}. " if needs else ""
 
 
 def performance(root: Path) -> str:
@@ -124,12 +130,14 @@ def recipes(root: Path) -> str:
 
 
 def all_measures(root: Path) -> str:
-    """Every measure of every recipe."""
+    """Every measure of every recipe, and what its model writes."""
     header = ["", *(measure.column for measure in shown_in("recipes").values())]
-    parts = [
-        f"### {escape(name)}\n\n{escape(load_recipe(name, root).title)}\n\n{table(header, standings.rows(name, root))}"
-        for name in names(root)
-    ]
+    parts = []
+    for name in names(root):
+        made = table(header, standings.rows(name, root))
+        parts += [f"### {escape(name)}", escape(load_recipe(name, root).title), made]
+        if text := standings.sample(name, root):
+            parts += [f"Sampled from the model from scratch:\n\n{block(text.strip().splitlines())}"]
     return "\n\n".join(parts)
 
 

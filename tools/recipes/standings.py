@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, shown_in, with_few_tokens
-from lstm_lm.comparison.metrics import Tokenize, read
+from lstm_lm.comparison.measures import COMPRESSORS_MEASURE, LABELS, MEASURES, compressed, shown_in, with_few_tokens
+from lstm_lm.comparison.metrics import Generated, Tokenize, read
 from tools.markdown import link
 from tools.recipes.recipe import load_recipe, names, place, results_folder
 
@@ -14,25 +14,50 @@ def reached(name: str, root: Path) -> dict[str, dict[str, float]]:
     if not (folder / "dvc.lock").exists():
         return {model: {} for model in LABELS}
     shown = shown_in("recipes", without=with_few_tokens(read(folder, "tokenize", Tokenize)))
-    return {model: {name: measure.value(folder, model) for name, measure in shown.items()} for model in LABELS}
+    return {
+        model: {name: measure.value(folder, model) for name, measure in shown.items() if measure.is_in(folder, model)}
+        for model in LABELS
+    }
+
+
+def compressors(name: str, root: Path) -> dict[str, str]:
+    """What compressors of the recipe's own validation text reach, by their names; nothing where it was not run."""
+    folder = results_folder(name, load_recipe(name, root), root)
+    found = compressed(folder) if (folder / "dvc.lock").exists() else {}
+    return {label: format(bits, MEASURES[COMPRESSORS_MEASURE].form) for label, bits in found.items()}
+
+
+def sample(name: str, root: Path) -> str:
+    """What the model from scratch wrote after the first prefix, sampled, with the prefix; "" where it was not run."""
+    folder = results_folder(name, load_recipe(name, root), root)
+    if not (folder / "dvc.lock").exists():
+        return ""
+    texts = read(folder, "generated", Generated)["texts"]
+    return next(
+        (row["prefix"] + row["text"] for row in texts if (row["model"], row["mode"]) == ("scratch", "sampled")), ""
+    )
 
 
 def rows(name: str, root: Path) -> list[list[object]]:
-    """Who, and a cell for each measure: our models, then the others."""
+    """Who, and a cell for each measure: our models, then compressors, then the others."""
     columns = shown_in("recipes")
     ours: list[list[object]] = [
         [label if found else f"{label}, not run", *(_ours(found, column) for column in columns)]
         for label, found in zip(LABELS.values(), reached(name, root).values(), strict=True)
     ]
+    baselines: list[list[object]] = [
+        [label, *(bits if column == COMPRESSORS_MEASURE else "" for column in columns)]
+        for label, bits in compressors(name, root).items()
+    ]
     theirs: list[list[object]] = [
         [link(other.who, other.source), *(_theirs(other.figures, column) for column in columns)]
         for other in load_recipe(name, root).published
     ]
-    return ours + theirs
+    return ours + baselines + theirs
 
 
 def headlines(root: Path) -> list[list[object]]:
-    """Each recipe in the measure that it is judged by: name, title, measure, what others published, our models.
+    """Each recipe in the measure that it is judged by: name, title, measure, what others reach, our models.
 
     Raises:
         ValueError: a recipe is not valid, or a metrics file lacks a key.
@@ -41,11 +66,13 @@ def headlines(root: Path) -> list[list[object]]:
     for name in names(root):
         recipe = load_recipe(name, root)
         judged = recipe.headline
-        published = [
+        others = [
             f"{_theirs(other.figures, judged)} ({other.who})" for other in recipe.published if judged in other.figures
         ]
+        if judged == COMPRESSORS_MEASURE:
+            others += [f"{bits} ({label})" for label, bits in compressors(name, root).items()]
         ours = [_ours(got, judged) if got else "not run" for got in reached(name, root).values()]
-        found.append([link(name, str(place(name))), recipe.title, MEASURES[judged].column, "; ".join(published), *ours])
+        found.append([link(name, str(place(name))), recipe.title, MEASURES[judged].column, "; ".join(others), *ours])
     return found
 
 

@@ -7,7 +7,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from lstm_lm.comparison.metrics import MEASURED
+from lstm_lm.comparison.metrics import MEASURED, Tokenize, read
 from lstm_lm.core.json_file import load_json
 
 LABELS = {"scratch": "from scratch", "concise": "torch.nn.LSTM"}
@@ -39,6 +39,7 @@ class Measure(NamedTuple):
         factor: what the number in the file is multiplied by.
         short: the title of a narrow column, where it is another one.
         book: what the book reports.
+        optional: whether a parameter decides if there is such a number.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Measure(NamedTuple):
     factor: float = 1.0
     short: str = ""
     book: dict[str, float] | None = None
+    optional: bool = False
 
     @property
     def column(self) -> str:
@@ -71,6 +73,16 @@ class Measure(NamedTuple):
         number: Any = reduce(getitem, key.split("."), load_json(root / path, MEASURED[self.place("*")[0]]))
         return number * self.factor
 
+    def is_in(self, root: Path, model: str) -> bool:
+        """Whether the metrics below `root` have it; only what is optional may be missing."""
+        if not self.optional:
+            return True
+        try:
+            self.value(root, model)
+        except KeyError:
+            return False
+        return True
+
 
 _ALL: tuple[Table, ...] = ("results", "experiments", "recipes")
 MEASURES = {
@@ -90,6 +102,15 @@ MEASURES = {
     "test_perplexity": Measure("Test perplexity", "evaluate:{model}.test.perplexity", ",.2f", -1, _ALL),
     "valid_nats": Measure(
         "Validation nats per token", "evaluate:{model}.valid.bits_per_token", ".4f", -1, ("recipes",), math.log(2)
+    ),
+    "valid_nats_in_windows": Measure(
+        title="Validation nats per token, in windows",
+        source="evaluate:{model}.valid.bits_per_token_in_windows",
+        form=".4f",
+        sense=-1,
+        tables=("recipes",),
+        factor=math.log(2),
+        optional=True,
     ),
     "valid_bits_per_character": Measure(
         "Validation bits per character",
@@ -114,6 +135,10 @@ MEASURES = {
 }
 """Name, as recipe.yaml has it -> measure. A new one is written here, and its key in `metrics`."""
 
+COMPRESSORS = {"lzma": "xz, by Python's lzma", "bz2": "bzip2, by Python's bz2"}
+COMPRESSORS_MEASURE = "valid_bits_per_character"
+"""What general compressors need for the validation text after the train text is in this measure."""
+
 
 def shown_in(table: Table, without: Collection[str] = ()) -> dict[str, Measure]:
     """The measures of a table, in order, but for the scores of the splits `without`."""
@@ -125,3 +150,10 @@ def shown_in(table: Table, without: Collection[str] = ()) -> dict[str, Measure]:
 def with_few_tokens(counts: Mapping[str, Any]) -> set[str]:
     """The splits that have too few tokens for a score, as metrics/tokenize.json counts them."""
     return {split for split in SPLITS if counts.get(f"{split}_tokens", FEW_TOKENS) < FEW_TOKENS}
+
+
+def compressed(root: Path) -> dict[str, float]:
+    """Bits per character that each compressor needs, where Python had it, under its name for readers."""
+    tokens = read(root, "tokenize", Tokenize)
+    keys = {label: f"{name}_bits_per_character" for name, label in COMPRESSORS.items()}
+    return {label: tokens[key] for label, key in keys.items() if key in tokens}

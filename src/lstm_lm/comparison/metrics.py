@@ -22,6 +22,8 @@ class Tokenize(Content):
     test_tokens: Count
     unigram_entropy_bits: Number
     unigram_perplexity: Perplexity
+    lzma_bits_per_character: Number | None = None
+    bz2_bits_per_character: Number | None = None
 
 
 class Train(Content):
@@ -61,6 +63,7 @@ class Score(Content):
     perplexity: Perplexity
     bits_per_token: Number
     bits_per_character: Number
+    bits_per_token_in_windows: Number | None = None
 
 
 class Scores(Content):

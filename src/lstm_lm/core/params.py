@@ -207,6 +207,8 @@ class Evaluate(Section):
     """temperature of the sampled continuation; the other one is greedy"""
     passage: Annotated[int, Field(ge=1, le=1000)]
     """tokens of a passage of each split to look at one by one"""
+    window: Annotated[int, Field(ge=1, le=10_000)] | None
+    """n: scores in windows of n tokens too, each read from a zero state; null: none"""
 
 
 class Params(Section):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,13 @@ from torch import Tensor
 from lstm_lm.core import elementary
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.loss import rows_at_once
-from lstm_lm.tokens.batching import Window, whole_stream
+from lstm_lm.tokens.batching import Window, separate_windows, whole_stream
 
 CHUNK = 1000
 """The most time steps that are evaluated at once."""
+
+ROWS, TOGETHER = 64, 8192
+"""The most separate windows that are evaluated at once, and the most tokens of them, unless one window has more."""
 
 
 class Score(NamedTuple):
@@ -56,8 +60,35 @@ def score(model: LanguageModel, stream: np.ndarray) -> Score:
     return Score(sum(math.fsum(nats.tolist()) for nats in _surprisals(model, stream)), len(stream) - 1)
 
 
-def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Perplexity and bits per token of `model` on each of the named splits.
+@torch.no_grad()
+def score_in_windows(model: LanguageModel, stream: np.ndarray, size: int) -> Score:
+    """The sum of the surprisals of a stream, token ids (tokens,), each `size` of them read from the zero state.
+
+    The windows follow one another without overlap, so every token but the stream's first counts once. nanoGPT's loss is
+    an estimate of this from random windows.
+    """
+    architecture, device = model.architecture, next(model.parameters()).device
+    count, nats = rows_at_once(architecture.vocab_size), 0.0
+    with _evaluating(model):
+        for window in separate_windows(stream, size, rows_together(size)):
+            window.check(architecture.vocab_size)
+            state = model.initial_state(window.inputs.shape[1])
+            hidden_states, _ = model.hidden_states(window.inputs.to(device), state)
+            pieces = hidden_states.flatten(0, 1).split(count), window.targets.to(device).flatten().split(count)
+            for rows, targets in zip(*pieces, strict=True):
+                nats += math.fsum(model.output.surprisal(model.output(rows), targets).tolist())
+    return Score(nats, len(stream) - 1)
+
+
+def rows_together(size: int) -> int:
+    """How many windows of `size` tokens `score_in_windows` reads at once."""
+    return max(1, min(ROWS, TOGETHER // size))
+
+
+def scores(
+    model: LanguageModel, streams: Mapping[str, np.ndarray], window: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Perplexity and bits per token of `model` on each of the named splits, the latter also in windows of `window`.
 
     Raises:
         ValueError: a perplexity overflows.
@@ -69,10 +100,14 @@ def scores(model: LanguageModel, streams: Mapping[str, np.ndarray]) -> dict[str,
                 f"on the {name} split the model needs {result.bits_per_token:,.0f} bits per token, "
                 "so its perplexity overflows: train it with a lower train.lr or train.clip"
             )
-    return {
+    found = {
         name: {"perplexity": result.perplexity, "bits_per_token": result.bits_per_token}
         for name, result in results.items()
     }
+    if window is not None:
+        for name, stream in streams.items():
+            found[name]["bits_per_token_in_windows"] = score_in_windows(model, stream, window).bits_per_token
+    return found
 
 
 @torch.no_grad()
@@ -112,12 +147,20 @@ def windows(model: LanguageModel, stream: np.ndarray) -> Iterator[Window]:
 @torch.no_grad()
 def _surprisals(model: LanguageModel, stream: np.ndarray) -> Iterator[Tensor]:
     """Surprisal of a stream, a chunk of tokens at a time, float64, on the CPU."""
-    device, state, was_training = next(model.parameters()).device, model.initial_state(1), model.training
-    model.eval()
-    try:
+    device, state = next(model.parameters()).device, model.initial_state(1)
+    with _evaluating(model):
         for window in windows(model, stream):
             inputs, targets = window.inputs.to(device), window.targets.to(device)
             logits, state = model(inputs, state)
             yield model.output.surprisal(logits[:, 0], targets[:, 0]).cpu()
+
+
+@contextmanager
+def _evaluating(model: LanguageModel) -> Iterator[None]:
+    """Without dropout; afterwards the model's mode is what it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
     finally:
         model.train(was_training)

@@ -131,6 +131,20 @@ def whole_stream(stream: np.ndarray, num_steps: int) -> Iterator[Window]:
         yield Window(tokens[:-1], tokens[1:], continues=start > 0)
 
 
+def separate_windows(stream: np.ndarray, num_steps: int, rows: int) -> Iterator[Window]:
+    """The whole stream in windows that do not overlap and do not continue one another, at most `rows` at a time.
+
+    Each row is the next window of the stream; the stream's last one is shorter, and alone. No token is dropped.
+    """
+    count, rest = divmod(len(stream) - 1, num_steps)
+    for first in range(0, count, rows):
+        starts = num_steps * np.arange(first, min(first + rows, count))
+        tokens = _read(stream, starts + np.arange(num_steps + 1)[:, None])
+        yield Window(tokens[:-1], tokens[1:], continues=False)
+    if rest:
+        yield from whole_stream(stream[-rest - 1 :], rest)
+
+
 def _read(stream: np.ndarray, places: np.ndarray | slice) -> Tensor:
     """Token ids at places of a stream, int64. What was read of a mapped file does not stay in this process's memory."""
     tokens = torch.from_numpy(stream[places].astype(np.int64))

@@ -72,23 +72,38 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     recipes = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
     recipes["not_yet"] = recipes["mine"]
     recipes["too_short"] = recipes["mine"].replace("valid_nats", "test_perplexity")
+    recipes["compressed"] = "title: mine\nheadline: valid_bits_per_character\nparams:\n  seed: 1\n"
     for name, text in recipes.items():
         (tmp_path / "recipes" / name).mkdir(parents=True)
         (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
-    for recipe in ("mine", "too_short"):
-        write_results(tmp_path / f"recipes/{recipe}", scale=1.0)
-        write_json(tmp_path / f"recipes/{recipe}/metrics/tokenize.json", TOKENIZE | {"test_tokens": 2})
+    written = [
+        {"model": "scratch", "prefix": "a b", "mode": mode, "text": f" is {mode}"} for mode in ("greedy", "sampled")
+    ]
+    for recipe in ("mine", "too_short", "compressed"):
+        metrics = tmp_path / f"recipes/{recipe}/metrics"
+        write_results(metrics.parent, scale=1.0)
+        write_json(metrics / "tokenize.json", TOKENIZE | {"test_tokens": 2, "lzma_bits_per_character": 2.25})
+        scores = json.loads((metrics / "evaluate.json").read_text())
+        scores["concise"]["valid"]["bits_per_token_in_windows"] = 3.0
+        write_json(metrics / "evaluate.json", scores)
+        write_json(metrics / "generated.json", {"texts": written})
         (tmp_path / f"recipes/{recipe}/dvc.lock").touch()
 
     def cells(table: str) -> list[list[str]]:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
-    rows = cells(readme.all_measures(tmp_path))
-    assert rows[2] == ["from scratch", "4.00", "12.50", "", "1.0830", "1.562", "40,000", "0.2"]
-    assert rows[4] == ["[others](https://example.com)", "", "", "", "1.47", "", "", ""]
-    assert rows[7] == ["from scratch, not run", *[""] * 7]
+    page = readme.all_measures(tmp_path)
+    assert page.count("```text\na b is sampled\n```") == 3
+    rows = cells(page)[5:]  # after those of "compressed"
+    assert rows[2] == ["from scratch", "4.00", "12.50", "", "1.0830", "", "1.562", "40,000", "0.2"]
+    assert rows[3][4:6] == ["0.8123", "2.0794"]
+    assert rows[4] == ["xz, by Python's lzma", *[""] * 5, "2.250", "", ""]
+    assert rows[5] == ["[others](https://example.com)", "", "", "", "1.47", *[""] * 4]
+    assert rows[8] == ["from scratch, not run", *[""] * 8]
     ours = ["mine", "validation nats per token", "1.47 (others)", "1.0830", "0.8123"]
-    assert cells(readme.recipes(tmp_path))[2:] == [
+    first, *others = cells(readme.recipes(tmp_path))[2:]
+    assert first[2:4] == ["validation bits per character", "2.250 (xz, by Python's lzma)"]
+    assert others == [
         ["[mine](recipes/mine/recipe.yaml)", *ours],
         ["[not_yet](recipes/not_yet/recipe.yaml)", *ours[:3], "not run", "not run"],
         ["[too_short](recipes/too_short/recipe.yaml)", "mine", "test perplexity", "1.47 (others)", "", ""],
