@@ -120,7 +120,7 @@ def backward(root: Path) -> str:
         through_H = dH * O * (1 - C.tanh().square())
         values = (outside[t], dH - outside[t], dH, through_H, dC - through_H, dC, step.forget_gate)
         rows.append([str(t + 1), *(_number(value[0, 0].item()) for value in values)])
-    header = [r"$dH'_t$", r"$dA_{t+1} W_h^\top$", "$dH_t$", r"$dH_t O_t (1 - \tanh^2 C_t)$", "$dC_{t+1} F_{t+1}$"]
+    header = [r"$dH_t'$", r"$dA_{t+1} W_h^\top$", "$dH_t$", r"$dH_t O_t (1 - \tanh^2 C_t)$", "$dC_{t+1} F_{t+1}$"]
     I, _, _, C_tilde, *_ = (value[0, 0].item() for value in found.steps[0])
     dC = gradients(found.steps[0])[1][0, 0].item()
     line = (

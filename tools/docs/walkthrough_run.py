@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lstm_lm.core.params import Params, load_params
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.layer import Layer, Stack
-from lstm_lm.model.lstm_scratch import BookLayer, Step
+from lstm_lm.model.lstm_scratch import BookLayer, TimeStep
 from lstm_lm.tokens.batching import Window, sequential_partition
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
@@ -47,7 +47,7 @@ class Run(NamedTuple):
     window: Window
     model: LanguageModel
     layer: BookLayer
-    steps: list[Step]
+    steps: list[TimeStep]
     logits: Tensor
     loss: Tensor
 
@@ -91,7 +91,7 @@ def only_layer(model: LanguageModel) -> Layer:
     return layer
 
 
-def gradients(step: Step) -> tuple[Tensor, Tensor]:
+def gradients(step: TimeStep) -> tuple[Tensor, Tensor]:
     """The loss's gradients of a step's hidden state and cell state, (batch_size, hidden) each."""
     dH, dC = step.hidden_state.grad, step.cell_state.grad
     assert dH is not None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lstm_lm.model.layer import Layer, Textbook
 
 
-class Step(NamedTuple):
+class TimeStep(NamedTuple):
     """What one time step computes, (batch_size, hidden) each."""
 
     input_gate: Tensor
@@ -69,7 +69,7 @@ class BookLayer(Layer):
         """Take the weights as they are."""
         self.load_state_dict(weights)
 
-    def step(self, X: Tensor, H: Tensor, C: Tensor) -> Step:
+    def step(self, X: Tensor, H: Tensor, C: Tensor) -> TimeStep:
         """The equations, from X_t (batch_size, input_size) and the state before it, (batch_size, hidden) each."""
         I = torch.sigmoid(X @ self.W_xi + H @ self.W_hi + self.b_i)
         F = torch.sigmoid(X @ self.W_xf + H @ self.W_hf + self.b_f)
@@ -77,7 +77,7 @@ class BookLayer(Layer):
         C_tilde = torch.tanh(X @ self.W_xc + H @ self.W_hc + self.b_c)
         C = F * C + I * C_tilde
         H = O * torch.tanh(C)
-        return Step(I, F, O, C_tilde, C, H)
+        return TimeStep(I, F, O, C_tilde, C, H)
 
     def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run over a window; see `Layer.forward`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from markdown_it import MarkdownIt
 
 from lstm_lm.training.step import EagerStep
 from projects import ROOT, params_text
@@ -14,6 +15,7 @@ from tools.docs.links import line, numbered
 from tools.docs.walkthrough_run import built, run
 
 NUMBER = re.compile(r"-?\d+\.\d+")
+FORMULA = re.compile(r"\$[^$\n]+\$")
 ROUNDED = 1.01e-4
 """Two numbers of four digits, each rounded."""
 
@@ -83,6 +85,13 @@ def test_what_the_text_says_is_so() -> None:
     assert found.normalized[3:7] == letters, "three characters are skipped"
     norm = numbers(walkthrough.update(ROOT))[0][0]
     assert norm > found.params.train.clip, "clipping has something to do"
+
+
+def test_no_sign_of_a_formula_is_taken_for_markdown() -> None:
+    page = (ROOT / "docs/walkthrough.md").read_text(encoding="utf-8")
+    parts = [part for token in MarkdownIt().enable("table").parse(page) for part in token.children or []]
+    assert "".join(part.content for part in parts if part.type == "text").count("$") == 2 * len(FORMULA.findall(page))
+    assert sum(part.type == "em_open" for part in parts) == len(re.findall(r"\*\w[^*$]+\w\*", page))
 
 
 @pytest.mark.parametrize(
