@@ -26,6 +26,7 @@ DETERMINISTIC = [
     "metrics/passages.json",
     "plots/surprisal_valid.tsv",
     "plots/surprisal_by_position_valid.tsv",
+    "plots/gates.png",
     "plots/surprisal.png",
     "data/units.json",
 ]
