@@ -21,6 +21,7 @@ CHANGES: list[dict[str, object]] = [
     {"model.hidden": 64},
     {"model.hidden": 512},
     {"model.layers": 2},
+    {"model.layers": 2, "model.init_scale": 0.1},
     {"train.num_steps": 10},
     {"train.num_steps": 70},
     {"train.batch_size": 8},
