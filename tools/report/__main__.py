@@ -23,7 +23,7 @@ def main(_params: Params, root: Path) -> None:
     """Write report/index.html, report/report.md and their pictures; the base is the command's only argument.
 
     Raises:
-        ValueError: there are no results here, or DVC does not know the base.
+        ValueError: there are no results here, or a file is damaged.
     """
     found = difference(base_argument(), root)
     _require_results(found)
@@ -37,12 +37,12 @@ def main(_params: Params, root: Path) -> None:
         "run": " · ".join(_run(found, root)),
         "panel": panel(root),
         "texts": excerpts(root),
-        "changed": [(key, *change) for key, change in found.params.items() if change.old != change.new],
+        "changed": [(key, *c) for key, c in found.params.items() if found.base and c.old != c.new],
         "facts": facts(found, root),
     }
     folder = root / "report"
     page.write(folder, "report", "index", figures(found, root), content)
-    say(f"{folder / 'index.html'}: {content['verdict']}")
+    say(" ".join(filter(None, [f"{folder / 'index.html'}: {content['verdict']}", _without_base(found)])))
 
 
 def verdict(found: Difference) -> str:
@@ -79,7 +79,7 @@ def _note_on_base(found: Difference) -> str:
     metrics = [change for file in found.metrics.values() for change in file.values()]
     others = {name: change for model in LABELS for name, change in headline.other_environment(found, model).items()}
     if found.base is None:
-        return "This is not a git repository, so there is no revision to compare with."
+        return _without_base(found)
     if all(change.old is None for change in metrics):
         return f"{found.base} holds no results, so there is nothing to compare with."
     if not headline.same_text(found):
@@ -92,12 +92,14 @@ def _note_on_base(found: Difference) -> str:
     return f"{found.base} was trained in another environment ({differences}): perplexities are not judged."
 
 
+def _without_base(found: Difference) -> str:
+    return f"Nothing is compared: {found.no_base}." if found.no_base else ""
+
+
 def facts(found: Difference, root: Path) -> dict[str, list[tuple[str, str]]]:
     """What was run: title -> name and value, for the corpus, the environment, the code and all parameters."""
-    here = {
-        "commit": f"{_commit(root, 'HEAD')}{_uncommitted(root)}",
-        "base": f"{found.base}: {_commit(root, found.base)}",
-    }
+    code = [("commit", f"{_commit(root, 'HEAD')}{_uncommitted(root)}" or "not a git repository")]
+    code += [("base", f"{found.base}: {_commit(root, found.base)}")] if found.base else []
     environments = {model: f"metrics/environment_{model}.json" for model in LABELS}
     return {
         "Corpus": [(_words(key), _plain(c.new)) for key, c in found.metrics.get("metrics/tokenize.json", {}).items()],
@@ -105,7 +107,7 @@ def facts(found: Difference, root: Path) -> dict[str, list[tuple[str, str]]]:
             (_words(key), _both({model: found.metric(path, key).new for model, path in environments.items()}))
             for key in found.metrics.get(environments["scratch"], {})
         ],
-        "Code": list(here.items()) if found.base else [("commit", "not a git repository")],
+        "Code": code,
         "Parameters": [(key, str(change.new)) for key, change in found.params.items()],
     }
 

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from dvc.api import DVCFileSystem, params_show
+from dvc.exceptions import DvcException
 from dvc.utils.flatten import flatten
 
 from lstm_lm.comparison.measures import LABELS, Measure, with_few_tokens
 from lstm_lm.comparison.metrics import MEASURED
 from lstm_lm.core.json_file import check_keys, parse_json
 from tools.checks.current import outdated
-from tools.project import Busy, has_git, repository
+from tools.project import Busy, git, has_git, repository
 
 
 class Change(NamedTuple):
@@ -30,8 +31,8 @@ Changes = dict[str, Change]
 class Difference(NamedTuple):
     """Metrics and parameters under DVC's names, and the columns of each model's curves, changed or not.
 
-    `base` is None without git. A column is its value in each epoch that has one. `outdated` names the stages that
-    `dvc repro` would run; it is None while another DVC runs, since DVC cannot tell then.
+    `base` is None where nothing can be compared; `no_base` says why. A column is its value in each epoch that has one.
+    `outdated` names the stages that `dvc repro` would run; it is None while another DVC runs, since DVC cannot tell.
     """
 
     base: str | None
@@ -39,6 +40,7 @@ class Difference(NamedTuple):
     params: Changes
     curves: dict[str, Changes]
     outdated: list[str] | None
+    no_base: str = ""
 
     def metric(self, path: str, key: str) -> Change:
         """One metric, such as metrics/evaluate.json and scratch.valid.perplexity."""
@@ -70,22 +72,37 @@ class Snapshot(NamedTuple):
 
 
 def difference(base: str, root: Path) -> Difference:
-    """Compare the results in `root` with those of a revision; without git, with nothing.
+    """Compare the results in `root` with those of a revision, or with nothing where that cannot be read.
 
     Raises:
-        ValueError: DVC does not know the revision or cannot read the project, or a file is damaged.
+        ValueError: DVC cannot read the project, or a file in it is damaged.
     """
-    git = has_git(root)
     with repository(root):
         here = snapshot(root)
-        there = snapshot(root, base) if git else Snapshot({}, {}, {})
+        there, no_base = _at_base(root, base)
     return Difference(
-        base if git else None,
+        None if no_base else base,
         {path: _changes(there.metrics.get(path, {}), values) for path, values in here.metrics.items()},
         _changes(there.params, here.params),
         {model: _changes(there.curves.get(model, {}), columns) for model, columns in here.curves.items()},
         _outdated(root),
+        no_base,
     )
+
+
+def _at_base(root: Path, base: str) -> tuple[Snapshot, str]:
+    """The results of a revision, or none and the reason."""
+    nothing = Snapshot({}, {}, {})
+    if not has_git(root):
+        return nothing, "this is not a git repository"
+    if git(root, "log", "-1", "--format=%h", "--end-of-options", base, "--") == "":
+        return nothing, f"{base} is not a commit"
+    try:
+        return snapshot(root, base), ""
+    except FileNotFoundError as error:
+        return nothing, f"{base} has no {error.filename}"
+    except (DvcException, ValueError) as error:
+        return nothing, " ".join(f"{base} cannot be read: {error}".split())
 
 
 def snapshot(root: Path, revision: str | None = None) -> Snapshot:

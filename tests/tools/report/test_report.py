@@ -28,9 +28,31 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results committed and still the same."""
     root = make_project(tmp_path_factory.mktemp("report") / "a project")
     write_results(root, scale=1.0)
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "results")
+    commit(root, "results")
     return root
+
+
+@pytest.fixture(scope="module")
+def alone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results in a first commit, a branch without the project, and a branch with a damaged file."""
+    root = tmp_path_factory.mktemp("alone") / "project"
+    shutil.copytree(project, root, ignore=shutil.ignore_patterns(".git"))
+    git(root, "init", "-q", "-b", "main")
+    commit(root, "the first commit")
+    git(root, "checkout", "-q", "--orphan", "damaged")
+    (root / "metrics/evaluate.json").write_text("{", encoding="utf-8")
+    commit(root, "a damaged file")
+    git(root, "checkout", "-q", "--orphan", "elsewhere")
+    git(root, "rm", "-rqf", ".")
+    (root / "README").touch()
+    commit(root, "another project")
+    git(root, "checkout", "-q", "main")
+    return root
+
+
+def commit(root: Path, message: str) -> None:
+    git(root, "add", ".")
+    git(root, "commit", "-qm", message)
 
 
 def markdown(root: Path) -> str:
@@ -169,18 +191,40 @@ def test_without_git_the_report_is_about_what_is_here(project, tmp_path):
     (copy / ".dvc/config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
     here = difference("HEAD", copy)
     assert here.base is None
-    assert notes(here)[-1].startswith("This is not a git repository")
+    assert notes(here)[-1] == "Nothing is compared: this is not a git repository."
     assert here.metric("metrics/evaluate.json", "scratch.valid.perplexity") == (None, 12.5)
     assert here.params["model.hidden"] == (None, 256)
     assert len(here.curve("scratch", "train_perplexity", at_base=False)) == 60
     assert here.curve("scratch", "train_perplexity", at_base=True) == {}
 
 
-@pytest.mark.parametrize("revision", ["--help", "a; touch pwned"])
-def test_an_unknown_revision_is_named(project, revision):
-    with pytest.raises(ValueError, match=re.escape(f"dvc: unknown Git revision '{revision}'")):
-        difference(revision, project)
-    assert not (project / "pwned").exists()
+@pytest.mark.parametrize(
+    ("revision", "why"),
+    [
+        ("--help", "--help cannot be read: unknown Git revision '--help'"),
+        ("a; touch pwned", "a; touch pwned cannot be read: unknown Git revision 'a; touch pwned'"),
+        ("HEAD~1", "HEAD~1 cannot be read: unknown Git revision 'HEAD~1'"),
+        ("HEAD^{tree}", "HEAD^{tree} is not a commit"),
+        ("HEAD:params.yaml", "HEAD:params.yaml is not a commit"),
+        ("elsewhere", "elsewhere has no params.yaml"),
+        ("damaged", "damaged cannot be read: metrics/evaluate.json is not valid JSON"),
+    ],
+)
+def test_without_a_usable_base_the_report_says_why_and_compares_nothing(alone: Path, revision: str, why: str):
+    here = difference(revision, alone)
+    assert here.base is None
+    assert here.metric("metrics/evaluate.json", "scratch.valid.perplexity") == (None, 12.5)
+    assert notes(here)[-1].startswith(f"Nothing is compared: {why}")
+    assert not (alone / "pwned").exists()
+
+
+def test_a_report_without_a_usable_base_is_written(alone: Path):
+    done = module(alone, "report", "HEAD~1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(" Nothing is compared: HEAD~1 cannot be read: unknown Git revision 'HEAD~1'.\n")
+    assert "Nothing to compare with." in markdown(alone)
+    assert "the first commit" in markdown(alone)
+    assert "| base |" not in markdown(alone)
 
 
 @pytest.mark.parametrize(
