@@ -17,7 +17,15 @@ export BASE FILE VALIDATION TEST NAME
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PIP_USER PIP_TARGET PIP_PREFIX
+# Stronger than `user = true` in a pip.conf.
+export PIP_USER := 0
+# DVC wants the user's name. In a container, the user id may have none: `id` then prints the number.
+export LOGNAME ?= $(shell id -un 2> /dev/null)
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX
+
+# Every file must have a hash that constraints.txt names, also what a package without a wheel is built with.
+INSTALL := $(VENV)/python -m pip install --quiet --no-compile --constraint constraints.txt \
+    --build-constraint constraints.txt
 
 PACKAGES := .venv/.packages
 TOOLS := .venv/.tools
@@ -33,6 +41,9 @@ COMPILE := $(VENV)/python -c 'import glob, runpy, dvc.cli.parser; [runpy.run_pat
 ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
+
+# All targets work in one folder, so `make -j run report` takes one after the other.
+.NOTPARALLEL:
 
 .PHONY: help setup corpus run recipe test lint verify bench gpu curves whole bench-corpus report experiments \
     sweep-report current small job-summary readme audit tools lock
@@ -108,25 +119,29 @@ audit: tools  ## Look for known vulnerabilities in the pinned packages
 tools: $(TOOLS)  ## Install what tests and checks need as well
 	@:
 
-lock: $(PACKAGES)  ## Renew constraints.txt from requirements*.txt, changing no more than they ask for
-	@$(VENV)/python -m pip install --quiet uv==0.13.9
+lock: tools  ## Renew constraints.txt from requirements*.txt, changing no more than they ask for
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/uv pip compile --quiet --universal --python-version 3.11 \
-	    --no-annotate --output-file constraints.txt requirements-dev.txt
+	    --no-annotate --generate-hashes --output-file constraints.txt requirements-dev.txt
 
-# A half-made environment never has pip.
+# A half-made environment never has pip. `venv --clear` would empty what a link leads to: another project's environment.
 $(VENV)/pip:
+	@test ! -L .venv || { echo ".venv is a link to $$(readlink .venv), an environment that was not made for this" \
+	    "folder: remove the link, then make it again" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit( \
 	    "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
 	@$(PYTHON) -m venv --clear .venv
 
 $(PACKAGES): requirements.txt constraints.txt pyproject.toml | $(VENV)/pip
 	@echo "Installing into .venv; the first time takes a few minutes."
-	@$(VENV)/python -m pip install --quiet -r requirements.txt -c constraints.txt --no-compile
+	@sed -n '/^pip==/,/[^\\]$$/p' constraints.txt > .venv/pip.txt
+	@$(VENV)/python -m pip install --quiet --require-hashes -r .venv/pip.txt
+	@$(VENV)/python -m tools.torch_build
+	@$(INSTALL) -r requirements.txt
 	@$(VENV)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@$(COMPILE)
 	@touch $@
 
 $(TOOLS): requirements-dev.txt $(PACKAGES)
 	@echo "Installing the tools for tests and checks."
-	@$(VENV)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt --no-compile
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
