@@ -1,7 +1,7 @@
 """Look for known vulnerabilities in every pinned package with pip-audit.
 
-Skipped with a message where PyPI's advisories cannot be reached. Some mirrors serve packages without advisories; asking
-about one package shows that.
+Skipped where PyPI's advisories cannot be reached (see `skipped`). Some mirrors serve packages without advisories, as
+asking about one package shows.
 """
 
 import json
@@ -11,21 +11,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.core.printable import say
+from tools.checks.skipped import skipped
 
 CONSTRAINTS = Path("constraints.txt")
 
 
 def main() -> int:
-    """Exit status: 0 if no pinned package has a known vulnerability, or if the advisories cannot be reached."""
-    pin = next(line for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if line.startswith("requests=="))
+    """Exit status: 0 if no pinned package has a known vulnerability."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    pin = next(line.removesuffix(" \\") for line in lines if line.startswith("requests=="))
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         file.write(f"{pin}\n")
         file.flush()
         probe = _audit(Path(file.name))
     if probe is None or any("skip_reason" in package for package in probe["dependencies"]):
-        say("pip-audit skipped: the advisory source cannot be reached from here")
-        return 0
+        return skipped("pip-audit, since PyPI's advisories cannot be reached from here")
     command = [*_command(CONSTRAINTS), "--desc", "off"]
     return subprocess.run(command, check=False).returncode
 

