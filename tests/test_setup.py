@@ -1,24 +1,26 @@
-"""What stands around the code: pinned packages and pinned workflow actions."""
+"""What stands around the code: the environment, its packages and their hashes, targets of make, workflows."""
 
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from projects import ROOT
+from tools import torch_build
+from tools.checks import audit, lint_workflows
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
 def pins(file: str) -> set[tuple[str, str]]:
-    """(name, version) of each line; extras and markers left out."""
+    """(name, version) of each entry; extras, markers and hashes left out."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    wanted = [line for line in lines if line and not line.startswith(("#", "-r"))]
+    wanted = [line.removesuffix(" \\") for line in lines if line and not line.startswith(("#", "-r", " "))]
     found = [re.fullmatch(r"([a-z0-9._-]+)(?:\[[a-z0-9]+\])?==([^\s;]+)(?: ; .+)?", line) for line in wanted]
     assert None not in found, f"{file}: not an exact pin: {wanted[found.index(None)]}"
     return {(match[1], match[2]) for match in found if match}
@@ -29,25 +31,34 @@ def test_every_requirement_is_pinned_as_in_the_whole_closure(file):
     assert pins(file) <= pins("constraints.txt"), "run `make lock`"
 
 
+def test_the_lock_has_hashes_of_every_package_and_of_pytorch_s_builds_for_the_cpu() -> None:
+    lock = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    hashed = re.findall(r"^\S+==\S+.* \\\n +--hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
+    assert len(hashed) == len(pins("constraints.txt"))
+    version, hashes = torch_build.locked(lock)
+    assert version == "2.13.0", "put the hashes of this version's builds for the CPU into constraints.txt and this test"
+    assert "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b" in hashes
+
+
 def test_what_the_package_needs_is_installed_at_a_pinned_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {re.match(r"[a-z0-9-]+", requirement)[0] for requirement in project["dependencies"]}  # pyright: ignore
     assert needed <= {name for name, _ in pins("requirements.txt")}
 
 
-@pytest.mark.parametrize("moved", [False, True])
-def test_make_renews_an_environment_that_was_copied_or_moved(moved: bool, tmp_path: Path) -> None:
-    project = tmp_path / "a project"
-    (project / ".venv/bin").mkdir(parents=True)
-    for name in ("requirements.txt", "constraints.txt", "pyproject.toml", "Makefile"):
-        shutil.copy2(ROOT / name, project)
-    for name in ("bin/pip", ".packages"):
-        (project / ".venv" / name).touch()
-    place = tmp_path / "original" if moved else project
-    (project / ".venv/pyvenv.cfg").write_text(f"command = python -m venv --clear {place}/.venv\n")
-    planned = subprocess.run(["make", "--dry-run", "setup"], cwd=project, capture_output=True, text=True, check=True)
-    assert ("venv --clear .venv" in planned.stdout) == moved
-    assert ("install --quiet -r requirements.txt" in planned.stdout) == moved
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_a_check_that_cannot_ask_fails_in_ci_alone(ci: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    for name, value in {
+        "CI": ci,
+        "PATH": str(tmp_path),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "npm_config_offline": "true",
+        "npm_config_cache": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert [audit.main(), lint_workflows.main()] == [bool(ci)] * 2
 
 
 def test_make_has_no_target_twice():
@@ -98,3 +109,25 @@ def test_job_summary_shows_committed_pictures_and_links_the_report(tmp_path):
         "![Curves](https://github.example/some/project/raw/abc/plots/learning_curves.png)",
     ]
     assert lines[-1].endswith("(https://github.example/artifact)")
+
+
+def evaluated(text: str, **github: object) -> str:
+    """A text of the workflow with its expressions replaced by their values; Python's `and` and `or` do as theirs do."""
+    names = {"github": SimpleNamespace(**github, event=SimpleNamespace(before="before")), "format": str.format}
+
+    def value(found: re.Match[str]) -> str:
+        return str(eval(found[1].replace("&&", "and").replace("||", "or"), names))
+
+    return re.sub(r"\$\{\{ (.*?) \}\}", value, text)
+
+
+def test_a_push_to_main_is_checked_to_its_end_and_compared_with_what_was_there_before() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    group = workflow["concurrency"]["group"]
+    [base] = [step["env"]["BASE"] for step in workflow["jobs"]["pipeline"]["steps"] if "BASE" in step.get("env", {})]
+    push = {"workflow": "CI", "event_name": "push", "ref": "refs/heads/main", "base_ref": ""}
+    assert evaluated(group, **push, run_id=1) != evaluated(group, **push, run_id=2)
+    assert evaluated(base, **push) == "before"
+    pull = {"workflow": "CI", "event_name": "pull_request", "ref": "refs/pull/7/merge", "base_ref": "main"}
+    assert evaluated(group, **pull, run_id=1) == evaluated(group, **pull, run_id=2)
+    assert evaluated(base, **pull) == "origin/main"
