@@ -78,6 +78,10 @@ INSTEAD = {
         "OMP_NUM_THREADS=1 dvc exp run --run-all --jobs 2",
         "this waits for the workers; tests/test_queue.py starts them in the background",
     ),
+    "dvc gc --all-commits --all-experiments": (
+        "dvc gc --force --all-commits --all-experiments",
+        "without --force it asks",
+    ),
     "dvc gc --all-branches --all-tags --all-experiments": (
         "dvc gc --force --all-branches --all-tags --all-experiments",
         "without --force it asks",
@@ -98,11 +102,25 @@ kill -HUP -- -$!; wait $! || test -z "$(git branch --show-current)"
 flock stages/train_scratch.py true
 """
 """The training saves its state and its curves after DVC has ended, and then gives up the lock on its script."""
+TWO_AT_ONCE = """\
+dvc exp run --name left -S seed=8 train_scratch > ../left.log 2>&1 &
+dvc exp run --name right -S seed=9 train_scratch > ../right.log 2>&1 || true
+wait
+"""
 CLEAN = (
     'test "$(git branch --show-current)" = main; test -z "$(git status --porcelain)"; dvc status | grep "up to date"'
 )
 SITUATIONS = {
-    "Share a result before you commit it": ("dvc remote default --local storage", ""),
+    "What is trusted, and what is not": ("dvc remote add --local storage ../storage", ""),
+    "Set up a remote": (
+        "umask 022",
+        'test -z "$(find /mnt/team/lstm -type d -not -perm -g=w)"; dvc remote default --local storage',
+    ),
+    "Release a model": (
+        "dvc exp run -S seed=7 train_scratch; git commit --quiet --all --message 'A model that nobody has pushed'",
+        "cmp scratch.safetensors data/models/scratch.safetensors; git reset --quiet --hard HEAD~1; dvc checkout",
+    ),
+    "Two experiments at once": (TWO_AT_ONCE, CLEAN),
     "`dvc exp apply` reverts your edits": (
         "echo '# my edit' >> stages/compare.py",
         "grep '# my edit' stages/compare.py; git restore stages; " + CLEAN,
@@ -207,3 +225,22 @@ def test_every_exception_is_about_a_command_that_a_page_has() -> None:
     assert [text for text in SMALLER if not any(text in command for command in commands)] == []
     headings = {heading for document in DOCUMENTS for heading, _ in document.commands}
     assert SITUATIONS.keys() <= headings
+
+
+@pytest.mark.parametrize(
+    "command",
+    sorted({command for document in DOCUMENTS for _, command in document.commands if "git restore" in command}),
+)
+def test_the_last_state_comes_back_also_where_dvc_has_staged_another(command: str, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project")
+    files = ["params.yaml"] if command.endswith("params.yaml") else ["params.yaml", "dvc.lock", "metrics/a", "plots/b"]
+    for text in ("committed", "of an experiment"):
+        for name in files:
+            (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (repository.folder / name).write_text(text)
+        repository.git("init", "--quiet")
+        if text == "committed":
+            repository.commit()
+    repository.git("add", "--all")
+    repository.run("sh", "-c", command)
+    assert repository.git("status", "--porcelain") == ""
