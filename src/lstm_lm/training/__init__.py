@@ -1,1 +1,1 @@
-"""One training: the loop, its steps, its checkpoints, what it leaves."""
+"""One training: the loop, its steps, its checkpoints, its results."""

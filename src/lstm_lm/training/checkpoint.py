@@ -1,4 +1,4 @@
-"""Checkpoints: all that the next step needs, in one file that is whole, ours and of this version, or ignored."""
+"""Complete training state in one file; damaged or foreign files are ignored."""
 
 import functools
 import hashlib
@@ -36,7 +36,7 @@ def digest(*parts: bytes) -> str:
 
 
 class Checkpoint:
-    """The saved state of one training, in a file named by what the training is.
+    """The saved state of one training, in a file whose name depends on `kind` and `key`.
 
     When the training is finished, the last one stays until DVC has stored the result, for which there may be no room.
     Workers may share the folder, and even a training: no method relies on a file that another process may remove.
@@ -44,7 +44,7 @@ class Checkpoint:
     Args:
         root: the folder of all checkpoints.
         kind: the model's kind, the first part of the file's name.
-        key: a digest of everything that the trained bytes depend on; another key is another training.
+        key: a digest of everything that the trained bytes depend on.
         cadence: seconds between two saves.
 
     Raises:
@@ -78,10 +78,10 @@ class Checkpoint:
         self._saved_at = time.monotonic()
 
     def load(self, group: Group = ALONE) -> Tree | None:
-        """What `save` saved, its tensors on the CPU; None where there is nothing, or nothing that can be trusted.
+        """The saved state, its tensors on the CPU; None where there is no file that can be used.
 
-        A file under this name that is damaged or belongs to another training is ignored with a message on stderr.
-        The first process of `group` reads it for all.
+        A file that is damaged or belongs to another training is ignored with a message on stderr. The first process of
+        `group` reads for all.
         """
         content = group.from_first(self._read)
         try:
@@ -137,7 +137,7 @@ class Checkpoint:
 
 
 def _tensors(state: Tree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a state under the paths that lead to them."""
+    """The tensors of a state, each with its path: "model/lstm.weight_hh_l0"."""
     for key, value in state.items():
         if isinstance(value, Tensor):
             yield prefix + key, value
@@ -146,7 +146,7 @@ def _tensors(state: Tree, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def _content_digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    """A digest over names, types, shapes and bytes of the tensors and over all that is text."""
+    """A digest over the text and over the names, types, shapes and bytes of the tensors."""
     parts = [text.encode()]
     for name in sorted(tensors):
         tensor = tensors[name]

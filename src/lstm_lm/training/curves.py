@@ -1,4 +1,4 @@
-"""The curves of a training as DVC plots them; while it runs, they end where it is."""
+"""The learning curves, as files that DVC plots."""
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -14,12 +14,9 @@ def speeds(epochs: Sequence[Epoch]) -> list[float]:
 
 
 def write(epochs: Sequence[Epoch], kind: str, root: Path) -> None:
-    """Write plots/{curve,held_out,timing}_<kind>.tsv below `root`, each of them whole; nothing before the first epoch.
+    """Write plots/{curve,held_out,timing}_<kind>.tsv below `root`; nothing before the first epoch.
 
-    Epochs are numbered from 1, `seconds` summed up.
-
-    Raises:
-        OSError: a file cannot be written.
+    Epochs are numbered from 1; `seconds` is cumulative.
     """
     if not epochs:
         return
@@ -33,6 +30,6 @@ def write(epochs: Sequence[Epoch], kind: str, root: Path) -> None:
 
 
 def _write(path: Path, names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Write columns by epoch, without the epochs that have no value: DVC would draw them as zero."""
+    """Write columns by epoch; leave out epochs without a value, which DVC would draw as zero."""
     numbered = [("epoch", *names), *((str(number), *row) for number, row in enumerate(rows, 1) if row)]
     write_text(path, "".join("\t".join(row) + "\n" for row in numbered))

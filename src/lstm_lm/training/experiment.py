@@ -1,4 +1,4 @@
-"""One training as a stage runs it: tokens and parameters in; weights, metrics, curves out."""
+"""A training stage: tokens and parameters in; weights, metrics, curves out."""
 
 import hashlib
 from pathlib import Path
@@ -32,26 +32,25 @@ from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
 
 WARM_UP = 5
-"""First epochs that the throughput leaves out, unless there are no others."""
+"""The throughput leaves out so many epochs at the start, unless there are no others."""
 
 
 def train(kind: str, params: Params, root: Path) -> None:
-    """Train the "scratch" or the "concise" model and write all that it leaves below `root`.
+    """Train the "scratch" or the "concise" model and write the results below `root`.
 
     Reads data/tokens/; writes data/models/<kind>.safetensors, metrics/{train,throughput,environment}_<kind>.json,
-    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/. The curves are written
-    at every checkpoint too, and whenever the training ends, however it ends. Of `train.processes`, the first writes.
+    plots/{curve,held_out,timing}_<kind>.tsv; keeps checkpoints in .checkpoints/. The curves are also written at every
+    checkpoint, and when the training fails or is stopped. Of several processes, the first one writes.
 
     Raises:
         ValueError: the device, the window sizes or the memory do not allow it, or the loss diverges.
         Interrupted: stopped by a signal, with the state saved.
-        OSError: a file cannot be read or written.
     """
     processes.run(train_together, params.train.processes, devices.choose(params.device), kind, params, root)
 
 
 def train_together(group: Group, device: torch.device, kind: str, params: Params, root: Path) -> None:
-    """`train`, in one of the processes of `group`, on a device that all of them have."""
+    """`train` in one process of `group`."""
     devices.configure(device, params.train.precision, params.numerics)
     vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
     check_memory(kind, params, len(vocabulary), device)
@@ -93,13 +92,13 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
 
 
 def _devices(device: torch.device, group: Group) -> str:
-    """What the training runs on, in words."""
+    """The devices of a training, for messages and records."""
     name = devices.device_name(device)
     return name if group.size == 1 else f"{group.size} processes, each {name}"
 
 
 def _unused(settings: Train, tokens: int) -> str:
-    """How much of the train split an epoch trains on, in words; empty where it is nearly all."""
+    """How much of the train split an epoch uses, for a message; "" for 90% and more."""
     window = settings.batch_size * settings.num_steps
     used = window * max(0, windows_per_epoch(tokens, settings.batch_size, settings.num_steps))
     return f"; an epoch trains on {used:,} of {tokens:,} tokens" if used < 0.9 * tokens else ""
@@ -108,8 +107,8 @@ def _unused(settings: Train, tokens: int) -> str:
 def training_key(kind: str, params: Params, environment: dict[str, object], tokens: dict[str, str]) -> str:
     """A digest of everything that the bytes of a training depend on: data, parameters, environment, this code.
 
-    `tokens` has the digest of the vocabulary and of each stream. Those of the streams are what the tokenize stage wrote
-    down: the streams may be larger than memory.
+    `tokens` has the digests of the vocabulary and of the streams. The tokenize stage wrote the latter: to hash a stream
+    here, it would have to be read as a whole.
     """
     own = params.scratch if kind == "scratch" else params.concise
     settings = f"{params.seed} {params.model!r} {own!r} {params.train!r} {environment!r} {tokens!r}"
@@ -119,12 +118,12 @@ def training_key(kind: str, params: Params, environment: dict[str, object], toke
 
 
 def check_memory(kind: str, params: Params, vocab_size: int, device: torch.device) -> None:
-    """Raise ValueError, with the estimate, where a training cannot fit into the device's memory.
+    """Raise ValueError, with an estimate, where a training does not fit into the device's memory.
 
-    Weights count three times (themselves, gradients, a temporary), and once more for each average of the optimiser. A
-    window keeps, for each token until its backward pass, the input, about twelve vectors of `hidden` numbers for each
-    layer; the logits of a piece of the loss come on top, four times (logits, logarithms, two gradients). Processes that
-    share a training have all this for their own rows, and the gradients once more; on a CPU, in one memory.
+    The estimate has three copies of the weights (with gradients and a temporary), and one for each average of the
+    optimiser. For each token of a window there are the input and about twelve vectors of `hidden` numbers a layer. The
+    logits of a piece of the loss count four times (logits, logarithms, two gradients). Each of several processes has
+    all this for its own rows, and one more copy of the gradients; on a CPU they share one memory.
     """
     count = params.train.processes
     parts, hidden = architecture(kind, vocab_size, params), params.model.hidden

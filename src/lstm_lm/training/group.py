@@ -1,4 +1,4 @@
-"""The processes that share a training: what they average, what they agree on, what is left to the first of them."""
+"""The processes that share a training: averages, agreements, and what the first one does for all."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,9 +9,10 @@ from torch import Tensor, distributed, nn
 
 
 class Group(NamedTuple):
-    """`size` processes, of which this one is number `rank`, counted from 0; one alone where nothing else is said.
+    """A process group of `size`; this is `rank`, counted from 0. Default: one process.
 
-    All of them call the same methods in the same order. A method raises RuntimeError where another process is gone.
+    All processes must call the same methods in the same order. A method raises RuntimeError where another process has
+    ended.
     """
 
     rank: int = 0
@@ -19,11 +20,11 @@ class Group(NamedTuple):
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     def average(self, tensors: list[Tensor]) -> None:
-        """Set float32 tensors on one device to their means over the processes, which get the same bytes."""
+        """Set float32 tensors on one device to their means over the processes: the same bytes in each."""
         if self.size > 1:
             flat = nn.utils.parameters_to_vector(tensors)
             distributed.all_reduce(flat)
@@ -38,7 +39,7 @@ class Group(NamedTuple):
         return largest.tolist()
 
     def whole(self, part: Tensor, dim: int) -> Tensor:
-        """The parts of all processes, equal in shape, side by side along `dim`."""
+        """The parts of all processes, of equal shape, concatenated along `dim`."""
         if self.size == 1:
             return part
         parts = [torch.empty_like(part) for _ in range(self.size)]
@@ -46,11 +47,11 @@ class Group(NamedTuple):
         return torch.cat(parts, dim)
 
     def part(self, whole: Tensor, dim: int) -> Tensor:
-        """What this process has of `whole`."""
+        """This process's part of `whole`."""
         return whole.chunk(self.size, dim)[self.rank].clone()  # torch.set_rng_state takes no view
 
     def from_first(self, work: Callable[[], bytes]) -> bytes:
-        """What `work`, which only the first process does, returns. Bytes, since torch would pickle anything else."""
+        """Call `work` in the first process alone; return its result in all. Bytes: torch would pickle other objects."""
         if self.size == 1:
             return work()
         content = np.frombuffer(work() if self.is_first else b"", np.uint8)

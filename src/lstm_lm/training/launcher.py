@@ -1,4 +1,4 @@
-"""Processes on this machine with a store in common: they start together, again where one is lost, and end together."""
+"""Starts processes on this machine with a common store, restarts all if one is lost, and ends them together."""
 
 import os
 import signal
@@ -14,26 +14,25 @@ from lstm_lm.core.interruption import Interrupted, Signals, end_with_parent
 from lstm_lm.core.printable import say
 
 RESTARTS = 3
-"""How often all start again because one of them was lost: killed, or ended by a library."""
+"""The most restarts of all processes after one was lost: killed, or ended by a library."""
 
 GRACE_SECONDS = 30.0
-"""How long the others may take to end after one has failed or was lost."""
+"""The others must end within this time after one has failed or was lost."""
 
 FAILURE = "failure"
-"""The key under which a process that fails says why; then it ends as if it had not failed."""
+"""The store's key for the reason of a failure; the process that failed then ends with status 0."""
 
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
 def launch(target: Callable[..., object], count: int, *arguments: object) -> str:
-    """Call `target(store, rank, count, *arguments)` in `count` processes. Returns why one failed, as it says, or "".
+    """Call `target(store, rank, count, *arguments)` in `count` processes; return the reason of a failure, or "".
 
     The store is a file that only this user can open, and messages stay on the loopback interface.
 
     Raises:
         ValueError: a process was lost after the last restart too.
-        Interrupted: a signal came. The processes have got a SIGTERM for it, and have ended.
-        OSError: the store cannot be written.
+        Interrupted: a signal came; the processes were sent a SIGTERM and have ended.
     """
     os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = LOOPBACK
     lost = ""
@@ -63,12 +62,12 @@ def _store(place: str) -> FileStore:
 
 
 def _start(target: Callable[..., object], place: str, count: int, arguments: tuple[object, ...]) -> list[SpawnProcess]:
-    """Start the processes. What a terminal sends to all, this one alone heeds."""
+    """Start the processes, with the signals blocked that a terminal sends to a whole group."""
     process = get_context("spawn").Process
     workers = [
         process(target=_work, args=(target, place, rank, count, *arguments), daemon=True) for rank in range(count)
     ]
-    resource_tracker.ensure_running()  # or else the first start does so, and unblocks the signals
+    resource_tracker.ensure_running()  # now: started by the first process, it would unblock the signals
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
     for worker in workers:
         worker.start()
@@ -85,7 +84,7 @@ def _work(target: Callable[..., object], place: str, *arguments: object) -> None
 
 
 def _wait(workers: list[SpawnProcess], store: FileStore, signals: Signals) -> str:
-    """Wait until all have ended, not for long where one has failed. Returns which one was lost and how, or ""."""
+    """Wait until all have ended, at most GRACE_SECONDS after a failure; return which one was lost and how, or ""."""
     try:
         while alive := [worker.sentinel for worker in workers if worker.is_alive()]:
             if signals.received or store.check([FAILURE]) or any(worker.exitcode for worker in workers):

@@ -1,4 +1,4 @@
-"""The training loop, one for every model: epochs of BPTT windows, resumable at any of them."""
+"""The training loop of every model: epochs of BPTT windows, resumable after each window."""
 
 import json
 import math
@@ -27,11 +27,15 @@ from lstm_lm.training.step import make_step
 
 
 class Epoch(NamedTuple):
-    """What a training reports of one epoch; `seconds` and `wall` differ from run to run.
+    """The results of one epoch; `seconds` and `wall` differ from run to run.
 
-    `train_perplexity` is exp(nats / tokens) over the epoch's own windows, while they trained the model, as the
-    textbook has it; `valid_perplexity` is that of the validation split after the epoch, None where it was not scored;
-    `tokens` counts trained tokens; `seconds` is the training alone, `wall` all the time since the training began.
+    Attributes:
+        train_perplexity: exp(nats / tokens) over the epoch's windows, each scored just before it changes the model, as
+            in the textbook.
+        valid_perplexity: of the validation split after the epoch; None where it was not scored.
+        tokens: that were trained on.
+        seconds: of training alone.
+        wall: seconds since the training began.
     """
 
     train_perplexity: float
@@ -45,17 +49,17 @@ _EPOCHS = TypeAdapter(list[Epoch])
 
 
 class Training:
-    """A model on its way through `settings.epochs` epochs.
+    """The training of a model for `settings.epochs` epochs.
 
     Args:
         model: trained in place, on its device.
         train: token ids to train on, (tokens,), of any integer type.
         valid: token ids to score every `settings.valid_every` epochs, (tokens,).
-        settings: the `train` block of params.yaml.
+        settings: the `train` section of params.yaml.
         seed: of the order of the data.
-        checkpoint: where the state is kept; None keeps none.
-        on_save: called after each save and when a saved state was loaded; `epochs` is then what was done so far.
-        group: the processes that share the rows of each window; all of them make the same `Training`.
+        checkpoint: where the state is saved; None: nowhere.
+        on_save: called after each save and after a saved state was loaded.
+        group: the processes that share the rows of each window; each makes the same `Training`.
 
     Raises:
         ValueError: the train split is shorter than one batch of windows.
@@ -87,7 +91,7 @@ class Training:
         self.losses = Losses(len(train) // (settings.batch_size * settings.num_steps), settings, self.device)
 
     def run(self) -> list[Epoch]:
-        """Train to the end, from the checkpoint if there is one that fits.
+        """Train to the end, from the checkpoint if there is one.
 
         Raises:
             Diverged: a loss or a gradient is not finite; the last good checkpoint stays.
@@ -103,24 +107,24 @@ class Training:
                 self.epochs.append(epoch)
                 self._keep_the_best()
                 progress.show(len(self.epochs), self._reached(), epoch.tokens / epoch.seconds, epoch.wall)
-            self._heed(signals)  # one may have come during the last validation
+            self._heed(signals)  # which may have come during the last validation
         if self.kept:
             self.model.load_state_dict(self.kept)
         return self.epochs
 
     @property
     def best(self) -> int:
-        """The number of the first epoch with the best validation score; 0 where there is none yet."""
+        """The first epoch with the best validation score, counted from 1; 0 before any score."""
         scored = [(epoch.valid_perplexity, number) for number, epoch in enumerate(self.epochs, 1)]
         return min(((valid, number) for valid, number in scored if valid is not None), default=(0.0, 0))[1]
 
     @property
     def kept_epoch(self) -> int:
-        """The number of the epoch whose weights the model has when the training is over."""
+        """The epoch, counted from 1, whose weights the model has at the end."""
         return self.best if self.settings.keep == "best" else len(self.epochs)
 
     def _reached(self) -> str:
-        """The perplexities so far: of the last epoch, of the last validation, of the weights to keep."""
+        """The last train and validation perplexities, and the best one if its weights are kept."""
         scores = [epoch.valid_perplexity for epoch in self.epochs if epoch.valid_perplexity is not None]
         text = f"perplexity {self.epochs[-1].train_perplexity:.2f}"
         if scores:
@@ -134,12 +138,12 @@ class Training:
             self.kept = {name: weight.clone() for name, weight in self.model.state_dict().items()}
 
     def _is_out_of_patience(self) -> bool:
-        """Whether the last `train.patience` scores were no better than one before them."""
+        """Whether the last `train.patience` scores were no improvement."""
         since = [epoch for epoch in self.epochs[self.best :] if epoch.valid_perplexity is not None]
         return self.settings.patience is not None and len(since) >= self.settings.patience
 
     def _run_epoch(self, signals: Signals, started: float) -> Epoch:
-        """Train on what is left of the current epoch."""
+        """Train on the remaining windows of the current epoch."""
         self.order = self.generator.getstate()
         cut = batching.PARTITIONS[self.settings.sampling]
         partition = cut(len(self.train), self.settings.batch_size, self.settings.num_steps, self.generator)
@@ -156,7 +160,7 @@ class Training:
         return self._finish_epoch(nats, tokens, time.perf_counter() - clock, started)
 
     def _heed(self, signals: Signals) -> None:
-        """Save, if it is time to or a signal came to any process; stop on a signal."""
+        """Save if that is due or any process got a signal; stop on a signal."""
         due = self.group.is_first and self.checkpoint is not None and self.checkpoint.due()
         signum, due = self.group.highest(signals.received or 0, due)
         if signum or due:
@@ -190,8 +194,8 @@ class Training:
         return result.perplexity
 
     def _save(self) -> None:
-        """Save everything that the next step needs, unless the training has diverged (then raise Diverged)."""
-        self.losses.sum()  # it raises Diverged
+        """Save the state, unless the training has diverged. Raises Diverged."""
+        self.losses.sum()  # raises Diverged
         if self.checkpoint:
             state = self._state()
             if self.group.is_first:
@@ -199,7 +203,7 @@ class Training:
             self.on_save()
 
     def _state(self) -> Tree:
-        """What a checkpoint holds; of what each process has of its own, the carried state and numbers, all parts."""
+        """The content of a checkpoint, with the carried state of all processes."""
         return {
             "model": self.model.state_dict(),
             "kept": self.kept,
@@ -215,7 +219,7 @@ class Training:
         }
 
     def _restore(self) -> None:
-        """Go back to where the checkpoint was saved."""
+        """Set the state of the checkpoint, if there is one."""
         saved = self.checkpoint.load(self.group) if self.checkpoint else None
         if self.checkpoint is None or saved is None:
             return
@@ -228,8 +232,8 @@ class Training:
         say(f"resumed at epoch {len(self.epochs) + 1}, batch {self.losses.done + 1}")
 
     def _set(self, saved: Tree) -> None:
-        """Set what `_state` has returned."""
-        self.model.load_state_dict(saved["kept"] or saved["model"])  # to check them
+        """Set a state that `_state` returned."""
+        self.model.load_state_dict(saved["kept"] or saved["model"])  # checks names and shapes of the kept weights
         self.model.load_state_dict(saved["model"])
         self.kept = {name: weight.to(self.device) for name, weight in saved["kept"].items()}
         for name, tensor in self.step.optimizer.state().items():

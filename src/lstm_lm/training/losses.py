@@ -1,4 +1,4 @@
-"""Losses and gradient norms of the current epoch's windows, kept on the device."""
+"""The losses and gradient norms of an epoch, on the device."""
 
 import math
 
@@ -9,15 +9,15 @@ from lstm_lm.core.params import Train
 
 
 class Diverged(ValueError):
-    """The loss or its gradient is no longer finite, or exp of the loss is not."""
+    """The loss, its gradient or the perplexity is not finite."""
 
 
 class Losses:
-    """Losses and gradient norms of the epoch's windows.
+    """Losses and gradient norms of the current epoch's windows.
 
     Args:
         windows: the most that an epoch can have.
-        settings: the `train` block of params.yaml, for advice.
+        settings: the `train` section of params.yaml, for advice in messages.
         device: where the numbers are kept.
     """
 
@@ -26,20 +26,20 @@ class Losses:
         self.settings, self.epoch, self.done = settings, 1, 0
 
     def begin(self, epoch: int) -> None:
-        """An epoch of this number begins: no window is done."""
+        """Begin an epoch, counted from 1."""
         self.epoch, self.done = epoch, 0
 
     def add(self, loss: Tensor, norm: Tensor) -> None:
-        """Those of the next window, scalars."""
+        """Add the next window, scalars."""
         self.losses[self.done], self.norms[self.done] = loss, norm
         self.done += 1
 
     def state(self) -> dict[str, Tensor]:
-        """Those of the windows that are done, (windows,) each."""
+        """The values so far, (windows,) each."""
         return {"losses": self.losses[: self.done], "norms": self.norms[: self.done]}
 
     def restore(self, epoch: int, state: dict[str, Tensor]) -> None:
-        """Go back to what `state` returned in the epoch of this number."""
+        """Set values that `state` returned, in an epoch counted from 1."""
         self.epoch, self.done = epoch, len(state["losses"])
         for own, saved in zip(self.state().values(), state.values(), strict=True):
             own.copy_(saved)
@@ -48,7 +48,7 @@ class Losses:
         """The sum of the losses so far, float64; this waits for the device.
 
         Raises:
-            Diverged: a loss or a norm is not finite. The loss before such a norm may be the last finite one.
+            Diverged: a loss or a norm is not finite.
         """
         losses, norms = torch.stack(tuple(self.state().values())).cpu().double()
         bad = (~torch.isfinite(losses + norms)).nonzero()
@@ -57,13 +57,13 @@ class Losses:
         return math.fsum(losses.tolist())
 
     def finite(self, perplexity: float) -> float:
-        """The perplexity of the epoch so far, unless it overflowed. Raises Diverged."""
+        """Return a perplexity. Raises Diverged if it is not finite."""
         if not math.isfinite(perplexity):
             raise self.diverged(self.done - 1)
         return perplexity
 
     def diverged(self, window: int) -> Diverged:
-        """What to raise where the training diverged in a window."""
+        """The exception for a window in which the training diverged."""
         norms = self.norms[: window + 1].tolist()
         return Diverged(
             f"the training diverged at epoch {self.epoch}, batch {window + 1}: "
@@ -73,5 +73,5 @@ class Losses:
 
     @property
     def advice(self) -> str:
-        """What may help against divergence."""
+        """Which parameters to change against divergence."""
         return f"lower train.lr ({self.settings.lr:g}) or train.clip ({self.settings.clip:g})"

@@ -1,6 +1,6 @@
-"""Optimisers: how gradients change the weights. The C++ code computes them where it can, else PyTorch.
+"""Optimisers, in C++ where its kernels support the tensors, else in PyTorch.
 
-torch.optim's own are the reference in tests; their first use imports torch's compiler, seconds of every start.
+Tests compare them with torch.optim, which is not used here: it imports torch's compiler, which takes seconds.
 """
 
 import math
@@ -13,7 +13,7 @@ from lstm_lm.model import native_backend
 
 
 class Optimizer:
-    """Changes weights by their gradients, clipped by their global norm.
+    """Updates weights by gradients that are clipped by their global norm.
 
     Args:
         parameters: the weights, on one device.
@@ -24,11 +24,11 @@ class Optimizer:
 
     @torch.no_grad()
     def update(self, gradients: list[Tensor], bound: float, lr: Tensor) -> Tensor:
-        """One step along `gradients`, one for each parameter, which may be overwritten.
+        """Update the weights; `gradients`, one for each parameter, may be overwritten.
 
         Args:
-            gradients: alike in shape and type to the parameters.
-            bound: of the gradients' global norm.
+            gradients: of the shapes and types of the parameters.
+            bound: for the gradients' global norm.
             lr: the learning rate, a scalar tensor on the parameters' device. A GPU's value is not read on the host.
 
         Returns:
@@ -41,11 +41,11 @@ class Optimizer:
         return norm
 
     def state(self) -> dict[str, Tensor]:
-        """What the next step needs beside the weights, to be saved and, in place, restored."""
+        """The optimiser's own tensors, to be saved and, in place, restored."""
         return {}
 
     def _update(self, gradients: list[Tensor], scale: Tensor, lr: Tensor) -> None:
-        """`update` in PyTorch, the gradients to be multiplied by `scale`."""
+        """`update` in PyTorch; the gradients still have to be multiplied by `scale`."""
         raise NotImplementedError
 
     def _update_native(self, gradients: list[Tensor], bound: float, lr: float) -> float:
@@ -54,13 +54,13 @@ class Optimizer:
 
 
 def clipping(gradients: list[Tensor], bound: float) -> tuple[Tensor, Tensor]:
-    """How to clip gradients by their global norm: g <- min(1, theta / |g|) g.
+    """The factor that clips gradients by their global norm, and the norm: g <- min(1, theta / |g|) g.
 
     This is the textbook's formula without its branch, so that nothing waits for the device
     (`torch.nn.utils.clip_grad_norm_` divides by norm + 1e-6).
 
     Returns:
-        What to multiply the gradients by, min(1, bound / norm), and their norm, scalar tensors on the device.
+        min(1, bound / norm) and the norm, scalar tensors on the device.
     """
     norm = nn.utils.get_total_norm(gradients, foreach=True)
     return torch.clamp(bound / norm, max=1.0), norm
@@ -90,7 +90,7 @@ class Adam(Optimizer):
         super().__init__(parameters)
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
-        # Powers of the betas as numbers on the device: a captured graph must not hold the number of a step.
+        # Powers of the betas, on the device: a captured CUDA graph cannot count steps on the host.
         self.powers = torch.ones(2, dtype=torch.float64, device=self.parameters[0].device)
         self.betas = torch.tensor([self.BETA_1, self.BETA_2], dtype=torch.float64, device=self.powers.device)
 
@@ -115,7 +115,7 @@ class Adam(Optimizer):
         return native_backend.adam(self.parameters, gradients, self.means, self.squares, bound, constants)
 
     def state(self) -> dict[str, Tensor]:
-        """The averages, by the number of the parameter, and the powers."""
+        """The averages, numbered like the parameters, and the powers."""
         named = {"mean": self.means, "square": self.squares}
         averages = {f"{name}{i}": tensor for name, tensors in named.items() for i, tensor in enumerate(tensors)}
         return averages | {"powers": self.powers}

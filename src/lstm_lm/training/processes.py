@@ -1,7 +1,6 @@
-"""The processes that share a training: each takes part in the same work, and what one of them raises, all raise.
+"""Runs work in several processes: started here on one machine, or by `torchrun`, on several machines too.
 
-On one machine they are started here. Under `torchrun`, which may have started it on several machines, this process is
-one of them.
+An exception in one process is raised in all.
 """
 
 import json
@@ -24,20 +23,20 @@ from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.launcher import FAILURE, launch
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-"""Type of the device -> what carries messages between processes; numbers on the CPU go through gloo everywhere."""
+"""Type of the device -> torch.distributed's backends. Tensors on the CPU always go through gloo."""
 
 PATIENCE = timedelta(days=30)
-"""How long a process waits for another: it may validate for hours, and whoever started them notices if one is lost."""
+"""A process waits so long for another, which may validate for hours. The launcher notices a lost process."""
 
 Work = Callable[..., None]
-"""Called with the group, the device and what else was given to `run`; known by its module and name."""
+"""Called with the group, the device and the other arguments of `run`; pickled, so a function of a module."""
 
 
 def run(work: Work, count: int, device: torch.device, *arguments: object) -> None:
-    """Call `work(group, device, *arguments)` in `count` processes, which is this one where `count` is 1.
+    """Call `work(group, device, *arguments)` in `count` processes; if that is 1, in this one.
 
-    Of a group, only the first process has stdout and stderr. If `work` raises an exception in any of them, all of
-    them end, and it is raised here once. If a process is lost, all start again.
+    Of several processes, only the first has stdout and stderr. An exception of `work` in any of them ends all and is
+    raised here once. If a process is lost, all start again.
 
     Raises:
         ValueError: the environment or `device` does not allow it, `work` raised it, or a process was lost for good.
@@ -61,12 +60,12 @@ def run(work: Work, count: int, device: torch.device, *arguments: object) -> Non
 
 
 def on_this_machine(count: int) -> int:
-    """How many of `count` processes are, or will be, on this machine."""
+    """The number of processes on this machine, of `count`."""
     return int(os.environ["LOCAL_WORLD_SIZE"]) if distributed.is_torchelastic_launched() else count
 
 
 def check_device(device: torch.device, here: int, count: int) -> None:
-    """Raise ValueError unless each of the processes on this machine, `here` of `count`, has a device of its own."""
+    """Raise ValueError unless each of the `here` processes on this machine, of `count`, has its own device."""
     if device.type == "mps":
         raise ValueError(f"train.processes is {count}; allowed on mps: 1 (or set device to cpu)")
     if device.type == "cuda" and here > torch.cuda.device_count():
@@ -92,7 +91,7 @@ def _started_by_torchrun(count: int) -> bool:
 
 
 def _take_part(store: Store, rank: int, count: int, work: Work, device: torch.device, *arguments: object) -> str:
-    """Be process number `rank` of `count`. Returns what the first of them that failed has said, or ""."""
+    """Be process `rank` of `count`; return the message of the first process that failed, or ""."""
     if rank:
         sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if device.type == "cuda":
@@ -103,7 +102,7 @@ def _take_part(store: Store, rank: int, count: int, work: Work, device: torch.de
             BACKENDS[device.type], timeout=PATIENCE, store=store, rank=rank, world_size=count
         )
         work(Group(rank, count), device, *arguments)
-    except Interrupted:  # as all are
+    except Interrupted:  # in all processes
         raise
     except Exception as failure:  # such as torch's RuntimeError because another process has failed
         if not store.check([FAILURE]):
@@ -121,7 +120,7 @@ def _told(failure: Exception) -> str:
 
 
 def _exception(told: str) -> Exception:
-    """What `_told` tells: a RuntimeError stands for a mistake in the code, a ValueError for all that is none."""
+    """The exception for `_told`'s JSON: RuntimeError for a mistake in the code, else ValueError."""
     message, words, trace = json.loads(told)
     failure = ValueError(message) if message else RuntimeError(words)
     failure.add_note(trace)

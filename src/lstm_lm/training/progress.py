@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a training: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 from threading import RLock
@@ -8,19 +8,19 @@ from tqdm import tqdm
 
 from lstm_lm.core.printable import say
 
-# tqdm's own lock is for several processes: one that is killed would leave its semaphore behind, with a warning.
+# tqdm's own lock is for several processes: a killed process would leave its semaphore behind, with a warning.
 tqdm.set_lock(RLock())
 
 LINES = 20
-"""Plain lines that a whole training prints."""
+"""The number of plain lines of a whole training."""
 
 
 class Progress:
     """Shows epoch, perplexities, tokens per second and the time left.
 
     Args:
-        epochs: how many there will be.
-        done: how many there are already.
+        epochs: of the whole training.
+        done: epochs that are done.
     """
 
     def __init__(self, epochs: int, done: int) -> None:
@@ -37,7 +37,7 @@ class Progress:
         self.bar.close()
 
     def show(self, epoch: int, reached: str, tokens_per_second: float, seconds: float) -> None:
-        """Show what was reached by epoch number `epoch`, `seconds` after the training began."""
+        """Show the state after epoch `epoch`, counted from 1, `seconds` after the training began."""
         text = f"{reached}, {tokens_per_second:,.0f} tokens/s"
         self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(epoch - self.bar.n if not self.bar.disable else 0)

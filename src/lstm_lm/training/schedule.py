@@ -15,9 +15,9 @@ def learning_rate(settings: Train, epoch: int, done: float) -> float:
     further epoch. "cosine": from train.lr to 0 along half a cosine, over the whole training.
 
     Args:
-        settings: the `train` block of params.yaml.
-        epoch: finished epochs.
-        done: share of the windows of the current epoch that are done, from 0 to below 1.
+        settings: the `train` section of params.yaml.
+        epoch: number of finished epochs.
+        done: finished share of the current epoch, from 0 to below 1.
     """
     if settings.schedule == "decay":
         return settings.lr * math.prod([settings.lr_decay] * (epoch + 1 - settings.decay_after))

@@ -19,8 +19,8 @@ from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
 class Step(Protocol):
     """Trains on one window and returns its mean loss (nats per token) and gradient norm, scalar tensors.
 
-    `carried` is the state that goes on to the next window, (layers, batch_size, hidden) each, changed in place;
-    `lr` is the learning rate.
+    `carried` is the state before the next window, (layers, batch_size, hidden) each, changed in place; `lr` is the
+    learning rate.
     """
 
     carried: State
@@ -30,7 +30,7 @@ class Step(Protocol):
 
 
 class EagerStep:
-    """The step, operation by operation, on this process's rows of the batch; `batch_size` is their number here."""
+    """The step, operation by operation, on this process's rows of the batch: here, `batch_size` is their number."""
 
     def __init__(self, model: LanguageModel, settings: Train, group: Group = ALONE) -> None:
         self.model, self.group = model, group
@@ -46,14 +46,14 @@ class EagerStep:
         return self.train(window.inputs, window.targets)
 
     def prepare(self, window: Window, lr: float) -> None:
-        """Set the learning rate; go back to the zero state where `window` does not continue the one before."""
+        """Set the learning rate; zero the state unless `window` continues the one before."""
         self.lr.fill_(lr)
         if not window.continues:
             for tensor in self.carried:
                 tensor.zero_()
 
     def train(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The step itself, on token ids of shape (num_steps, batch_size): no value is read on the host."""
+        """The step itself, on token ids (num_steps, batch_size); reads no value on the host."""
         for parameter in self.optimizer.parameters:
             parameter.grad = None
         with devices.autocast(inputs.device, self.precision):
@@ -72,8 +72,8 @@ class EagerStep:
 class GraphedStep:
     """An `EagerStep` captured once in a CUDA graph and replayed: one launch instead of hundreds.
 
-    The first windows are trained on as they come, so that cuBLAS, cuDNN and the allocator settle; the next one is
-    captured, which computes nothing, and replayed like all that follow.
+    The first windows are trained on without a graph, so that cuBLAS, cuDNN and the allocator are set up. The next one
+    is captured, which computes nothing, and replayed like all that follow.
     """
 
     WARM_UP = 3
@@ -100,7 +100,7 @@ class GraphedStep:
         return self.loss, self.norm
 
     def _aside(self) -> tuple[Tensor, Tensor]:
-        """The eager step on a side stream, as a later capture requires."""
+        """The eager step on a side stream, as PyTorch requires it before a capture."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -109,7 +109,7 @@ class GraphedStep:
         return result
 
     def _capture(self) -> None:
-        """Record the step; where that cannot be done, say so and go on without a graph."""
+        """Capture the step; if that fails, print why and go on without a graph."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.step.model.dropout.generator(self.inputs.device))
         self.step.model.zero_grad()
@@ -123,7 +123,7 @@ class GraphedStep:
 
 
 def make_step(model: LanguageModel, settings: Train, group: Group = ALONE) -> Step:
-    """The fastest step that `model`'s device can do; a graph would have to hold the messages between processes."""
+    """The step for the model's device: a graph on CUDA, unless several processes exchange messages in each step."""
     step = EagerStep(model, settings, group)
     graphed = step.carried.hidden.device.type == "cuda" and group.size == 1
     return GraphedStep(step, settings.num_steps) if graphed else step
