@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from lstm_lm.core.atomic import replacing, write_text
-from lstm_lm.core.params import corpus_name
+from lstm_lm.core.corpus_name import corpus_name
 from lstm_lm.core.printable import fail, say
 from lstm_lm.corpus.record import File, Part, Record, file_name, load_record
 from lstm_lm.tokens.encoding import decoded

@@ -212,8 +212,7 @@ with Progress(epochs=1, done=0):
 def test_rows_that_cannot_be_shared_are_refused(bare_project: Project) -> None:
     bare_project.set(train__processes=3)
     assert bare_project.run("train_scratch").complaint == (
-        "train_scratch: params.yaml: train.processes is 3, train.batch_size 8: "
-        "the rows of a batch must be divisible by the processes"
+        "train_scratch: params.yaml: train.processes is 3; it must divide train.batch_size, 8"
     )
 
 

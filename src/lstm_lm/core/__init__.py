@@ -1,1 +1,1 @@
-"""What all stages use: parameters, files that are written whole, signals, devices, numerics."""
+"""What all stages use: parameters, atomic files, signals, devices, numerics."""

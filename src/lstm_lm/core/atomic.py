@@ -1,4 +1,4 @@
-"""Files that are either the old one or the whole new one, whatever happens while they are written."""
+"""Atomic writes: a file is the old one or the whole new one, even after a crash."""
 
 import fcntl
 import glob
@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 
 class NotWritten(OSError):
-    """A file could not be written; the message names it and says why."""
+    """A file could not be written; the message has its name and the reason."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the place of `path` only when the block ends without an error.
+    """Open a binary file that replaces `path` if the block ends without an error.
 
     The bytes go to a temporary file in the same folder (made if missing), reach the disk, and then the
     temporary file is renamed over `path`. After an error, a crash or a full disk `path` is what it was. The temporary
@@ -39,14 +39,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 with suppress(OSError):
                     Path(file.name).unlink()
                 raise
-    except NotWritten:  # which another file's block has raised
+    except NotWritten:  # raised by a nested block
         raise
     except OSError as error:
         raise NotWritten(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def remove_stale(path: Path) -> None:
-    """Remove the temporary files of `path` that nobody writes any more: those in use are locked."""
+    """Remove unused temporary files of `path`; those in use are locked."""
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
         with suppress(OSError), temporary.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,9 +57,9 @@ def _open_temporary(path: Path) -> BinaryIO:
     """Open a new file beside `path`, locked until it is closed."""
     while True:
         file = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp").open("xb")
-        with suppress(OSError):  # where there are no locks, `remove_stale` gets none either
+        with suppress(OSError):  # on a file system without locks, `remove_stale` gets none either
             fcntl.flock(file, fcntl.LOCK_EX)
-        if Path(file.name).exists():  # another process may have found it before it was locked
+        if Path(file.name).exists():  # another process may have removed it before it was locked
             return file
         file.close()
 

@@ -1,4 +1,4 @@
-"""The device that computes: choice, numerics, clocks, memory, and a record of the environment."""
+"""The device: choice, numerics, clocks, memory, and the record of the environment."""
 
 import contextlib
 import ctypes
@@ -19,10 +19,10 @@ from lstm_lm.core.printable import say
 from lstm_lm.core.processor import processor
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""Where Linux tells a container how many bytes it may use."""
+"""Linux's file with the memory limit of a container, in bytes."""
 
 PROCESS = Path("/proc/self/status")
-"""Where Linux tells what this process uses."""
+"""Linux's file with the memory use of this process."""
 
 
 def choose(name: str) -> torch.device:
@@ -45,11 +45,11 @@ def choose(name: str) -> torch.device:
 
 
 def configure(device: torch.device, precision: str, numerics: str) -> None:
-    """Make results repeatable on `device` and set what float32 products may round to; before anything is computed.
+    """Make results repeatable on `device` and set the precision of products; call it before anything is computed.
 
-    On the CPU the code of every x86-64 processor or, where `numerics` is "native", this one's own. Deterministic
-    algorithms everywhere; on CUDA also cuBLAS's fixed workspace, and TF32 only where
-    `precision` is "tf32" (cuDNN's LSTM would use it by default, matrix products would not).
+    On the CPU, libraries use code for every x86-64 processor or, if `numerics` is "native", this one's fastest.
+    Algorithms are deterministic. CUDA also gets a fixed cuBLAS workspace, and TF32 only if `precision` is "tf32":
+    cuDNN's LSTM would use it by default, matrix products would not.
 
     Raises:
         ValueError: `precision` is not to be had on `device`.
@@ -57,7 +57,7 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
     if device.type == "cpu":
         choose_code(numerics)
         if numerics == "native" and "MKL_DOMAIN_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(torch.get_num_threads())  # MKL has read the pin when it was loaded
+            torch.set_num_threads(torch.get_num_threads())  # MKL read the pin when it was loaded
         if numerics == "portable" and is_x86_64() and not (unpinned() or is_portable()):
             capability = torch.backends.cpu.get_cpu_capability()
             say(f"torch computes with {capability}, not AVX2: nn.LSTM's bytes are this machine's own", sys.stderr)
@@ -76,11 +76,11 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Tell glibc not to give freed memory back to the system: a step would have to get the same pages anew."""
+    """Tell glibc to keep freed memory: each step would have to get the same pages from the system again."""
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            mallopt(option, 2**25)  # the most that the second one takes
+            mallopt(option, 2**25)  # the largest value of the second
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
@@ -89,7 +89,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Whether the library's LSTM runs in bfloat16 on `device`: processors without AVX-512 refuse only when asked."""
+    """Whether nn.LSTM runs in bfloat16 on `device`, found by trying: processors without AVX-512 raise an error."""
     lstm = nn.LSTM(1, 1).to(device)
     try:
         with autocast(device, "bf16"):
@@ -100,7 +100,7 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for everything that was asked of `device`; read a clock only after this."""
+    """Wait until `device` has finished all work; call it before reading a clock."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -108,7 +108,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory used so far, in bytes: allocated on the GPU, resident in the process on the CPU.
+    """The peak memory so far, in bytes: allocated on the GPU, or resident in this process.
 
     Linux counts the process that started this one into ru_maxrss, so its own peak is read where Linux tells it.
     """
@@ -123,7 +123,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def total_memory(device: torch.device) -> int:
-    """The memory that `device` has, in bytes; on the CPU no more than what the container may use."""
+    """The memory of `device` in bytes; on the CPU at most the container's limit."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -133,21 +133,22 @@ def total_memory(device: torch.device) -> int:
 
 
 def device_name(device: torch.device) -> str:
-    """The name of the GPU or of the processor, as the machine gives it."""
+    """The name of the GPU, or the processor and its number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{processor().name}, {torch.get_num_threads()} threads"
 
 
 def measured_on(device: torch.device) -> str:
-    """What a measured time belongs to, in words."""
+    """Device and version of torch, beside a measured time."""
     return f"{device_name(device)}, torch {torch.__version__}"
 
 
 def environment(device: torch.device, kernel: str, precision: str, everywhere: bool = False) -> dict[str, object]:
-    """What the bytes of a training depend on besides code, data and parameters: equal records, equal bytes.
+    """What the bytes of a training depend on besides code, data and parameters: equal records mean equal bytes.
 
-    Nothing else if they are the same `everywhere`. Builds of one version of torch (+cpu, +cu130) compute alike.
+    With `everywhere`, the bytes are the same on every machine, so the record names none. Builds of one version of torch
+    (+cpu, +cu130) give the same bytes.
     """
     record: dict[str, object] = {"device": device.type, "kernel": kernel, "precision": precision}
     if everywhere:
@@ -156,12 +157,12 @@ def environment(device: torch.device, kernel: str, precision: str, everywhere: b
 
 
 def is_portable() -> bool:
-    """Whether torch computes on the CPU with code for every x86-64 processor: the pins are set, and it heeds them."""
+    """Whether torch uses code for every x86-64 processor on the CPU: the pins are set and have an effect."""
     return is_x86_64() and not unpinned() and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
 def _instructions(device: torch.device) -> str:
-    """What the machine code was made for, as far as bytes depend on it."""
+    """The hardware and libraries that the bytes depend on."""
     if device.type == "cuda":
         driver = get_nvidia_driver_version(run_command) or "unknown"
         versions = f"CUDA {torch.version.cuda}, driver {driver}, cuDNN {torch.backends.cudnn.version()}"

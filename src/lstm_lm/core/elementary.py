@@ -42,7 +42,7 @@ def exp(x: Array) -> Array:
 
 
 def turn(u: Array) -> tuple[Array, Array]:
-    """Cosine and sine of the angle 2 pi u, for 0 <= u <= 1: in the quarter turn that is nearest, by Taylor."""
+    """Cosine and sine of the angle 2 pi u, for 0 <= u <= 1, by Taylor series around the nearest quarter turn."""
     quarters = np.rint(4 * u)
     r = (u - quarters / 4) * (2 * math.pi)
     cosine, sine = _polynomial(_COS, r * r), r * _polynomial(_SIN, r * r)
@@ -60,7 +60,7 @@ def softmax(x: Array) -> Array:
 
 
 def _polynomial(coefficients: list[float], x: Array) -> Array:
-    """Its value at x, by Horner's rule."""
+    """The polynomial's value at x, by Horner's rule."""
     value = np.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         value = value * x + coefficient

@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and the end of the terminal, held back until the training is at a point where it can be saved."""
+"""Signals that stop a training, held back until its state can be saved."""
 
 import multiprocessing
 import os
@@ -9,19 +9,19 @@ from types import FrameType, TracebackType
 
 
 class Interrupted(Exception):
-    """A training stopped on a signal after its state was saved. `status` is the exit status for this."""
+    """A training was stopped by a signal, its state saved. `status` is the exit status."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
-        self.status = 128 + signum  # as a shell would say
+        self.status = 128 + signum  # as in a shell
 
     def __str__(self) -> str:
         return f"stopped by {signal.Signals(self.signum).name}; the state is saved, the same command goes on"
 
 
 class Signals:
-    """A context in which SIGTERM, SIGINT and SIGHUP only leave a mark in `received`.
+    """A context in which SIGTERM, SIGINT and SIGHUP only set `received`.
 
     The second of the same kind acts at once; a closed terminal makes two kinds, since DVC ends by it too.
     Not if `launched`: the terminal and the launcher both send what was typed once.
@@ -52,7 +52,7 @@ class Signals:
 
 
 def end_with_parent() -> None:
-    """Send this process a SIGTERM when the process that started it ends: DVC does not pass on its own."""
+    """Send this process a SIGTERM when its parent ends: DVC does not pass on the signals that it gets."""
     parent = multiprocessing.parent_process()
     pid = parent.pid if parent else os.getppid()
     Thread(target=_terminate_without, args=[pid], daemon=True).start()

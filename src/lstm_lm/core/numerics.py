@@ -1,4 +1,4 @@
-"""Which machine code the libraries compute with: the same on every x86-64 processor, or this one's own fastest.
+"""Which machine code the libraries use: the same on every x86-64 processor, or this one's fastest.
 
 torch, oneDNN (inside torch.nn.LSTM) and MKL (inside matrix products) choose their code by the processor when they first
 compute, and different code rounds differently. Pinned to what every x86-64 processor with AVX2 and FMA can do, they
@@ -19,14 +19,14 @@ PINS = {
     "MKL_CBWR": "COMPATIBLE",
     "MKL_DOMAIN_NUM_THREADS": "MKL_DOMAIN_BLAS=1",
 }
-"""What torch, oneDNN and MKL are told on x86-64. MKL's products depend on the number of threads, so they get one."""
+"""Variables for torch, oneDNN and MKL on x86-64. MKL's products depend on the number of threads, so they get one."""
 
 MARK = "LSTM_LM_PINNED"
-"""Names the variables that this package has set, separated by commas."""
+"""The environment variable that lists those that this package has set, separated by commas."""
 
 
 def pin() -> None:
-    """Pin what the user has not set; to be called before torch computes anything. Other machines have no pins."""
+    """Set the pins that the user has not set, on x86-64 only; call it before torch computes anything."""
     if not is_x86_64():
         return
     missing = {name for name in PINS if name not in os.environ}
@@ -36,7 +36,7 @@ def pin() -> None:
 
 
 def choose(numerics: str) -> None:
-    """Keep the pins for "portable", take them away for "native"; before torch has computed anything.
+    """Keep the pins for "portable", remove them for "native"; call it before torch computes anything.
 
     A variable that the user has set stays as it is; where it breaks the promise of "portable", one line says so.
     """
@@ -53,7 +53,7 @@ def choose(numerics: str) -> None:
 
 
 def unpinned() -> list[str]:
-    """The variables that do not have the value of the pin; none on machines without pins."""
+    """The variables whose value is not the pin's; none on machines without pins."""
     return [name for name, value in PINS.items() if is_x86_64() and os.environ.get(name) != value]
 
 

@@ -11,57 +11,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from lstm_lm.core.corpus_name import CorpusName
 from lstm_lm.core.yaml_file import Section, load_yaml, shown
 
 # Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
 _MANY = 10**9
-
 Size = Annotated[int, Field(ge=1, le=65536)]
 Layers = Annotated[int, Field(ge=1, le=100)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Prefix = Annotated[str, Field(max_length=10_000)]
 
 SMALLEST_RATE = 1e-8
 """Of train.lr: with less, float32 weights of ordinary size no longer change."""
-
-Prefix = Annotated[str, Field(max_length=10_000)]
 
 _PREFIX_NEEDS = {
     "letters": ("[A-Za-z]", "at least one letter from a to z, which tokenize.normalize letters keeps"),
     "none": (r"[\S\r\n]", "at least one character that is not a space"),
 }
-"""tokenize.normalize -> a pattern that a prefix must hold, and the same in words."""
+"""tokenize.normalize -> a pattern that a prefix must match, and its description."""
 
 MOVED = {
     "model.scratch_kernel": "scratch.kernel",
     "model.init": "concise.init",
     "train.checkpoint_seconds": "checkpoint.seconds",
 }
-"""The name of a parameter in earlier versions -> its name."""
+"""A parameter's name in earlier versions -> its name now."""
 
 
 class Corpus(Section):
     """Which text."""
 
-    name: str
+    name: CorpusName
     """`time_machine`, `tiny_shakespeare`, `ptb`, `sample`, or [a text of yours](corpora.md)"""
-
-    @field_validator("name", mode="before")
-    @classmethod
-    def _name_is_a_plain_one(cls, name: object) -> object:
-        plain = corpus_name(str(name)) if isinstance(name, str | int) else "my_text"
-        if name == plain:
-            return name
-        if str(name) == plain:  # a number for YAML
-            plain = f"'{plain}', with the quotes (dvc exp run -S \"corpus.name='{plain}'\")"
-        raise ValueError(
-            f"corpus.name is {shown(name)}; allowed: letters, digits, and . _ - between them, "
-            f"without .txt; write {plain}"
-        )
 
 
 class Tokenize(Section):
@@ -164,7 +150,7 @@ class Train(Section):
 
     @property
     def tokens_needed(self) -> int:
-        """The fewest tokens of which every epoch has a full window, whatever its random offset."""
+        """The fewest tokens with which every epoch has a full window, whatever its random offset."""
         return (self.batch_size + 1) * self.num_steps + 1
 
     @model_validator(mode="after")
@@ -182,10 +168,7 @@ class Train(Section):
     @model_validator(mode="after")
     def _processes_share_rows(self) -> "Train":
         if self.batch_size % self.processes:
-            raise ValueError(
-                f"train.processes is {self.processes}, train.batch_size {self.batch_size}: "
-                "the rows of a batch must be divisible by the processes"
-            )
+            raise ValueError(f"train.processes is {self.processes}; it must divide train.batch_size, {self.batch_size}")
         return self
 
 
@@ -266,17 +249,12 @@ class Params(Section):
         return self
 
     def changed(self, changes: Mapping[str, object]) -> "Params":
-        """These parameters with other values under DVC's names, such as {"model.hidden": 512}. Raises ValueError."""
+        """These parameters with some values changed, such as {"model.hidden": 512}. Raises ValueError."""
         content = self.model_dump()
         for name, value in changes.items():
             *sections, key = name.split(".")
             functools.reduce(operator.getitem, sections, content)[key] = value
         return Params.model_validate(content)
-
-
-def corpus_name(text: str) -> str:
-    """The name that a corpus may have which is nearest to `text`, such as War_and_Peace for War and Peace.txt."""
-    return re.sub("[^A-Za-z0-9._-]+", "_", text.removesuffix(".txt"))[:100].strip("._-") or "my_text"
 
 
 def load_params(path: Path) -> Params:

@@ -1,4 +1,4 @@
-"""This machine's processor, as the system describes it."""
+"""The name and the instruction sets of this machine's processor."""
 
 import contextlib
 import functools
@@ -10,11 +10,11 @@ from typing import NamedTuple
 CPUINFO = Path("/proc/cpuinfo")
 
 _GENERATION = {"cpu family": "family", "model": "model", "CPU implementer": "implementer", "CPU part": "part"}
-"""Fields of /proc/cpuinfo, of x86-64 and of ARM, that tell two generations of one name apart."""
+"""Fields of /proc/cpuinfo that tell generations of the same name apart, on x86-64 and ARM."""
 
 
 class Processor(NamedTuple):
-    """`name` tells generations apart; `instructions` are those that Linux lists, empty where it does not tell."""
+    """`name` includes the generation; `instructions` are those that Linux lists, empty on other systems."""
 
     name: str
     instructions: frozenset[str]
@@ -22,7 +22,7 @@ class Processor(NamedTuple):
 
 @functools.cache
 def processor() -> Processor:
-    """The first processor of this machine; all are taken to be alike."""
+    """The first processor of this machine, which stands for all."""
     fields = _cpuinfo()
     name = fields.get("model name") or _from_macos() or platform.processor() or platform.machine()
     generation = ", ".join(f"{word} {fields[key]}" for key, word in _GENERATION.items() if key in fields)
@@ -31,7 +31,7 @@ def processor() -> Processor:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The first processor's fields in /proc/cpuinfo; none where there is no such file."""
+    """The first processor's fields in /proc/cpuinfo; empty without that file."""
     with contextlib.suppress(OSError):
         first = CPUINFO.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
         pairs = (line.partition(":") for line in first.splitlines())

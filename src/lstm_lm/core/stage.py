@@ -1,4 +1,4 @@
-"""How a stage script runs: parameters in, one clear line instead of a traceback for the user's mistakes."""
+"""Runs a stage script: reads the parameters, and prints one line instead of a traceback for a user's mistake."""
 
 import fcntl
 import gc
@@ -14,20 +14,19 @@ from lstm_lm.core.params import Params, load_params
 from lstm_lm.core.printable import fail, say
 
 NO_MEMORY = re.compile("can't allocate memory|out of memory|bad_alloc|can't start new thread")
-"""What torch, C++ and Python say in a RuntimeError."""
+"""Messages of torch, C++ and Python in a RuntimeError."""
 
 
 def run(stage: Callable[[Params, Path], None]) -> None:
     """Call `stage` with the parameters and the project's folder, which is the working directory.
 
-    What `one_line` knows becomes one message on stderr and exit status 1 (LSTM_LM_TRACEBACK=1 shows where it came
-    from). A training stopped by a signal exits with 128 plus the signal's number, as a shell would say.
+    An error that `one_line` knows becomes one message on stderr and exit status 1 (LSTM_LM_TRACEBACK=1 shows the
+    traceback). A training stopped by a signal exits with 128 plus the signal's number, as in a shell.
 
-    While it runs, the script's own file is locked, which tells `is_running`. The system drops the lock when the process
-    ends, however it ends.
+    The script's own file is locked while it runs, for `is_running`. The system drops the lock when the process ends.
     """
     root = Path()
-    gc.freeze()  # what the imports made stays; to look through it again at the end takes half a second with torch
+    gc.freeze()  # skip imported objects in the final collection (saves 0.5 s)
     try:
         with Path(sys.argv[0]).open("rb") as script:
             fcntl.flock(script, fcntl.LOCK_SH)
@@ -47,16 +46,16 @@ def run(stage: Callable[[Params, Path], None]) -> None:
 
 
 def one_line(error: Exception) -> str | None:
-    """What to tell of a user's mistake or of a machine that is full; None for an error of the code."""
+    """The message for a user's mistake or missing memory; None for an error of the code."""
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
         return f"there is not enough memory: {error}".partition("\n")[0].removesuffix(": ")
     return str(error) if isinstance(error, ValueError | OSError) else None
 
 
 def check_package() -> None:
-    """Raise ValueError where the working directory has this package and Python runs another copy of it.
+    """Raise ValueError if the working directory has this package and Python runs another copy of it.
 
-    The environment of a copied project still holds the original's package.
+    The environment of a copied project still has the original's package.
     """
     package, expected = Path(__file__).parents[1], Path("src/lstm_lm")
     if expected.is_dir() and not expected.samefile(package):
@@ -78,9 +77,9 @@ def is_running(name: str, root: Path) -> bool:
 
 
 def project(root: Path) -> Path:
-    """The project that the stage in `root` belongs to: its own texts, and what outlives an experiment, are there.
+    """The project of the stage in `root`, with the user's texts and the files that outlive an experiment.
 
-    DVC runs an experiment of --queue or --temp in a copy that it deletes; DVC_ROOT names the project.
+    DVC runs an experiment of --queue or --temp in a copy that it deletes; DVC_ROOT is the project.
     """
     return Path(os.environ.get("DVC_ROOT", root))
 

@@ -1,4 +1,4 @@
-"""YAML files, read once into frozen, validated models; the only reader of YAML."""
+"""YAML files, read into frozen, validated models."""
 
 import re
 import reprlib
@@ -13,7 +13,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """Keys and values of a YAML file: no others, of exactly these types, not to be changed.
+    """Keys and values of a YAML file: exactly these keys and types, immutable.
 
     The string under a field is its description.
     """
@@ -46,7 +46,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def validate(content: dict[str, Any], model: type[_Model], path: Path) -> _Model:
-    """Validate what was read from `path`.
+    """Validate the content of `path`.
 
     Raises:
         ValueError: a key is unknown, missing, of the wrong type or out of range; one line names the file, the key,
@@ -72,7 +72,7 @@ def complaint(error: ErrorDetails) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it, cut where it is too long."""
+    """A value for a message, shortened."""
     return _cut(reprlib.repr(value))
 
 
@@ -81,7 +81,7 @@ def _cut(text: str) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML as DVC reads it, that is, as version 1.2; a key given twice is an error.
+    """YAML 1.2, as DVC reads it; a duplicate key is an error.
 
     What PyYAML's 1.1 would read as another number than DVC (010 as octal, 1:30 as sixtieths) stays a string, which
     no number may be; 1e-3 is a number.
@@ -91,7 +91,7 @@ class _StrictLoader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # A tag that does not fit its value, such as !!int abc: PyYAML lets Python's own errors through.
+            # For a tag that does not fit its value, such as !!int abc, PyYAML raises Python's own errors.
             kind = node.tag.rpartition(":")[2]
             raise yaml.constructor.ConstructorError(None, None, f"this is no {kind}", node.start_mark) from error
 
