@@ -16,15 +16,13 @@ from pydantic import Field, model_validator
 from lstm_lm.core.corpus_name import CorpusName
 from lstm_lm.core.yaml_file import Section, load_yaml, shown
 
-# Far above what anyone trains here, low enough that every product of two of them stays an exact integer.
-_MANY = 10**9
+_MANY = 10**9  # far above what anyone needs here; the product of two such numbers is an exact integer
 Size = Annotated[int, Field(ge=1, le=65536)]
 Layers = Annotated[int, Field(ge=1, le=100)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=_MANY)]
 TokenCount = Annotated[int, Field(ge=-1, le=_MANY)]
 Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-Prefix = Annotated[str, Field(max_length=10_000)]
 
 SMALLEST_RATE = 1e-8
 """Of train.lr: with less, float32 weights of ordinary size no longer change."""
@@ -182,7 +180,7 @@ class Checkpoint(Section):
 class Evaluate(Section):
     """What is asked of the trained models."""
 
-    prefixes: list[Prefix]
+    prefixes: list[Annotated[str, Field(max_length=10_000)]]
     """texts that each model continues"""
     length: Annotated[int, Field(ge=1, le=10**6)]
     """tokens to continue each prefix with"""
