@@ -3,6 +3,7 @@
 The weights from scratch are also loaded into nn.LSTM, which must give the same logits.
 """
 
+import hashlib
 from pathlib import Path
 
 from lstm_lm.core import device, stage
@@ -23,8 +24,10 @@ def main(params: Params, root: Path) -> None:
     where = device.choose(params.device)
     device.configure(where, "fp32", params.numerics)
     vocabulary, window = Vocabulary.load(root / "data/tokens/vocabulary.json"), params.evaluate.window
+    files = {kind: root / f"data/models/{kind}.safetensors" for kind in MODELS}
+    digests = {kind: hashlib.sha256(file.read_bytes()).hexdigest() for kind, file in files.items()}
     streams = {name: load_tokens(root / f"data/tokens/{name}.npy") for name in SPLITS}
-    models = {kind: load_model(root / f"data/models/{kind}.safetensors", vocabulary).to(where) for kind in MODELS}
+    models = {kind: load_model(file, vocabulary).to(where) for kind, file in files.items()}
     fix_threads(models["concise"].architecture)
     if where.type == "cpu":
         for model in models.values():
@@ -47,6 +50,7 @@ def main(params: Params, root: Path) -> None:
     measured_in = {} if window is None else {"window": window}
     results = {"corpus": params.corpus.name, **measured_in, **scores, "max_logit_difference": difference}
     write_json(root / "metrics/evaluate.json", results)
+    write_json(root / "metrics/digests.json", {"corpus": params.corpus.name, **digests})
     inspection.write(found, params.corpus.name, root)
     write_json(root / "metrics/generated.json", {"corpus": params.corpus.name, "texts": texts})
     write_text(root / "plots/generated.txt", continuation.readable(params.corpus.name, texts))

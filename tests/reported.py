@@ -95,13 +95,14 @@ def write_results(
             for name, value in splits.items()
         }
         trained = {"perplexity": perplexity, "epochs": epochs, "parameters": 12345, "hidden": hidden, "seed": seed}
-        _write(root, f"train_{model}", {"corpus": "sample", "sha256": "0" * 64, **trained})
+        _write(root, f"train_{model}", {"corpus": "sample", **trained})
         _write(root, f"environment_{model}", {"device": "cpu", "kernel": model, "platform": HOSTILE})
         write_curves(root, model, perplexity, speed=10000 * perplexity / scale, epochs=epochs)
     (root / "plots/generalisation.png").write_bytes(PNG)
     write_passages(root)
     _write(root, "evaluate", evaluate)
     _write(root, "tokenize", TOKENIZE)
+    _write(root, "digests", {"scratch": "0" * 64, "concise": "1" * 64})
     for model in ("scratch", "concise"):
         measured = {name: measure.value(root, model) for name, measure in shown_in("experiments").items()}
         _write(root, model, {"corpus": "sample", **measured})

@@ -50,7 +50,7 @@ def test_a_cell_is_one_cell() -> None:
 
 
 def test_a_hostile_recipe_and_corpus_stay_in_their_place(tmp_path: Path) -> None:
-    recipe = tmp_path / "recipes/mine/recipe.yaml"
+    recipe = tmp_path / "recipes/book/recipe.yaml"
     recipe.parent.mkdir(parents=True)
     published = f"{{who: {TITLE!r}, source: 'https://x.test/)<img>', figures: {{valid_nats: 1}}}}"
     recipe.write_text(f"title: {TITLE!r}\nheadline: valid_nats\npublished: [{published}]\n".replace("\\n", " "))

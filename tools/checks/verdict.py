@@ -67,6 +67,7 @@ _TRAINED = ("metrics/train_*.json", "metrics/evaluate.json")
 _FOLLOWS = (
     "data/models/*",
     "data/units.json",
+    "metrics/digests.json",
     "metrics/generated.json",
     "metrics/passages.json",
     "plots/generated.txt",
@@ -75,7 +76,7 @@ _FOLLOWS = (
 )
 """Results of a training that hold no number to compare."""
 
-_CHANCE_DECIDES = ("kept_epoch", "sha256")
+_CHANCE_DECIDES = ("kept_epoch",)
 """Keys of `_TRAINED` whose values rounding can change although they are not decimal numbers."""
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from markupsafe import Markup
 
 from lstm_lm.comparison.measures import LABELS, Measure, compressed, shown_in
-from lstm_lm.comparison.metrics import Throughput, Tokenize, Train, read
+from lstm_lm.comparison.metrics import Digests, Throughput, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
 from tools.docs import benchmark, exercises, gpu, parameters, scaling, walkthrough
 from tools.docs.links import numbered
 from tools.docs.tables import SPEED, ratios, speed
-from tools.markdown import block, code, escape, table
+from tools.markdown import block, code, escape, link, table
 from tools.recipes import standings
 from tools.recipes.recipe import load_recipe, names
 
@@ -26,15 +26,15 @@ def results(root: Path) -> str:
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
         for measure in shown_in("results").values()
     ]
-    digests = "\n".join(f"- {model}: {code(read(root, f'train_{model}', Train)['sha256'])}" for model in LABELS)
+    found = read(root, "digests", Digests)
+    digests = "\n".join(f"- {model}: {code(found[model])}" for model in LABELS)
     tokens, device = read(root, "tokenize", Tokenize), read(root, "throughput_scratch", Throughput)["device"]
-    book = load_recipe("book", root).published[0]
+    book = link(Markup("*Dive into Deep Learning*, Chinese edition 2.0"), load_recipe("book", root).published[0].source)
     return (
         f"{table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {escape(tokens['corpus'])}; {escape(device)}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). {_compressors(root)}"
-        f"The book: [*Dive into Deep Learning*, Chinese edition 2.0]({book.source}), 500 epochs on a GPU that "
-        "it does not name.\n\n"
+        f"The book: {book}, 500 epochs on a GPU that it does not name.\n\n"
         "SHA-256 of the weights ([where they are the same, and on what it was tried]"
         f"(docs/reproducibility.md#what-was-run-on-what)):\n\n{digests}"
     )

@@ -35,7 +35,6 @@ class Train(Content):
     hidden: Count
     seed: Count
     parameters: Count
-    sha256: str
 
 
 class Throughput(Content):
@@ -80,6 +79,13 @@ class Evaluate(Content):
     corpus: str
     scratch: Scores
     concise: Scores
+
+
+class Digests(Content):
+    """metrics/digests.json: the SHA-256 of each model's file."""
+
+    scratch: str
+    concise: str
 
 
 class Text(Content):

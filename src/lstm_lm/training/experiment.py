@@ -158,8 +158,7 @@ def write_results(
 ) -> None:
     """Write weights and metrics; what can differ from run to run goes to files of its own."""
     model, epochs, device = training.model, training.epochs, training.device
-    weights = root / f"data/models/{kind}.safetensors"
-    save_model(model, weights, vocabulary)
+    save_model(model, root / f"data/models/{kind}.safetensors", vocabulary)
     write_json(
         root / f"metrics/train_{kind}.json",
         {
@@ -171,7 +170,6 @@ def write_results(
             "hidden": params.model.hidden,
             "seed": params.seed,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         },
     )
     speed = curves.speeds(epochs)
