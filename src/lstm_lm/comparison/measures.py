@@ -156,4 +156,4 @@ def compressed(root: Path) -> dict[str, float]:
     """Bits per character that each compressor needs, where Python had it, under its name for readers."""
     tokens = read(root, "tokenize", Tokenize)
     keys = {label: f"{name}_bits_per_character" for name, label in COMPRESSORS.items()}
-    return {label: tokens[key] for label, key in keys.items() if key in tokens}
+    return {label: tokens[key] for label, key in keys.items() if tokens.get(key) is not None}
