@@ -23,9 +23,9 @@ def row(name: str | None, state: str | None = None, scratch: Any = 2.0, concise:
     """What exp_show says about one experiment; validation perplexity as given, train half of it, test twice."""
     found = {"Experiment": name, "rev": "abc1234", "State": state, **BASE, **params}
     for model, perplexity in (("scratch", scratch), ("concise", concise)):
-        for name, factor in (("scored_train", 0.5), ("valid", 1), ("test", 2)):
+        for name, factor in (("train_score", 0.5), ("valid_perplexity", 1), ("test_perplexity", 2)):
             known = isinstance(perplexity, float)
-            found[f"metrics/{model}.json:{name}_perplexity"] = factor * perplexity if known else perplexity
+            found[f"metrics/{model}.json:{name}"] = factor * perplexity if known else perplexity
         found[f"metrics/{model}.json:tokens_per_second"] = 12345.0
     return found
 

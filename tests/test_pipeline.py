@@ -159,7 +159,7 @@ def test_an_experiment_is_shown_compared_and_reverted_from_the_run_cache(project
     for table in (["show", "metrics/scratch.json", "metrics/concise.json"], ["diff"]):
         lines = project.dvc("metrics", *table).splitlines()
         assert len(lines) > 2
-        assert max(map(len, lines)) <= 120
+        assert max(map(len, lines)) <= 110  # of 120: other corpora have names of ten characters more
     assert "hidden" in project.dvc("params", "diff")
     plots = project.dvc("plots", "diff", "--out", "compared")
     assert (project.folder / "compared/index.html").is_file(), plots

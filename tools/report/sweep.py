@@ -16,7 +16,7 @@ from tools.report.experiments import Experiments, collect
 from tools.report.figure import Figure
 from tools.report.headline import is_text
 
-_SHOWN = {"validation": MEASURES["valid_perplexity"], "train": MEASURES["scored_train_perplexity"]}
+_SHOWN = {"validation": MEASURES["valid_perplexity"], "train": MEASURES["train_score"]}
 
 
 class Sweep(NamedTuple):

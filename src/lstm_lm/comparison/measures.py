@@ -95,9 +95,7 @@ MEASURES = {
         short="train perplexity",
         book=BOOK_PERPLEXITY,
     ),
-    "scored_train_perplexity": Measure(
-        "Train perplexity", "evaluate:{model}.train.perplexity", ",.2f", -1, ("experiments",)
-    ),
+    "train_score": Measure("Train perplexity", "evaluate:{model}.train.perplexity", ",.2f", -1, ("experiments",)),
     "valid_perplexity": Measure("Validation perplexity", "evaluate:{model}.valid.perplexity", ",.2f", -1, _ALL),
     "test_perplexity": Measure("Test perplexity", "evaluate:{model}.test.perplexity", ",.2f", -1, _ALL),
     "valid_nats": Measure(
