@@ -74,20 +74,20 @@ def costs(root: Path) -> str:
 def tanh(root: Path) -> str:
     """The model with and without the second tanh."""
     report = read(root, "benchmark_tanh", experiment.Tanh)
-    rows = [
-        [
-            code(f"O * {row['output']}"),
-            f"{row['seed']}",
-            f"{row['train_perplexity']:.2f}",
-            f"{row['valid_perplexity']:.2f}",
-            f"{row['cells_above_1']:.1%}",
-            f"{row['largest_cell']:.1f}",
-            f"{row['largest_hidden']:.2f}",
-        ]
-        for row in report["models"]
-    ]
-    header = ["H", "seed", "train perplexity", "validation perplexity", "|C| above 1", "largest |C|", "largest |H|"]
-    return f"{table(header, rows)}\n\nAfter {report['epochs']} epochs, from scratch; corpus {escape(report['corpus'])}."
+    rows = [[escape(row["optimizer"]), code(f"O * {row['output']}"), *_states(row)] for row in report["models"]]
+    header = ["", "H", "train perplexity", "|C| above 1", "largest |C|", "largest |H|"]
+    return (
+        f"{table(header, rows, words=2)}\n\nAfter {report['epochs']} epochs, from scratch; "
+        f"corpus {escape(report['corpus'])}."
+    )
+
+
+def _states(row: dict[str, Any]) -> list[str]:
+    """The numbers of a training; one that diverged has none."""
+    if "train_perplexity" not in row:
+        return ["diverged", "", "", ""]
+    large = f"{row['cells_above_1']:.1%}"
+    return [f"{row['train_perplexity']:.2f}", large, f"{row['largest_cell']:.1f}", f"{row['largest_hidden']:.2f}"]
 
 
 def series(root: Path) -> str:

@@ -69,15 +69,14 @@ class Cells(Content):
 
 
 class Output(Content):
-    """A training with or without the second tanh."""
+    """A training with or without the second tanh; one that diverged has no numbers."""
 
+    optimizer: str
     output: str
-    seed: Count
-    train_perplexity: Number
-    valid_perplexity: Number
-    cells_above_1: Number
-    largest_cell: Number
-    largest_hidden: Number
+    train_perplexity: Number | None = None
+    cells_above_1: Number | None = None
+    largest_cell: Number | None = None
+    largest_hidden: Number | None = None
 
 
 class Tanh(Content):
