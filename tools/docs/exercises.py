@@ -61,7 +61,7 @@ def costs(root: Path) -> str:
         [name, *(f"{count:,} ({count / plain[key]:.2f})" for key, count in counts.items())]
         for name, counts in counted.items()
     ]
-    works = [(task, way) for task in ("training", "writing") for way in _WAYS]
+    works = [(task, way) for task in experiment.TASKS for way in experiment.WAYS]
     measured = [[name, *(_milliseconds(report, name, *work) for work in works)] for name in counted]
     titles = ["", *(f"{task}, {_WAYS[way]}" for task, way in works)]
     explained = (

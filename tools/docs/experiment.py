@@ -1,8 +1,9 @@
 """The experiments of docs/exercises.md in metrics/benchmark_*.json: the keys that the page shows."""
 
+from itertools import product
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lstm_lm.core.json_file import Content, Count, Number
 from tools.docs.benchmark import Positive, Quartiles
@@ -50,13 +51,19 @@ class Words(Content):
     levels: dict[str, Level]
 
 
+Some = Annotated[Count, Field(gt=0)]
+
+
 class Counted(Content):
     """What a token costs in a cell."""
 
-    parameters: Count
-    multiplications: Count
-    functions: Count
-    state: Count
+    parameters: Some
+    multiplications: Some
+    functions: Some
+    state: Some
+
+
+TASKS, WAYS = ("training", "writing"), ("equations", "library")
 
 
 class Cells(Content):
@@ -66,6 +73,13 @@ class Cells(Content):
     hidden: Count
     counted: dict[str, Counted]
     milliseconds: dict[str, Quartiles]
+
+    @model_validator(mode="after")
+    def _every_cell_is_measured(self) -> "Cells":
+        for cell, way, task in product(["RNN", *self.counted], WAYS, TASKS):
+            if cell not in self.counted or f"{cell}, {way}, {task}" not in self.milliseconds:
+                raise ValueError(f"counted or milliseconds lacks {cell} ({cell}, {way}, {task})")
+        return self
 
 
 class Output(Content):
