@@ -72,10 +72,11 @@ def bare(tmp_path: Path) -> Path:
 def make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make with the pip.conf and the wheels of `bare`."""
     place = {"PIP_CONFIG_FILE": str(project.parent / "pip.conf"), "PIP_FIND_LINKS": str(project.parent / "wheels")}
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of `make test`
     return subprocess.run(
         ["make", f"PYTHON={sys.executable}", *arguments],
         cwd=project,
-        env=os.environ | place | {"PIP_NO_INDEX": "1"},
+        env=outside | place | {"PIP_NO_INDEX": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -92,6 +92,13 @@ class Output(Content):
     largest_cell: Number | None = None
     largest_hidden: Number | None = None
 
+    @model_validator(mode="after")
+    def _all_numbers_or_none(self) -> "Output":
+        numbers = [self.train_perplexity, self.cells_above_1, self.largest_cell, self.largest_hidden]
+        if None in numbers and numbers != [None] * len(numbers):
+            raise ValueError("some numbers of a training are missing")
+        return self
+
 
 class Tanh(Content):
     """benchmark_tanh.json."""
