@@ -98,7 +98,7 @@ def test_readme_repeats_some_parameters_word_for_word() -> None:
 
 
 def test_every_folder_is_named() -> None:
-    (tree,) = [block.text for block in README.blocks if block.language == "text"]
+    (tree,) = [block.text for block in README.blocks if block.heading == "Where everything is"]
     package = {f"  {path.parent.name}/" for path in (ROOT / "src/lstm_lm").glob("*/__init__.py")}
     named = set(re.findall(r"^( *[\w./]+/)", tree, re.MULTILINE))
     assert {name for name in named if name.startswith(" ")} == package

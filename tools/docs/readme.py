@@ -136,9 +136,20 @@ def all_measures(root: Path) -> str:
     for name in names(root):
         made = table(header, standings.rows(name, root))
         parts += [f"### {escape(name)}", escape(load_recipe(name, root).title), made]
-        if text := standings.sample(name, root):
-            parts += [f"Sampled from the model from scratch:\n\n{block(text.strip().splitlines())}"]
+        if text := _sample(name, root):
+            parts += [f"Sampled from the model from scratch:\n\n{text}"]
     return "\n\n".join(parts)
+
+
+def whole_book(root: Path) -> str:
+    """What the model of the whole book writes."""
+    return _sample("time_machine_whole", root)
+
+
+def _sample(name: str, root: Path) -> str:
+    """A text of a recipe's model from scratch; "" where it was not run."""
+    text = standings.sample(name, root).strip()
+    return block(text.splitlines()) if text else ""
 
 
 def large_texts(root: Path) -> str:
@@ -186,7 +197,12 @@ CORPUS_PICTURE = (
     "(../plots/benchmark_corpus.png)"
 )
 TABLES = {
-    "README.md": {"results": results, "recipes": recipes, "parameters": parameters.first_parameters},
+    "README.md": {
+        "results": results,
+        "recipes": recipes,
+        "sample": whole_book,
+        "parameters": parameters.first_parameters,
+    },
     "README.zh-CN.md": {"results": results},
     "docs/exercises.md": exercises.TABLES,
     "docs/parameters.md": {"parameters": parameters.all_parameters},
