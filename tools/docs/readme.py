@@ -152,17 +152,6 @@ def _sample(name: str, root: Path) -> str:
     return block(text.splitlines()) if text else ""
 
 
-def large_texts(root: Path) -> str:
-    """Speed and memory of the stages on the largest measured text."""
-    header = ["", "MB/s", "seconds of computing, per GB", "peak memory, MiB"]
-    return "\n".join([table(header, scaling.stages(root)), "", CORPUS_PICTURE, "", scaling.machine(root)])
-
-
-def larger_texts(root: Path) -> str:
-    """Hours for texts that nobody has measured."""
-    return table(["", *(f"{goal}: one, all" for goal in scaling.GOALS)], scaling.hours(root))
-
-
 def shared(root: Path) -> str:
     """What two processes cost each other."""
     report = read(root, "benchmark_processes", benchmark.Processes)
@@ -185,17 +174,8 @@ def shared(root: Path) -> str:
     )
 
 
-def far_windows(root: Path) -> str:
-    """The speed of training on a large text over that on a small one."""
-    return "\n".join(scaling.training(root))
-
-
 FUSED = "fused in C++, pipeline, portable"
 MODES = ("portable", "native")
-CORPUS_PICTURE = (
-    "![Megabytes of text per second, and peak memory, of fetch and tokenize over the size of the text]"
-    "(../plots/benchmark_corpus.png)"
-)
 TABLES = {
     "README.md": {
         "results": results,
@@ -207,7 +187,7 @@ TABLES = {
     "docs/exercises.md": exercises.TABLES,
     "docs/parameters.md": {"parameters": parameters.all_parameters},
     "docs/recipes.md": {"recipes": all_measures},
-    "docs/scaling.md": {"stages": large_texts, "windows": far_windows, "hours": larger_texts},
+    "docs/scaling.md": scaling.TABLES,
     "docs/processes.md": {"processes": shared},
     "docs/performance.md": {
         "performance": performance,

@@ -5,7 +5,7 @@ from typing import Any
 
 from lstm_lm.comparison.metrics import read
 from tools.docs.benchmark import Corpus
-from tools.markdown import escape
+from tools.markdown import escape, table
 
 STAGES = {
     "fetch": "fetch",
@@ -14,12 +14,16 @@ STAGES = {
     "word, letters": "tokenize, words, letters only",
     "word, none": "tokenize, words, whole text",
 }
+PICTURE = (
+    "![Megabytes of text per second, and peak memory, of fetch and tokenize over the size of the text]"
+    "(../plots/benchmark_corpus.png)"
+)
 GOALS = {"100 GB, 8 machines": (100e3, 8), "1 TB, 64 machines": (1e6, 64)}
 """Megabytes, and machines such as the measured one that each tokenise a shard."""
 
 
-def stages(root: Path) -> list[list[str]]:
-    """A row for each stage: speed, seconds of computing for a gigabyte, memory."""
+def stages(root: Path) -> str:
+    """Speed and memory of each stage on the largest measured text."""
     largest = _largest(root)
     gigabytes = largest["megabytes"] / 1e3
     rows = [
@@ -35,31 +39,34 @@ def stages(root: Path) -> list[list[str]]:
         [f"train, {sampling} sampling", "", "", f"{run['peak_memory_mib']:,}"]
         for sampling, run in largest.get("training", {}).items()
     ]
-    evaluated = largest.get("evaluate")
-    return rows + ([["evaluate", "", "", f"{evaluated['peak_memory_mib']:,}"]] if evaluated else [])
+    if evaluated := largest.get("evaluate"):
+        rows.append(["evaluate", "", "", f"{evaluated['peak_memory_mib']:,}"])
+    header = ["", "MB/s", "seconds of computing, per GB", "peak memory, MiB"]
+    return "\n\n".join([table(header, rows), PICTURE, _machine(root)])
 
 
-def hours(root: Path) -> list[list[str]]:
-    """A row for each tokenizer: hours for a text on one machine and on many."""
-    return [
+def hours(root: Path) -> str:
+    """Hours that each tokenizer would take for texts that nobody has measured, on one machine and on many."""
+    rows = [
         [
             _title(name),
             *(_hours(megabytes / run["mb_per_second"], machines) for megabytes, machines in GOALS.values()),
         ]
         for name, run in _largest(root)["stages"].items()
     ]
+    return table(["", *(f"{goal}: one, all" for goal in GOALS)], rows)
 
 
-def training(root: Path) -> list[str]:
-    """A line for each order of the windows."""
-    return [
+def training(root: Path) -> str:
+    """The speed of training on a large text over that on a small one, for each order of the windows."""
+    return "\n".join(
         f"- {escape(sampling)} sampling: {run['large_over_small']:.2f} of the speed on the first tokens alone; the "
         f"first window of an epoch of {run['tokens']:,} tokens is known after {run['seconds_to_cut_an_epoch']:.2g} s"
         for sampling, run in _largest(root).get("training", {}).items()
-    ]
+    )
 
 
-def machine(root: Path) -> str:
+def _machine(root: Path) -> str:
     """What the figures were measured on, and on how large a text."""
     report, largest = read(root, "benchmark_corpus", Corpus), _largest(root)
     busy = f"{report['load_before']:.1f} other processes wanted to compute when the measurement began"
@@ -76,3 +83,6 @@ def _hours(seconds: float, machines: int) -> str:
 
 def _largest(root: Path) -> dict[str, Any]:
     return max(read(root, "benchmark_corpus", Corpus)["sizes"], key=lambda size: size["megabytes"])
+
+
+TABLES = {"stages": stages, "windows": training, "hours": hours}
