@@ -15,11 +15,13 @@ import json
 from collections.abc import Collection
 from enum import StrEnum
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from dvc.utils.flatten import flatten
 
+from lstm_lm.core.json_file import parse_json
 from lstm_lm.core.yaml_file import shown
 from tools.checks.portion import models, portion
 
@@ -107,6 +109,9 @@ def compare(
         now: the content of what was made again.
         same: the models for which this is the same kind of machine.
         bound: for the curves of the others.
+
+    Raises:
+        ValueError: a JSON file is damaged.
     """
     if committed is None or now is None:
         return Verdict(Status.DIFFERENT, "not committed" if committed is None else "not made again")
@@ -114,6 +119,7 @@ def compare(
         return Verdict(Status.IDENTICAL)
     if matches(name, _MEASURED):
         return Verdict(Status.MEASURED, "holds or shows times")
+    _check_json(name, committed, now)
     if fnmatch(name, ENVIRONMENT):
         return Verdict(Status.OTHER_KIND, changes(committed, now))
     changed = [model for model in same if portion(name, committed, model) != portion(name, now, model)]
@@ -140,6 +146,11 @@ def changes(committed: bytes, now: bytes) -> str:
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether a path in the project fits one of the patterns."""
     return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def _check_json(name: str, *contents: bytes) -> None:
+    for content in contents if name.endswith(".json") else ():
+        parse_json(content, Path(name))
 
 
 def _compare_curves(committed: bytes, now: bytes, bound: Bound) -> Verdict:

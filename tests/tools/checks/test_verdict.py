@@ -49,6 +49,12 @@ def test_of_a_recipe_every_epoch_counts_on_another_kind(name: str, every: int) -
     assert verdict(1.1 * CHANCE, 0.0).status is Status.DIFFERENT
 
 
+@pytest.mark.parametrize("damaged", [b'{"perplexity": 1', b"[]", b'{"perplexity": NaN}'])
+def test_a_damaged_file_is_named(damaged: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^metrics/train_scratch\.json "):
+        compare("metrics/train_scratch.json", damaged, b'{"perplexity": 1}', same=BOTH)
+
+
 def test_a_curve_with_a_gap_is_different() -> None:
     name, with_a_gap = "plots/curve_scratch.tsv", curve().replace(b"19.9\n", b"nan\n")
     assert compare(name, curve(), with_a_gap, same=()).status is Status.DIFFERENT
