@@ -125,7 +125,7 @@ class Project:
                 break
             peak = max(peak, _peak(process.pid))
             if stop is not None and time.perf_counter() - start > stop:
-                process.send_signal(signal.SIGTERM)
+                os.kill(process.pid, signal.SIGTERM)  # send_signal would take the exit status, and its memory with it
             time.sleep(0.01)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):

@@ -88,8 +88,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_results(root, scale=1.0)
     for path in ROOT.glob("metrics/benchmark_*.json"):
         shutil.copy(path, root / "metrics")
-    (root / "recipes/book").mkdir(parents=True)
-    (root / "recipes/book/recipe.yaml").write_text("title: mine\nheadline: valid_nats\n" + PUBLISHED)
+    for name, parameters in (("book", ""), ("time_machine_whole", "params: {seed: 1}\n")):
+        (root / "recipes" / name).mkdir(parents=True)
+        recipe = "title: mine\nheadline: valid_nats\n" + parameters + PUBLISHED
+        (root / "recipes" / name / "recipe.yaml").write_text(recipe)
     (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     monkeypatch.chdir(root)
     monkeypatch.setattr("sys.argv", ["report"])
