@@ -83,10 +83,11 @@ def main() -> None:
         say(
             "Give them to git, or the texts to DVC (dvc add); then run the pipeline on them:\n"
             f"    git add {record} {copies}\n"
-            f"    dvc exp run -S \"corpus.name='{name}'\""
+            f"    dvc exp run -S \"corpus.name='{name}'\" -S tokenize.train_tokens=-1 -S train.epochs=20"
         )
     else:
-        say(f"Set corpus.name in params.yaml to '{name}'; then run the pipeline:\n    make run")
+        say(f"In params.yaml, set corpus.name to '{name}'; then run the pipeline:\n    make run")
+    say("tokenize.train_tokens -1 trains on all of the text but the other two splits, the default on 10,000 tokens.")
 
 
 if __name__ == "__main__":

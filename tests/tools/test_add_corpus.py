@@ -89,11 +89,12 @@ def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None
 
     done = corpus("data/corpora/1984.txt")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("Set corpus.name in params.yaml to '1984'; then run the pipeline:\n    make run\n")
+    assert "In params.yaml, set corpus.name to '1984'; then run the pipeline:\n    make run\n" in done.stdout
+    assert "tokenize.train_tokens -1 trains on all of the text" in done.stdout
     (tmp_path / ".git").mkdir()
     done = corpus("data/corpora/1984.txt")
     assert "git add data/corpora/1984.yaml data/corpora/1984.txt\n" in done.stdout
-    assert "dvc exp run -S \"corpus.name='1984'\"\n" in done.stdout
+    assert "dvc exp run -S \"corpus.name='1984'\" -S tokenize.train_tokens=-1 -S train.epochs=20\n" in done.stdout
     for arguments, message in (
         ((), "usage: make corpus FILE="),
         (("",), "usage: "),
