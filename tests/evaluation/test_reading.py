@@ -63,3 +63,13 @@ def test_a_token_outside_of_the_vocabulary_is_refused(place: int) -> None:
     stream[place] = VOCAB_SIZE
     with pytest.raises(ValueError, match=f"^the stream has the token id {VOCAB_SIZE}, the vocabulary {VOCAB_SIZE} "):
         read(random_model("scratch", "book"), stream, range(20, 50))
+
+
+def test_the_gates_of_a_large_vocabulary_need_no_table_of_one_hot_vectors() -> None:
+    types, steps = 50_000, 40
+    model = build("scratch", types, params_of(hidden=2, kernel="book"))
+    reading = read(model, np.arange(steps + 1), range(1, steps + 1))
+    with torch.profiler.profile(profile_memory=True) as profile:
+        series(model, reading)
+    largest = max(event.cpu_memory_usage for event in profile.events())
+    assert types * 2 * 8 <= largest < types * steps * 8, "at least the weights in float64"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.layer import Stack, State
@@ -78,7 +78,9 @@ def series(model: LanguageModel, reading: Reading) -> dict[str, Tensor]:
 
 
 def _vectors(book: LanguageModel, tokens: Tensor) -> Tensor:
-    """The vectors of T tokens, (T, input_size)."""
+    """The vectors of T tokens, (T, input_size); sparse where they are one-hot, as long as the vocabulary."""
     if book.embedding is not None:
         return book.embedding(tokens)
-    return nn.functional.one_hot(tokens, book.architecture.vocab_size).double()
+    places = torch.stack([torch.arange(len(tokens)), tokens])
+    ones = torch.ones(len(tokens), dtype=torch.float64)
+    return torch.sparse_coo_tensor(places, ones, (len(tokens), book.architecture.vocab_size), check_invariants=False)
