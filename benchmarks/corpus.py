@@ -30,6 +30,7 @@ from benchmarks import corpus_picture
 from benchmarks.measure import CPU, interleaved, quartiles, timed
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
+from lstm_lm.core.json_file import read_json
 from lstm_lm.core.params import Params, Train, load_params
 from lstm_lm.model.language_model import MODELS, build
 from lstm_lm.model.model_file import save_model
@@ -207,7 +208,7 @@ def measure(megabytes: float, rounds: int | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lstm-lm-corpus-") as folder:
         project = Project(Path(folder), megabytes)
         report = {"megabytes": megabytes, "stages": tokenising(project)}
-        report["words"] = json.loads((project.root / "metrics/tokenize.json").read_bytes())["vocabulary_size"]
+        report["words"] = read_json(project.root / "metrics/tokenize.json")["vocabulary_size"]
         if rounds is not None:
             project.set({"tokenize.level": "char", "tokenize.normalize": "letters"})
             project.run("tokenize_corpus")

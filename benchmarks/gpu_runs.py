@@ -1,7 +1,6 @@
 """The parts of `make gpu` that run something whole: the tests, the trainings, the stages of recipes."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import yaml
 
 from benchmarks.gpu_plan import Plan, attempt
 from benchmarks.measure import quartiles
+from lstm_lm.core.json_file import read_json
 from lstm_lm.core.params import Params
 from lstm_lm.model.language_model import MODELS, build, fix_threads
 from lstm_lm.model.model_file import save_model
@@ -117,4 +117,4 @@ def _python(arguments: list[str], folder: Path, plan: Plan) -> subprocess.Comple
 
 
 def _read(project: Path, metrics: str) -> dict[str, Any]:
-    return json.loads((project / f"metrics/{metrics}.json").read_bytes())
+    return read_json(project / f"metrics/{metrics}.json")

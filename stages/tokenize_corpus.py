@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm_lm.core import stage
-from lstm_lm.core.atomic import write_json
+from lstm_lm.core.atomic import write_record
 from lstm_lm.core.params import Params
 from lstm_lm.core.printable import say
 from lstm_lm.tokens import compressors, text
@@ -51,7 +51,7 @@ def main(params: Params, root: Path) -> None:
         **text.describe(frequencies, streams),
         **compressors.bits_per_character(train, valid, vocabulary, per_character),
     }
-    write_json(root / "metrics/tokenize.json", description)
+    write_record(root / "metrics/tokenize.json", description)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The project in a git repository of its own, where a test uses it through DVC's command line."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from lstm_lm.core.json_file import read_json
 from projects import ROOT, params_text, set_params
 from stage_process import wait_until
 
@@ -126,7 +126,7 @@ class Repository:
         return log.read_text()
 
     def metrics(self, name: str) -> dict:
-        return json.loads((self.folder / f"metrics/{name}.json").read_text())
+        return read_json(self.folder / f"metrics/{name}.json")
 
     def contents(self, paths: list[str]) -> dict[str, bytes]:
         return {path: (self.folder / path).read_bytes() for path in paths}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lstm_lm.core.json_file import read_json
 from repository import ROOT, STAGES, Repository, ran
 
 DETERMINISTIC = [
@@ -117,7 +118,7 @@ def test_a_change_in_a_folder_runs_the_stages_that_use_it(project: Repository, f
 def test_every_result_names_its_corpus(project: Repository) -> None:
     files = [*(project.folder / "metrics").glob("[!e]*.json"), project.folder / "metrics/evaluate.json"]
     assert len(files) == 11
-    assert {json.loads(file.read_text())["corpus"] for file in files} == {"sample"}
+    assert {read_json(file)["corpus"] for file in files} == {"sample"}
     assert "sample" in (project.folder / "plots/generated.txt").read_text()
 
 
@@ -156,8 +157,8 @@ def test_an_experiment_is_shown_compared_and_reverted_from_the_run_cache(project
     changes = json.loads(project.dvc("metrics", "diff", "--json"))["metrics/scratch.json"]
     change = changes.get("diff", changes)
     assert change["valid_perplexity"]["old"] != change["valid_perplexity"]["new"]
-    for table in (["show", "metrics/scratch.json", "metrics/concise.json"], ["diff"]):
-        lines = project.dvc("metrics", *table).splitlines()
+    for table in ("show", "diff"):
+        lines = project.dvc("metrics", table).splitlines()
         assert len(lines) > 2
         assert max(map(len, lines)) <= 110  # of 120: other corpora have names of ten characters more
     assert "hidden" in project.dvc("params", "diff")

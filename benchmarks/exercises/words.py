@@ -5,7 +5,6 @@ each and writes metrics/benchmark_words.json. Needs data/raw/, so run `dvc repro
 two cores.
 """
 
-import json
 import math
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmarks.exercises.training import Tokens, configured, outcome, train
 from lstm_lm.core import device as devices
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
+from lstm_lm.core.json_file import read_json
 from lstm_lm.core.params import Params
 from lstm_lm.tokens.text import tokens_per_character
 from stages import tokenize_corpus
@@ -52,7 +52,7 @@ def _train(params: Params, raw: Path, folder: Path) -> tuple[dict[str, Any], dic
     (folder / "data").mkdir()
     (folder / "data/raw").symlink_to(raw.resolve())
     tokenize_corpus.main(params, folder)
-    tokens, described = Tokens.load(folder / "data/tokens"), json.loads((folder / "metrics/tokenize.json").read_text())
+    tokens, described = Tokens.load(folder / "data/tokens"), read_json(folder / "metrics/tokenize.json")
     model, epochs = train(params, tokens, configured(params))
     found = outcome(model, epochs, tokens, LENGTH[params.tokenize.level], params.evaluate.temperature)
     ratio = tokens_per_character(folder / "metrics/tokenize.json")["valid"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from corpora import write_record
+from lstm_lm.core.json_file import read_json
 from lstm_lm.tokens.tokenizer import Tokenizer
 from projects import Project
 
@@ -49,7 +50,7 @@ def refusal(project: Project, stage: str = "tokenize_corpus") -> str:
 def test_line_ends_and_byte_order_marks_make_no_difference(project: Project) -> None:
     plain = tokens(project, (PROSE * 20).encode())
     with_mark = tokens(project, (PROSE * 20).encode("utf-8-sig"))
-    description = json.loads((project.root / "metrics/tokenize.json").read_text())
+    description = read_json(project.root / "metrics/tokenize.json")
     assert description["characters"] == len(PROSE * 20)
     assert with_mark[0] == plain[0]
     assert np.array_equal(with_mark[1], plain[1])
@@ -70,7 +71,7 @@ def test_a_single_repeated_character_goes_all_the_way(project: Project) -> None:
     project.set(**SMALL, train__epochs=2)
     vocabulary, ids = tokens(project, b"a" * 2000)
     assert (vocabulary, set(ids.tolist()), len(ids)) == (["<unk>", "a"], {1}, 2000)
-    metrics = json.loads((project.root / "metrics/tokenize.json").read_text())
+    metrics = read_json(project.root / "metrics/tokenize.json")
     assert (metrics["unigram_entropy_bits"], metrics["unigram_perplexity"]) == (0, 1)
     project.run_through("train_scratch", "train_concise", "evaluate", "compare")
     texts = json.loads((project.root / "metrics/generated.json").read_text())["texts"]
@@ -163,7 +164,7 @@ def test_the_share_that_is_dropped_is_recorded_and_said_where_it_is_large(projec
         put(project, content)
         project.run_through("fetch")
         result = project.run("tokenize_corpus")
-        metrics = json.loads((project.root / "metrics/tokenize.json").read_text())
+        metrics = read_json(project.root / "metrics/tokenize.json")
         assert (result.exitcode, result.err) == (0, "")
         if share is not None:
             assert metrics["dropped_share"] == pytest.approx(share)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from lstm_lm.core.json_file import read_json
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
 from projects import ROOT, Project
@@ -18,7 +19,7 @@ WORDS = {"tokenize__level": "word", "tokenize__normalize": "none"}
 
 
 def metrics(root: Path, name: str) -> dict[str, Any]:
-    return json.loads((root / f"metrics/{name}.json").read_text(encoding="utf-8"))
+    return read_json(root / f"metrics/{name}.json")
 
 
 def test_words_are_counted_scored_and_written(small_project: Project) -> None:

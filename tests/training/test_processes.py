@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from lstm_lm.core import device as devices
+from lstm_lm.core.json_file import read_json
 from lstm_lm.core.params import load_params
 from lstm_lm.model.language_model import build
 from lstm_lm.training import experiment, processes
@@ -129,7 +130,7 @@ def test_only_the_first_writes(shared: Shared) -> None:
     for name in ("concise.safetensors", "train_concise.json", "curve_concise.tsv", ".checkpoints"):
         assert name in written
     assert shared.last["changes"] == []
-    throughput = json.loads((shared.project / "metrics/throughput_concise.json").read_text())
+    throughput = read_json(shared.project / "metrics/throughput_concise.json")
     assert throughput["device"].startswith("2 processes, each ")
 
 

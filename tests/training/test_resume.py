@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from lstm_lm.core import device
 from lstm_lm.core.interruption import Signals
+from lstm_lm.core.json_file import read_json
 from projects import Project
 from stage_process import StageProcess
 
@@ -73,7 +74,7 @@ def stop(project: Project, kind: str) -> None:
 def test_killed_at_random_moments(kind: str, small_project: Project, long: Project) -> None:
     project, moments = small_project, random.Random(kind)
     project.set(**LONG)
-    seconds = json.loads((long.root / f"metrics/throughput_{kind}.json").read_text())["seconds"]
+    seconds = read_json(long.root / f"metrics/throughput_{kind}.json")["seconds"]
     longest = 1.3 * seconds / RESUMPTIONS
     starts, resumed = 0, 0
     while True:

@@ -5,7 +5,6 @@ numbers. With `--update` they replace the record. On GitHub the table of results
 """
 
 import hashlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from lstm_lm.comparison.measures import LABELS
 from lstm_lm.core.atomic import write_json
-from lstm_lm.core.json_file import Content, load_json, parse_json
+from lstm_lm.core.json_file import Content, load_json, read_json
 from lstm_lm.core.printable import fail, say
 from tools import summary
 from tools.checks.portion import models
@@ -37,7 +36,7 @@ def record(project: Path) -> Run:
     """The environments of a run, and the digest of each result that is the same in equal environments."""
     names = [name for name in sorted(outputs(project)) if is_deterministic(name) and (project / name).is_file()]
     return {
-        "environment": {path.stem: parse_json(path.read_bytes(), path) for path in sorted(project.glob(ENVIRONMENT))},
+        "environment": {path.stem: read_json(path) for path in sorted(project.glob(ENVIRONMENT))},
         "sha256": {name: hashlib.sha256((project / name).read_bytes()).hexdigest() for name in names},
     }
 
@@ -59,13 +58,12 @@ def judge(committed: Run, now: Run) -> tuple[bool, str]:
     if len(same) == len(LABELS):
         return True, "The numbers are those of the committed small run."
     others = ", ".join(LABELS[model] for model in LABELS if model not in same)
-    environments = changes(json.dumps(old).encode(), json.dumps(new).encode())
     compared = (
         f"The {len(names)} results of the model {LABELS[same[0]]} are those of the record"
         if same
         else "Nothing is compared"
     )
-    return True, f"{compared}. For {others} this is another kind of machine ({environments})."
+    return True, f"{compared}. For {others} this is another kind of machine ({changes(old, new)})."
 
 
 def run() -> tuple[str, Run, Run]:

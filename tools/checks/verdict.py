@@ -11,12 +11,11 @@ together: a wrong seed, weight or gradient shows at once. A recipe has too many 
 """
 
 import io
-import json
 from collections.abc import Collection
 from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from dvc.utils.flatten import flatten
@@ -119,16 +118,16 @@ def compare(
         return Verdict(Status.IDENTICAL)
     if matches(name, _MEASURED):
         return Verdict(Status.MEASURED, "holds or shows times")
-    _check_json(name, committed, now)
+    keys = [parse_json(content, Path(name)) for content in (committed, now)] if name.endswith(".json") else []
     if fnmatch(name, ENVIRONMENT):
-        return Verdict(Status.OTHER_KIND, changes(committed, now))
+        return Verdict(Status.OTHER_KIND, changes(*keys))
     changed = [model for model in same if portion(name, committed, model) != portion(name, now, model)]
     if changed or set(models(name)) <= set(same) or not matches(name, (*_CURVES, *_TRAINED, *_FOLLOWS)):
-        detail = changes(committed, now) if name.endswith(".json") else "other bytes"
+        detail = changes(*keys) if keys else "other bytes"
         return Verdict(Status.DIFFERENT, ": ".join([*changed[:1], detail]))
     if matches(name, _CURVES):
         return _compare_curves(committed, now, bound)
-    return _compare_ends(committed, now) if matches(name, _TRAINED) else Verdict(Status.OTHER_KIND, "other bytes")
+    return _compare_ends(*keys) if matches(name, _TRAINED) else Verdict(Status.OTHER_KIND, "other bytes")
 
 
 def is_deterministic(name: str) -> bool:
@@ -136,9 +135,9 @@ def is_deterministic(name: str) -> bool:
     return not matches(name, (*_MEASURED, ENVIRONMENT))
 
 
-def changes(committed: bytes, now: bytes) -> str:
-    """Every value of a JSON file that differs: "key: old -> new"."""
-    before, after = flatten(json.loads(committed)), flatten(json.loads(now))
+def changes(committed: dict[str, Any], now: dict[str, Any]) -> str:
+    """Every value that differs: "key: old -> new"."""
+    before, after = flatten(committed), flatten(now)
     changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
     return ", ".join(f"{key}: {_cut(before.get(key))} -> {_cut(after.get(key))}" for key in changed)
 
@@ -146,11 +145,6 @@ def changes(committed: bytes, now: bytes) -> str:
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether a path in the project fits one of the patterns."""
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _check_json(name: str, *contents: bytes) -> None:
-    for content in contents if name.endswith(".json") else ():
-        parse_json(content, Path(name))
 
 
 def _compare_curves(committed: bytes, now: bytes, bound: Bound) -> Verdict:
@@ -165,9 +159,9 @@ def _compare_curves(committed: bytes, now: bytes, bound: Bound) -> Verdict:
     )
 
 
-def _compare_ends(committed: bytes, now: bytes) -> Verdict:
+def _compare_ends(committed: dict[str, Any], now: dict[str, Any]) -> Verdict:
     """Tell how perplexities changed; what rounding cannot change must be the same."""
-    before, after = flatten(json.loads(committed)), flatten(json.loads(now))
+    before, after = flatten(committed), flatten(now)
     if before.keys() != after.keys() or any(
         before[key] != after[key] for key in before if not (isinstance(before[key], float) or key in _CHANCE_DECIDES)
     ):

@@ -87,3 +87,11 @@ def write_json(path: Path, content: object) -> None:
     except ValueError as error:
         raise ValueError(f"cannot write {path}: a number in it is not finite") from error
     write_text(path, text + "\n")
+
+
+def write_record(path: Path, keys: dict[str, object]) -> None:
+    """Write a file of metrics/ that `dvc metrics show` leaves out: DVC passes over what is in a list.
+
+    Such a file is a metric all the same: of the files in git, DVC's run cache keeps no others. Raises as `write_json`.
+    """
+    write_json(path, [keys])

@@ -23,16 +23,27 @@ def load_json(path: Path, model: type[Content]) -> dict[str, Any]:
         ValueError: the file is not JSON, or not as `model` says; one line names the file and the key.
         OSError: the file cannot be read.
     """
-    return validate(parse_json(path.read_bytes(), path), model, path).model_dump(exclude_unset=True)
+    return validate(read_json(path), model, path).model_dump(exclude_unset=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The keys of a JSON file. Raises ValueError as `parse_json`, and OSError."""
+    return parse_json(path.read_bytes(), path)
 
 
 def parse_json(text: bytes, path: Path) -> dict[str, Any]:
-    """The content of the JSON file `path`. Raises ValueError where it is not JSON or does not hold keys."""
+    """The keys of the JSON file `path`, also from within a list (see `write_record`).
+
+    Raises:
+        ValueError: the file is not JSON or does not hold keys.
+    """
     try:
         content = json.loads(text, parse_constant=_refuse)
         json.dumps(content, ensure_ascii=False).encode()  # half of a surrogate pair could be written nowhere
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if isinstance(content, list) and len(content) == 1:
+        (content,) = content
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold keys and their values")
     return content

@@ -1,6 +1,5 @@
 """A corpus as token ids: its texts, the three splits, and what they are like."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -10,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from lstm_lm.core import elementary
+from lstm_lm.core.json_file import read_json
 from lstm_lm.tokens.streams import Stream
 
 SPLITS: tuple[str, ...] = ("train", "valid", "test")
@@ -109,7 +109,7 @@ def tokens_per_character(path: Path) -> dict[str, float]:
         OSError: it cannot be read.
     """
     try:
-        description = json.loads(path.read_bytes())
+        description = read_json(path)
         return {name: description[f"{name}_tokens"] / description[f"{name}_characters"] for name in SPLITS}
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} lacks the tokens or the characters of a split: run the tokenize stage") from error

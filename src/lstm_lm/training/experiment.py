@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from lstm_lm.core import device as devices
-from lstm_lm.core.atomic import write_json
+from lstm_lm.core.atomic import write_record
 from lstm_lm.core.params import Params, Train
 from lstm_lm.core.printable import say
 from lstm_lm.core.stage import project
@@ -159,7 +159,7 @@ def write_results(
     """Write weights and metrics; what can differ from run to run goes to files of its own."""
     model, epochs, device = training.model, training.epochs, training.device
     save_model(model, root / f"data/models/{kind}.safetensors", vocabulary)
-    write_json(
+    write_record(
         root / f"metrics/train_{kind}.json",
         {
             "corpus": params.corpus.name,
@@ -174,7 +174,7 @@ def write_results(
     )
     speed = curves.speeds(epochs)
     q1, median, q3 = np.percentile(speed[WARM_UP:] if len(speed) > WARM_UP else speed, [25, 50, 75])
-    write_json(
+    write_record(
         root / f"metrics/throughput_{kind}.json",
         {
             "corpus": params.corpus.name,
@@ -187,4 +187,4 @@ def write_results(
             "peak_memory_mib": round(devices.peak_memory(device) / 2**20),
         },
     )
-    write_json(root / f"metrics/environment_{kind}.json", environment)
+    write_record(root / f"metrics/environment_{kind}.json", environment)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from lstm_lm.core.json_file import read_json
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import UNKNOWN, Vocabulary
 from projects import ROOT, set_params
@@ -252,7 +253,7 @@ def test_without_results_there_is_one_clear_line(tmp_path):
 def test_a_frozen_training_is_reported_as_what_it_is(tmp_path):
     root = make_project(tmp_path / "project")
     write_results(root, scale=1.0, epochs=500)
-    trained = json.loads((root / "metrics/train_concise.json").read_text(encoding="utf-8")) | {"hidden": 8}
+    trained = read_json(root / "metrics/train_concise.json") | {"hidden": 8}
     (root / "metrics/train_concise.json").write_text(json.dumps(trained), encoding="utf-8")
     set_params(root, corpus__name="sample", model__hidden=8)
     assert "from scratch was trained with model.hidden 256, params.yaml says 8." in notes(difference("HEAD", root))
