@@ -26,7 +26,7 @@ def row(name: str | None, state: str | None = None, scratch: Any = 2.0, concise:
         for name, factor in (("train_score", 0.5), ("valid_perplexity", 1), ("test_perplexity", 2)):
             known = isinstance(perplexity, float)
             found[f"metrics/{model}.json:{name}"] = factor * perplexity if known else perplexity
-        found[f"metrics/{model}.json:tokens_per_second"] = 12345.0
+        found[f"metrics/{model}.json:tokens_per_s"] = 12345.0
     return found
 
 

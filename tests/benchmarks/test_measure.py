@@ -9,6 +9,7 @@ from benchmarks.contestants import CONTESTANTS, Shape, contestants
 from benchmarks.measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
 from benchmarks.run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
 from lstm_lm.core import device as devices
+from lstm_lm.core.json_file import read_json
 from lstm_lm.core.processor import processor
 
 SMALL = Shape(hidden=4, batch_size=2, num_steps=3)
@@ -54,7 +55,7 @@ def test_every_entry_is_a_contestant_and_every_ratio_is_of_entries() -> None:
 def test_words_are_measured_in_the_shape_of_their_recipe() -> None:
     params = yaml.safe_load((ROOT / "recipes/ptb_small/recipe.yaml").read_text(encoding="utf-8"))["params"]
     model, train = params["model"], params["train"]
-    tokens = yaml.safe_load((ROOT / "recipes/ptb_small/metrics/tokenize.json").read_text(encoding="utf-8"))
+    tokens = read_json(ROOT / "recipes/ptb_small/metrics/tokenize.json")
     assert (ptb.SHAPE.hidden, ptb.SHAPE.layers, ptb.SHAPE.embedding) == tuple(
         model[key] for key in ("hidden", "layers", "embedding")
     )

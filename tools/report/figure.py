@@ -46,7 +46,7 @@ def figures(found: Difference, root: Path) -> dict[str, Figure]:
     return {
         "learning_curves": _over_epochs(found, LEARNING_CURVES, MEASURES["train_perplexity"].form, state),
         "generalisation": _generalisation(found, (root / "plots/generalisation.png").read_bytes()),
-        "throughput": _over_epochs(found, THROUGHPUT, MEASURES["tokens_per_second"].form, state),
+        "throughput": _over_epochs(found, THROUGHPUT, MEASURES["tokens_per_s"].form, state),
     } | _by_position(root)
 
 

@@ -116,7 +116,7 @@ def _reason(found: Difference, measure: Measure, model: str, change: Change) -> 
     """Why a change is not judged, "" if it is."""
     if not same_text(found):
         return "other text"
-    if measure is MEASURES["tokens_per_second"]:
+    if measure is MEASURES["tokens_per_s"]:
         return _reason_of_speed(found, measure, model)
     if _rounding(found, model, change):
         return "within rounding"

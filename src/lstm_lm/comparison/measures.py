@@ -117,7 +117,7 @@ MEASURES = {
         -1,
         ("results", "recipes"),
     ),
-    "tokens_per_second": Measure(
+    "tokens_per_s": Measure(
         title="Tokens per second",
         source="throughput_{model}:tokens_per_second",
         form=",.0f",

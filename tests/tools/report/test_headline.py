@@ -110,7 +110,7 @@ def test_a_speed_of_another_compiler_is_not_judged():
         changes = map(Change, (before, 90, 100, 110), ("GCC 12", 45, 50, 55))
         speeds: dict[str, Change] = dict(zip(keys, changes, strict=True))
         assert (
-            cell(found({"metrics/throughput_scratch.json": speeds}), MEASURES["tokens_per_second"]).change == expected
+            cell(found({"metrics/throughput_scratch.json": speeds}), MEASURES["tokens_per_s"]).change == expected
         )
 
 
@@ -143,7 +143,7 @@ def test_speeds_are_judged_on_one_machine_and_outside_their_spread(before, now, 
         "metrics/throughput_scratch.json": speeds,
         "metrics/environment_scratch.json": environment,
     }
-    assert cell(found(metrics, {}), MEASURES["tokens_per_second"]).change == expected
+    assert cell(found(metrics, {}), MEASURES["tokens_per_s"]).change == expected
 
 
 @pytest.mark.parametrize(
@@ -161,4 +161,4 @@ def test_a_speed_is_judged_for_one_size_and_text(name, parameters, expected):
         "metrics/train_scratch.json": {"parameters": parameters},
     }
     difference = found(metrics, {name: Change(1, 2)})
-    assert cell(difference, MEASURES["tokens_per_second"]).change == expected
+    assert cell(difference, MEASURES["tokens_per_s"]).change == expected
