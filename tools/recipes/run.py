@@ -34,7 +34,16 @@ def run(name: str, root: Path) -> Path:
         kept = [path for path in outputs(project) if path.startswith(("metrics/", "plots/"))]
         for path in (*kept, "dvc.lock"):
             write_bytes(destination / path, (project / path).read_bytes())
+        if recipe.params:
+            _remove_others(destination, kept)
     return destination
+
+
+def _remove_others(folder: Path, kept: list[str]) -> None:
+    """Remove the results that an earlier version of the pipeline wrote and this one does not."""
+    for path in (*folder.glob("metrics/*"), *folder.glob("plots/*")):
+        if path.relative_to(folder).as_posix() not in kept:
+            path.unlink()
 
 
 def titles(root: Path) -> str:

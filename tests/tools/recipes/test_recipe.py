@@ -105,11 +105,13 @@ def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project
     assert not (project / "recipes/tiny/metrics").exists()
 
     (project / "obstacle").unlink()
+    results = project / "recipes/tiny"
+    (results / "plots").mkdir()
+    (results / "plots/of_an_earlier_version.tsv").touch()
     done = call(project, "recipes.run", "tiny")
     assert done.returncode == 0, done.stderr
-    results = project / "recipes/tiny"
     assert json.loads((results / "metrics/train_scratch.json").read_bytes()) == {"hidden": 7}
-    assert (results / "plots/curve_scratch.tsv").exists()
+    assert [path.name for path in results.glob("plots/*")] == ["curve_scratch.tsv"]
     assert yaml.safe_load((results / "dvc.lock").read_bytes())["stages"].keys() == {"first", "second"}
     assert (project / "runs.log").read_text() == "first\n", "what was finished does not run again"
     assert [name for name in ("metrics", "plots", "data", "dvc.lock") if (project / name).exists()] == []

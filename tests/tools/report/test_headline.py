@@ -109,9 +109,7 @@ def test_a_speed_of_another_compiler_is_not_judged():
     for before, expected in (("clang 14", "from 100, other compiler"), ("none", "50.0% worse than 100")):
         changes = map(Change, (before, 90, 100, 110), ("GCC 12", 45, 50, 55))
         speeds: dict[str, Change] = dict(zip(keys, changes, strict=True))
-        assert (
-            cell(found({"metrics/throughput_scratch.json": speeds}), MEASURES["tokens_per_s"]).change == expected
-        )
+        assert cell(found({"metrics/throughput_scratch.json": speeds}), MEASURES["tokens_per_s"]).change == expected
 
 
 def test_perplexities_of_an_edited_text_are_not_judged():
