@@ -57,6 +57,14 @@ def test_the_state_is_carried_over_the_chunks(monkeypatch: pytest.MonkeyPatch) -
     assert score(model, stream).tokens == at_once.tokens
 
 
+def test_no_version_of_python_rounds_the_sum_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = [torch.tensor([nats], dtype=torch.float64) for nats in (2.0**53, 1.0, 1.0)]
+    monkeypatch.setattr(evaluation, "_surprisals", lambda *_: iter(chunks))
+    for python_s in (sum, math.fsum):  # from 3.12 on, `sum` rounds about as `fsum`
+        monkeypatch.setattr(evaluation, "sum", python_s, raising=False)
+        assert score(random_model(), random_stream(4)).nats == 2.0**53
+
+
 def test_two_tokens_are_one_prediction() -> None:
     assert score(random_model(), random_stream(2)).tokens == 1
 

@@ -57,7 +57,10 @@ def surprisal(model: LanguageModel, stream: np.ndarray) -> Tensor:
 
 def score(model: LanguageModel, stream: np.ndarray) -> Score:
     """The sum of the surprisals of a stream, token ids (tokens,), the state carried from end to end."""
-    return Score(sum(math.fsum(nats.tolist()) for nats in _surprisals(model, stream)), len(stream) - 1)
+    total = 0.0
+    for nats in _surprisals(model, stream):
+        total += math.fsum(nats.tolist())  # `sum` rounds in another way from Python 3.12 on
+    return Score(total, len(stream) - 1)
 
 
 @torch.no_grad()
