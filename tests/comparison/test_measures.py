@@ -12,7 +12,7 @@ from lstm_lm.core.json_file import Content
 from reported import TOKENIZE, found, write_results
 from sweeps import row
 from tools import summary
-from tools.docs import readme
+from tools.docs import recipes
 from tools.recipes import standings
 from tools.recipes.recipe import load_recipe
 from tools.report import experiments, headline
@@ -67,8 +67,8 @@ def test_the_tables_of_the_recipes_show_it(project: Path) -> None:
         return [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")]
 
     assert load_recipe("mine", project).headline == "extra"
-    assert cells(readme.recipes(project))[-4:] == ["an extra", "", "1.5", "2.5"]
-    assert cells(readme.all_measures(project)) == ["torch.nn.LSTM", "2.5"]
+    assert cells(recipes.headlines(project))[-4:] == ["an extra", "1.5", "2.5", ""]
+    assert cells(recipes.measures(project)) == ["torch.nn.LSTM", "2.5"]
 
 
 def test_the_experiments_show_it(project: Path) -> None:

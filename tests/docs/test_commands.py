@@ -29,10 +29,6 @@ INSTEAD = {
     "make test": ("make --dry-run test", "it would run this test"),
     "make test lint audit": ("make --dry-run test lint audit", "audit needs a network; CI runs all three"),
     "make report": ("make --dry-run report", "the page on reviewing runs it"),
-    "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make run": (
-        "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make --dry-run run",
-        "it needs a package index",
-    ),
     **{
         f"python -m benchmarks.exercises.{name}": (
             f"python -c 'import benchmarks.exercises.{name}'",

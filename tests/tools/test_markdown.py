@@ -6,7 +6,7 @@ import pytest
 from markupsafe import Markup
 
 from reported import HOSTILE, write_results
-from tools.docs import readme
+from tools.docs import readme, recipes
 from tools.markdown import block, code, escape, link, table
 
 TITLE = f"a <!-- /recipes --> {HOSTILE}\n| b |\n### c"
@@ -49,7 +49,8 @@ def test_a_cell_is_one_cell() -> None:
     ]
 
 
-def test_a_hostile_recipe_and_corpus_stay_in_their_place(tmp_path: Path) -> None:
+def test_a_hostile_recipe_and_corpus_stay_in_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes, "FIRST", ("book",))
     recipe = tmp_path / "recipes/book/recipe.yaml"
     recipe.parent.mkdir(parents=True)
     published = f"{{who: {TITLE!r}, source: 'https://x.test/)<img>', figures: {{valid_nats: 1}}}}"
@@ -59,7 +60,7 @@ def test_a_hostile_recipe_and_corpus_stay_in_their_place(tmp_path: Path) -> None
     (tmp_path / "metrics/tokenize.json").write_text(tokens)
     (tmp_path / "dvc.lock").touch()
     (tmp_path / "docs").mkdir()
-    for page, tables in {"README.md": ("results", "recipes"), "docs/recipes.md": ("recipes",)}.items():
+    for page, tables in {"README.md": ("results", "recipes"), "docs/recipes.md": ("recipes", "measures")}.items():
         made = [readme.TABLES[page][name](tmp_path) for name in tables]
         assert "alert" in made[-1]
         for text in made:

@@ -1,6 +1,6 @@
-"""The parameters in words: the tables in README and docs/parameters.md, and the comments of params.yaml.
+"""The parameters in words: the tables in docs/parameters.md, and the comments of params.yaml.
 
-All three come from the fields of `lstm_lm.core.params`.
+Both come from the fields of `lstm_lm.core.params`.
 """
 
 import json
@@ -15,19 +15,6 @@ from pydantic.fields import FieldInfo
 from lstm_lm.core.params import load_params
 from lstm_lm.core.yaml_file import Section
 from tools.markdown import code, table
-
-FIRST = (
-    "seed",
-    "corpus.name",
-    "tokenize.level",
-    "model.hidden",
-    "model.layers",
-    "scratch.kernel",
-    "train.epochs",
-    "train.lr",
-    "train.sampling",
-)
-"""The parameters that README explains."""
 
 PARAMS = "params.yaml"
 COLUMN = 26
@@ -76,12 +63,6 @@ def all_parameters(root: Path) -> str:
     for name, section in sections.items():
         tables.append(f"## `{name}`\n\n{type(section).__doc__}\n\n{_table(parameters(section, f'{name}.'))}")
     return "\n\n".join(tables)
-
-
-def first_parameters(root: Path) -> str:
-    """The table of the parameters to try first, for README."""
-    found = {parameter.name: parameter for parameter in parameters(load_params(root / PARAMS))}
-    return _table(found[name] for name in FIRST).replace("](", "](docs/")
 
 
 def commented(root: Path) -> str:

@@ -12,12 +12,11 @@ from lstm_lm.comparison.metrics import Digests, Throughput, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from tools.docs import benchmark, exercises, gpu, parameters, scaling, walkthrough
+from tools.docs import benchmark, exercises, gpu, parameters, recipes, scaling, walkthrough
 from tools.docs.links import numbered
 from tools.docs.tables import SPEED, ratios, speed
-from tools.markdown import block, code, escape, link, table
-from tools.recipes import standings
-from tools.recipes.recipe import load_recipe, names
+from tools.markdown import code, escape, link, table
+from tools.recipes.recipe import load_recipe
 
 
 def results(root: Path) -> str:
@@ -26,18 +25,20 @@ def results(root: Path) -> str:
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
         for measure in shown_in("results").values()
     ]
-    found = read(root, "digests", Digests)
-    digests = "\n".join(f"- {model}: {code(found[model])}" for model in LABELS)
     tokens, device = read(root, "tokenize", Tokenize), read(root, "throughput_scratch", Throughput)["device"]
     book = link(Markup("*Dive into Deep Learning*, Chinese edition 2.0"), load_recipe("book", root).published[0].source)
     return (
         f"{table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {escape(tokens['corpus'])}; {escape(device)}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). {_compressors(root)}"
-        f"The book: {book}, 500 epochs on a GPU that it does not name.\n\n"
-        "SHA-256 of the weights ([where they are the same, and on what it was tried]"
-        f"(docs/reproducibility.md#what-was-run-on-what)):\n\n{digests}"
+        f"The book: {book}, 500 epochs on a GPU that it does not name."
     )
+
+
+def digests(root: Path) -> str:
+    """The SHA-256 of both models."""
+    found = read(root, "digests", Digests)
+    return "\n".join(f"- {model}: {code(found[model])}" for model in LABELS)
 
 
 def _compressors(root: Path) -> str:
@@ -124,34 +125,6 @@ def curves(root: Path) -> str:
     )
 
 
-def recipes(root: Path) -> str:
-    """The recipes in one measure each, beside the published one."""
-    return table(["", "", "measure", "published", *LABELS.values()], standings.headlines(root), words=4)
-
-
-def all_measures(root: Path) -> str:
-    """Every measure of every recipe, and what its model writes."""
-    header = ["", *(measure.column for measure in shown_in("recipes").values())]
-    parts = []
-    for name in names(root):
-        made = table(header, standings.rows(name, root))
-        parts += [f"### {escape(name)}", escape(load_recipe(name, root).title), made]
-        if text := _sample(name, root):
-            parts += [f"Sampled from the model from scratch:\n\n{text}"]
-    return "\n\n".join(parts)
-
-
-def whole_book(root: Path) -> str:
-    """What the model of the whole book writes."""
-    return _sample("time_machine_whole", root)
-
-
-def _sample(name: str, root: Path) -> str:
-    """A text of a recipe's model from scratch; "" where it was not run."""
-    text = standings.sample(name, root).strip()
-    return block(text.splitlines()) if text else ""
-
-
 def shared(root: Path) -> str:
     """What two processes cost each other."""
     report = read(root, "benchmark_processes", benchmark.Processes)
@@ -177,16 +150,11 @@ def shared(root: Path) -> str:
 FUSED = "fused in C++, pipeline, portable"
 MODES = ("portable", "native")
 TABLES = {
-    "README.md": {
-        "results": results,
-        "recipes": recipes,
-        "sample": whole_book,
-        "parameters": parameters.first_parameters,
-    },
-    "README.zh-CN.md": {"results": results},
+    "README.md": {"results": results, "digests": digests, "recipes": recipes.first, "sample": recipes.whole_book},
+    "README.zh-CN.md": {"results": results, "digests": digests},
     "docs/exercises.md": exercises.TABLES,
     "docs/parameters.md": {"parameters": parameters.all_parameters},
-    "docs/recipes.md": {"recipes": all_measures},
+    "docs/recipes.md": {"recipes": recipes.headlines, "measures": recipes.measures},
     "docs/scaling.md": scaling.TABLES,
     "docs/processes.md": {"processes": shared},
     "docs/performance.md": {

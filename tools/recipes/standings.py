@@ -1,11 +1,22 @@
 """What each recipe reached, beside what others have published: rows of tables, from the committed files."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from lstm_lm.comparison.measures import COMPRESSORS_MEASURE, LABELS, MEASURES, compressed, shown_in, with_few_tokens
 from lstm_lm.comparison.metrics import Generated, Tokenize, read
 from tools.markdown import link
-from tools.recipes.recipe import load_recipe, names, place, results_folder
+from tools.recipes.recipe import load_recipe, names, results_folder
+
+
+class Headline(NamedTuple):
+    """A recipe in the measure that it is judged by: our figures in the order of `LABELS`, others' as (figure, who)."""
+
+    name: str
+    title: str
+    measure: str
+    ours: list[str]
+    others: list[tuple[str, str]]
 
 
 def reached(name: str, root: Path) -> dict[str, dict[str, float]]:
@@ -56,23 +67,21 @@ def rows(name: str, root: Path) -> list[list[object]]:
     return ours + baselines + theirs
 
 
-def headlines(root: Path) -> list[list[object]]:
-    """Each recipe in the measure that it is judged by: name, title, measure, what others reach, our models.
+def headlines(root: Path) -> list[Headline]:
+    """Each recipe beside what others reach.
 
     Raises:
         ValueError: a recipe is not valid, or a metrics file lacks a key.
     """
-    found: list[list[object]] = []
+    found: list[Headline] = []
     for name in names(root):
         recipe = load_recipe(name, root)
         judged = recipe.headline
-        others = [
-            f"{_theirs(other.figures, judged)} ({other.who})" for other in recipe.published if judged in other.figures
-        ]
+        others = [(_theirs(other.figures, judged), other.who) for other in recipe.published if judged in other.figures]
         if judged == COMPRESSORS_MEASURE:
-            others += [f"{bits} ({label})" for label, bits in compressors(name, root).items()]
+            others += [(bits, label) for label, bits in compressors(name, root).items()]
         ours = [_ours(got, judged) if got else "not run" for got in reached(name, root).values()]
-        found.append([link(name, str(place(name))), recipe.title, MEASURES[judged].column, "; ".join(others), *ours])
+        found.append(Headline(name, recipe.title, MEASURES[judged].column, ours, others))
     return found
 
 

@@ -8,7 +8,8 @@ import pytest
 from lstm_lm.core.atomic import write_json
 from reported import TOKENIZE, write_results
 from shipped import shipped
-from tools.docs import parameters, readme
+from tools.docs import parameters, readme, recipes
+from tools.recipes.recipe import load_recipe
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,13 +68,13 @@ def test_a_benchmark_that_has_not_run_is_named_so_and_no_other_file(tmp_path: Pa
         readme.update("README.md", tmp_path)
 
 
-def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
+def test_a_recipe_stands_beside_what_others_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published = "published:\n- who: others\n  source: https://example.com\n  figures:\n    valid_nats: 1.47\n"
-    recipes = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
-    recipes["not_yet"] = recipes["mine"]
-    recipes["too_short"] = recipes["mine"].replace("valid_nats", "test_perplexity")
-    recipes["compressed"] = "title: mine\nheadline: valid_bits_per_character\nparams:\n  seed: 1\n"
-    for name, text in recipes.items():
+    files = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
+    files["not_yet"] = files["mine"]
+    files["too_short"] = files["mine"].replace("valid_nats", "test_perplexity")
+    files["compressed"] = "title: mine\nheadline: valid_bits_per_character\nparams:\n  seed: 1\n"
+    for name, text in files.items():
         (tmp_path / "recipes" / name).mkdir(parents=True)
         (tmp_path / "recipes" / name / "recipe.yaml").write_text(text)
     written = [
@@ -92,7 +93,7 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     def cells(table: str) -> list[list[str]]:
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
-    page = readme.all_measures(tmp_path)
+    page = recipes.measures(tmp_path)
     assert page.count("```text\na b is sampled\n```") == 3
     rows = cells(page)[5:]  # after those of "compressed"
     assert rows[2] == ["from scratch", "4.00", "12.50", "", "1.0830", "", "1.562", "40,000", "0.2"]
@@ -100,11 +101,27 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path) -> None:
     assert rows[4] == ["xz, by Python's lzma", *[""] * 5, "2.250", "", ""]
     assert rows[5] == ["[others](https://example.com)", "", "", "", "1.47", *[""] * 4]
     assert rows[8] == ["from scratch, not run", *[""] * 8]
-    ours = ["mine", "validation nats per token", "1.47 (others)", "1.0830", "0.8123"]
-    first, *others = cells(readme.recipes(tmp_path))[2:]
-    assert first[2:4] == ["validation bits per character", "2.250 (xz, by Python's lzma)"]
+    ours = ["mine", "validation nats per token", "1.0830", "0.8123", "1.47 (others)"]
+    compressed, *others = cells(recipes.headlines(tmp_path))[2:]
+    assert [compressed[2], compressed[5]] == ["validation bits per character", "2.250 (xz, by Python's lzma)"]
     assert others == [
-        ["[mine](recipes/mine/recipe.yaml)", *ours],
-        ["[not_yet](recipes/not_yet/recipe.yaml)", *ours[:3], "not run", "not run"],
-        ["[too_short](recipes/too_short/recipe.yaml)", "mine", "test perplexity", "1.47 (others)", "", ""],
+        ["[mine](#mine)", *ours],
+        ["[not_yet](#not_yet)", *ours[:2], "not run", "not run", ours[4]],
+        ["[too_short](#too_short)", "mine", "test perplexity", "", "", "1.47 (others)"],
     ]
+    monkeypatch.setattr(recipes, "FIRST", ("mine", "too_short"))
+    assert recipes.first(tmp_path).splitlines() == [
+        "- [mine](docs/recipes.md#mine): mine. Validation nats per token: **1.0830** (from scratch); "
+        "**0.8123** (torch.nn.LSTM); 1.47 (others)",
+        "- [too_short](docs/recipes.md#too_short): mine. Test perplexity: 1.47 (others)",
+    ]
+
+
+def test_a_text_of_a_model_is_quoted_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes.standings, "sample", lambda *_: "time *traveller*\n# <b>")
+    assert recipes.whole_book(tmp_path) == r"> time \*traveller\* \# \<b\>"
+
+
+def test_readme_shows_a_recipe_of_each_corpus() -> None:
+    corpora = [load_recipe(name, ROOT).params.get("corpus", {}).get("name", "time_machine") for name in recipes.FIRST]
+    assert sorted(corpora) == ["ptb", "time_machine", "tiny_shakespeare"]
