@@ -90,6 +90,8 @@ def test_a_number_out_of_range_is_refused_by_name(tmp_path: Path, key: str, valu
         assert value == -1 or 2 <= value <= 10**9
     elif key == "seed":
         assert 0 <= value < 2**32
+    elif key == "model__dropout":
+        assert 0 <= value < 1
     else:
         assert 0 < value <= 10**9
 
