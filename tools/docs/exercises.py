@@ -19,16 +19,16 @@ def hyperparameters(root: Path) -> str:
     rows = [
         [
             _changes(row["changes"]),
-            f"{row['parameters']:,}",
-            f"{row['seconds']:.0f}",
-            f"{row['seconds'] / trainings[0]['seconds']:.1f}",
             f"{row['train_perplexity']:.2f}",
             f"{row['valid_perplexity']:.2f}",
             f"{row['best_epoch']}",
+            f"{row['seconds']:.0f}",
+            f"{row['seconds'] / trainings[0]['seconds']:.1f}",
+            f"{row['parameters']:,}",
         ]
         for row in trainings
     ]
-    header = ["changed", "parameters", "seconds", "times the first", "train perplexity", "validation, best", "in epoch"]
+    header = ["changed", "train perplexity", "validation, best", "in epoch", "seconds", "times the first", "parameters"]
     measured = f"{report['epochs']} epochs each, from scratch; {_stamp(report)}."
     texts = [[_changes(row["changes"]), code(row["text"])] for row in trainings]
     return "\n\n".join([table(header, rows), measured, table(["changed", "what it writes"], texts, words=2)])

@@ -1,6 +1,9 @@
 """The recipes in README and docs/recipes.md: what they reach beside others, and what their models write."""
 
+import textwrap
 from pathlib import Path
+
+from markupsafe import Markup
 
 from lstm_lm.comparison.measures import LABELS, shown_in
 from tools.markdown import block, escape, link, table
@@ -9,6 +12,9 @@ from tools.recipes.recipe import load_recipe, names, place
 
 FIRST = ("ptb_small", "shakespeare_large", "time_machine_whole")
 """The recipes that README shows: one for each corpus."""
+
+WIDTH = 90
+"""Where a line of a sampled text is broken."""
 
 
 def first(root: Path) -> str:
@@ -31,27 +37,34 @@ def headlines(root: Path) -> str:
     """Every recipe in one measure, beside others."""
     rows = [
         [
-            link(found.name, f"#{found.name}"),
-            found.title,
+            Markup(f"{link(found.name, f'#{found.name}')}: {escape(found.title)}"),
             found.measure,
-            *found.ours,
             "; ".join(f"{figure} ({who})" for figure, who in found.others),
+            *found.ours,
         ]
         for found in standings.headlines(root)
     ]
-    return table(["", "", "measure", *LABELS.values(), "others"], rows, words=3)
+    return table(["", "measure", "others", *LABELS.values()], rows, words=3)
 
 
 def measures(root: Path) -> str:
     """Every measure of every recipe, and what its model writes."""
-    header = ["", *(measure.column for measure in shown_in("recipes").values())]
     parts = []
     for name in names(root):
-        made = table(header, standings.rows(name, root))
-        parts += [f"### {escape(name)}", link(load_recipe(name, root).title, f"../{place(name)}"), made]
+        title = link(load_recipe(name, root).title, f"../{place(name)}")
+        parts += [f"### {escape(name)}", title, _measures(name, root)]
         if text := standings.sample(name, root).strip():
-            parts += [f"Sampled from the model from scratch:\n\n{block(text.splitlines())}"]
+            lines = [part for line in text.splitlines() for part in textwrap.wrap(line, WIDTH) or [""]]
+            parts += [f"Sampled from the model from scratch:\n\n{block(lines)}"]
     return "\n\n".join(parts)
+
+
+def _measures(name: str, root: Path) -> str:
+    """The measures of a recipe, without those that nobody has."""
+    titles = ["", *(measure.column for measure in shown_in("recipes").values())]
+    columns = [column for column in zip(titles, *standings.rows(name, root), strict=True) if any(column[1:])]
+    header, *rows = zip(*columns, strict=True)
+    return table(header, rows)
 
 
 def whole_book(root: Path) -> str:

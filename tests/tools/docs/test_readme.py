@@ -96,18 +96,22 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path, monkeypatc
     page = recipes.measures(tmp_path)
     assert page.count("```text\na b is sampled\n```") == 3
     rows = cells(page)[5:]  # after those of "compressed"
-    assert rows[2] == ["from scratch", "4.00", "12.50", "", "1.0830", "", "1.562", "40,000", "0.2"]
-    assert rows[3][4:6] == ["0.8123", "2.0794"]
-    assert rows[4] == ["xz, by Python's lzma", *[""] * 5, "2.250", "", ""]
-    assert rows[5] == ["[others](https://example.com)", "", "", "", "1.47", *[""] * 4]
-    assert rows[8] == ["from scratch, not run", *[""] * 8]
-    ours = ["mine", "validation nats per token", "1.0830", "0.8123", "1.47 (others)"]
+    assert rows[2] == ["from scratch", "4.00", "12.50", "1.0830", "", "1.562", "40,000", "0.2"]
+    assert rows[3][3:5] == ["0.8123", "2.0794"]
+    assert rows[4] == ["xz, by Python's lzma", *[""] * 4, "2.250", "", ""]
+    assert rows[5] == ["[others](https://example.com)", "", "", "1.47", *[""] * 4]
+    assert rows[6:9] == [
+        ["", "validation nats per token"],
+        [":------------------------------", "----------------------------:"],
+        ["from scratch, not run", ""],
+    ]
+    ours = ["validation nats per token", "1.47 (others)", "1.0830", "0.8123"]
     compressed, *others = cells(recipes.headlines(tmp_path))[2:]
-    assert [compressed[2], compressed[5]] == ["validation bits per character", "2.250 (xz, by Python's lzma)"]
+    assert compressed[1:3] == ["validation bits per character", "2.250 (xz, by Python's lzma)"]
     assert others == [
-        ["[mine](#mine)", *ours],
-        ["[not_yet](#not_yet)", *ours[:2], "not run", "not run", ours[4]],
-        ["[too_short](#too_short)", "mine", "test perplexity", "", "", "1.47 (others)"],
+        ["[mine](#mine): mine", *ours],
+        ["[not_yet](#not_yet): mine", *ours[:2], "not run", "not run"],
+        ["[too_short](#too_short): mine", "test perplexity", "1.47 (others)", "", ""],
     ]
     monkeypatch.setattr(recipes, "FIRST", ("mine", "too_short"))
     assert recipes.first(tmp_path).splitlines() == [
@@ -115,6 +119,16 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path, monkeypatc
         "**0.8123** (torch.nn.LSTM); 1.47 (others)",
         "- [too_short](docs/recipes.md#too_short): mine. Test perplexity: 1.47 (others)",
     ]
+
+
+def test_a_long_line_of_a_sampled_text_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes/mine").mkdir(parents=True)
+    (tmp_path / "recipes/mine/recipe.yaml").write_text("title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n")
+    monkeypatch.setattr(recipes.standings, "sample", lambda *_: f"{'word ' * 40}\n\nROMEO:")
+    lines = recipes.measures(tmp_path).partition("```text\n")[2].splitlines()
+    assert max(map(len, lines)) <= recipes.WIDTH
+    assert " ".join(lines[:-3]).split() == ["word"] * 40
+    assert lines[-3:] == ["", "ROMEO:", "```"]
 
 
 def test_a_text_of_a_model_is_quoted_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
