@@ -1,6 +1,6 @@
 """params.yaml as frozen, validated models.
 
-The string under a field describes it, in Markdown: docs/parameters.md, README and the comments of params.yaml show it.
+The string under a field describes it, in Markdown: docs/parameters.md and the comments of params.yaml show it.
 """
 
 import functools
