@@ -169,9 +169,7 @@ def test_nothing_is_compiled_where_it_is_of_no_use(
 
 
 @needs_clang
-def test_clang_s_library_computes_what_gcc_s_does(
-    anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_clang_s_library_computes_what_gcc_s_does(anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shape, results = SHAPES[2], []
     weights = textbook_weights(shape, torch.float32)
     for compiler in (compiler_that(tmp_path, 'exec g++ "$@" -O1'), "clang++"):
