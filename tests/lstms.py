@@ -18,9 +18,6 @@ LSTM = Stack | LibraryLSTM
 FUSED = ("fused", "fused_pytorch")
 """The kernels with back-propagation through time by hand."""
 
-FROM_SCRATCH = ("book", *FUSED)
-"""The kernels that are held against the library."""
-
 
 class Shape(NamedTuple):
     """The sizes of a window and of a model."""

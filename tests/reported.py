@@ -30,24 +30,10 @@ PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 
 def run(folder: Path, *command: str, own_group: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder` with this checkout's package and a git identity; `own_group`: of processes."""
-    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
-    environment = {
-        **os.environ,
-        **who,
-        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-    }
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=300,
-        start_new_session=own_group,
-    )
+    """Run a command in `folder` with this checkout's package; `own_group`: of processes."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    options: dict[str, Any] = {"encoding": "utf-8", "timeout": 300, "start_new_session": own_group}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, **options)
 
 
 def module(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

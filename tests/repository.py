@@ -39,8 +39,7 @@ class Repository:
         self.requests = outside / "requests.log"
         (outside / "guard").mkdir(parents=True, exist_ok=True)
         (outside / "guard/sitecustomize.py").write_text(_GUARD.format(log=str(self.requests)))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DVC_", "GIT_"))}
-        self.environment = kept | {
+        self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             # As if the package were installed from this very folder: editable.
             "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{outside / 'guard'}",
@@ -74,8 +73,7 @@ class Repository:
         set_params(self.folder, **changes)
 
     def git(self, *arguments: str) -> str:
-        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-        return self.run("git", *identity, *arguments)
+        return self.run("git", *arguments)
 
     def commit(self) -> None:
         self.git("add", "--all")
@@ -92,13 +90,7 @@ class Repository:
     def run(self, *command: str) -> str:
         """The command's output; its failure fails the test with what it printed."""
         done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_SECONDS,
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -124,9 +116,6 @@ class Repository:
             process.kill()
         assert not left
         return log.read_text()
-
-    def metrics(self, name: str) -> dict:
-        return read_json(self.folder / f"metrics/{name}.json")
 
     def contents(self, paths: list[str]) -> dict[str, bytes]:
         return {path: (self.folder / path).read_bytes() for path in paths}

@@ -7,14 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 Answer = Callable[["Handler"], None]
 
@@ -26,10 +20,6 @@ class Server:
     url: str = ""
     hits: list[tuple[float, str]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
-
-    def pauses(self) -> list[float]:
-        """Seconds between each request and the next."""
-        return [later - sooner for (sooner, _), (later, _) in itertools.pairwise(self.hits)]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -95,18 +85,3 @@ def serve(*answers: Answer, certificate: Path | None = None) -> Iterator[Server]
             record.stopping.set()
             server.shutdown()
             thread.join()
-
-
-def make_certificate(path: Path) -> None:
-    """Write a self-signed certificate for 127.0.0.1 and its key to `path`, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))

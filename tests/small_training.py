@@ -3,7 +3,9 @@
 For processes with other instructions, threads, compilers or versions than the test's own. Arguments: names of CASES.
 """
 
+import contextlib
 import hashlib
+import itertools
 import json
 import random
 import sys
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 
 from lstm_lm.core import device
-from lstm_lm.core.params import Params
+from lstm_lm.core.params import Params, Train
 from lstm_lm.model.language_model import LanguageModel, build, fix_threads
 from lstm_lm.model.score import score, surprisal
 from lstm_lm.training.checkpoint import Checkpoint
@@ -69,18 +71,16 @@ def train(case: str) -> str:
     return digest.hexdigest()
 
 
-def stop_in_the_middle(model: LanguageModel, settings: object, checkpoint: Checkpoint) -> None:
-    saves = iter(range(8))
+def stop_in_the_middle(model: LanguageModel, settings: Train, checkpoint: Checkpoint) -> None:
+    saves = itertools.count(1)
 
     def stop() -> None:
-        if next(saves, None) is None:
+        if next(saves) > 8:
             raise Stopped
 
-    try:
-        Training(model, STREAM, STREAM[:300], settings, 0, checkpoint, stop).run()  # pyright: ignore[reportArgumentType]
-    except Stopped:
-        return
-    raise AssertionError("the training was not stopped")
+    with contextlib.suppress(Stopped):
+        Training(model, STREAM, STREAM[:300], settings, 0, checkpoint, stop).run()
+        raise AssertionError("the training was not stopped")
 
 
 if __name__ == "__main__":

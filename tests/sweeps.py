@@ -7,14 +7,8 @@ from tools.report.experiments import Experiments, experiments
 NAMES = ["seed", "corpus.name", "model.hidden", "train.lr", "train.sampling"]
 BASE = {"seed": 0.0, "corpus.name": "sample", "model.hidden": 256.0, "train.lr": 1.0, "train.sampling": "sequential"}
 SWEPT = [
-    {
-        "model.hidden": hidden,
-        "seed": seed,
-        "train.lr": 2.0,
-        "scratch": 20.0 - hidden / 10 + seed,
-        "concise": 11.0 + seed,
-    }
-    for hidden in (16.0, 8.0)
+    {"model.hidden": size, "seed": seed, "train.lr": 2.0, "scratch": 20.0 - size / 10 + seed, "concise": 11.0 + seed}
+    for size in (16.0, 8.0)
     for seed in (0.0, 1.0)
 ] + [{"model.hidden": 48.0, "scratch": 10.5, "concise": 9.5}]
 

@@ -14,6 +14,7 @@ import pytest
 from repository import PATIENCE_SECONDS, Repository
 
 HIDDEN = (4, 6)
+TRAININGS = ("train_scratch", "train_concise")
 NAMES = ("sweep-1", "sweep-2")
 MODELS = ["data/models/scratch.safetensors", "data/models/concise.safetensors"]
 
@@ -56,7 +57,7 @@ def running(repository: Repository) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository whose sweep over model.hidden two workers have run, side by side and with busy checkpoints.
+    """A repository whose trainings with each model.hidden two workers have run, side by side, with busy checkpoints.
 
     The code in the workspace was broken meanwhile: an experiment runs the code that it was queued with.
     """
@@ -64,7 +65,7 @@ def swept(trained: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repo
     repository.set(checkpoint__seconds=0.001)
     repository.commit()
     values = ",".join(map(str, HIDDEN))
-    repository.dvc("exp", "run", "--queue", "--name", "sweep", "-S", f"model.hidden={values}")
+    repository.dvc("exp", "run", "--queue", "--name", "sweep", "-S", f"model.hidden={values}", *TRAININGS)
     edited = repository.folder / "src/lstm_lm/model/score.py"
     edited.write_text('raise ImportError("edited after the experiments were queued")\n')
     start_workers(repository)
@@ -98,7 +99,7 @@ def test_all_results_are_shown_and_the_workspace_is_untouched(swept: Repository)
         results[experiment["name"]] = params["model"]["hidden"], metrics
     assert {name: hidden for name, (hidden, _) in results.items()} == dict(zip(NAMES, HIDDEN, strict=True))
     for kind in ("scratch", "concise"):
-        scores = [metrics[f"metrics/{kind}.json"]["data"] for _, metrics in results.values()]
+        scores = [metrics[f"metrics/train_{kind}.json"]["data"] for _, metrics in results.values()]
         assert len({score["valid_perplexity"] for score in scores}) == len(HIDDEN)
     assert swept.git("status", "--porcelain") == ""
 
@@ -106,7 +107,7 @@ def test_all_results_are_shown_and_the_workspace_is_untouched(swept: Repository)
 def test_an_applied_experiment_has_the_bytes_of_a_run_by_itself(swept: Repository) -> None:
     swept.dvc("exp", "apply", NAMES[0])
     applied = swept.contents(MODELS)
-    swept.dvc("repro", "--force", "--single-item", "train_scratch", "train_concise")
+    swept.dvc("repro", "--force", "--single-item", *TRAININGS)
     assert swept.contents(MODELS) == applied
     swept.restore()
 

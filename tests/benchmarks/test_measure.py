@@ -1,5 +1,9 @@
 """Contestants take turns, each in a process with its own mode of the libraries."""
 
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import Executor
+
 import numpy as np
 import pytest
 import yaml
@@ -15,15 +19,21 @@ from lstm_lm.core.processor import processor
 SMALL = Shape(hidden=4, batch_size=2, num_steps=3)
 
 
+@pytest.fixture(scope="module")
+def pools() -> Iterator[dict[str, Executor]]:
+    """A process for each mode of the libraries; it takes seconds to start them."""
+    with processes() as started:
+        yield started
+
+
 @pytest.mark.skipif(not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 CPU with AVX2 and FMA")
-def test_each_mode_has_a_process_whose_libraries_compute_in_it() -> None:
-    with processes() as pools:
-        records = {
-            mode: pool.submit(devices.environment, CPU, "any", "fp32").result()["instructions"]
-            for mode, pool in pools.items()
-        }
-        entries = [Entry(name, mode) for name in contestants(CPU) for mode in pools]
-        seconds = taking_turns(pools, entries, SMALL, steps=1, rounds=2, warm_up=0)
+def test_each_mode_has_a_process_whose_libraries_compute_in_it(pools: dict[str, Executor]) -> None:
+    records = {
+        mode: pool.submit(devices.environment, CPU, "any", "fp32").result()["instructions"]
+        for mode, pool in pools.items()
+    }
+    entries = [Entry(name, mode) for name in contestants(CPU) for mode in pools]
+    seconds = taking_turns(pools, entries, SMALL, steps=1, rounds=2, warm_up=0)
     assert records["portable"] == "portable x86-64 (AVX2, FMA)"
     assert records["native"] != records["portable"]
     assert set(seconds) == {f"{name}, {mode}" for name in contestants(CPU) for mode in ("portable", "native")}
@@ -52,7 +62,10 @@ def test_every_entry_is_a_contestant_and_every_ratio_is_of_entries() -> None:
     assert {name for pair in RATIOS.values() for name in pair} <= {str(entry) for entry in ENTRIES}
 
 
-def test_words_are_measured_in_the_shape_of_their_recipe() -> None:
+def test_words_are_measured_in_the_shape_of_their_recipe(
+    pools: dict[str, Executor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ptb, "processes", lambda: contextlib.nullcontext(pools))
     params = yaml.safe_load((ROOT / "recipes/ptb_small/recipe.yaml").read_text(encoding="utf-8"))["params"]
     model, train = params["model"], params["train"]
     tokens = read_json(ROOT / "recipes/ptb_small/metrics/tokenize.json")

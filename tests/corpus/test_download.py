@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from corpora import LIMITS, OLD, SLACK_SECONDS, TEXT, Shelf, write_record
 from lstm_lm.corpus.download import RETRY, Limits
-from servers import Answer, Handler, make_certificate, sends, serve
+from servers import Answer, Handler, Server, sends, serve
 
 HALF = sends(TEXT[: len(TEXT) // 2], Content_Length=len(TEXT))
 SILENCE = sends(status=None, pause=60)
@@ -82,10 +86,15 @@ def test_what_does_not_pass_is_not_tried_again(shelf: Shelf) -> None:
     assert (len(absent.hits), len(wrong.hits)) == (1, 1)
 
 
+def pauses(server: Server) -> list[float]:
+    """Seconds between each request and the next."""
+    return [later - sooner for (sooner, _), (later, _) in itertools.pairwise(server.hits)]
+
+
 def test_pauses_grow(shelf: Shelf) -> None:
     with serve(sends(status=503)) as server:
         shelf.failure(server.url, limits=Limits(retry=RETRY.new(total=3, backoff_factor=0.1)))
-    for pause, least in zip(server.pauses(), (0.0, 0.2, 0.4), strict=True):
+    for pause, least in zip(pauses(server), (0.0, 0.2, 0.4), strict=True):
         assert least <= pause < least + SLACK_SECONDS
 
 
@@ -101,7 +110,7 @@ def date(hours: int) -> str:
 def test_retry_after_is_honoured_up_to_a_limit(retry_after: str, limit: int, least: float, shelf: Shelf) -> None:
     with serve(sends(status=429, Retry_After=retry_after), sends(TEXT)) as server:
         shelf.bring(server.url, limits=Limits(retry=RETRY.new(backoff_factor=0.02, retry_after_max=limit)))
-    assert least <= server.pauses()[0] < least + SLACK_SECONDS
+    assert least <= pauses(server)[0] < least + SLACK_SECONDS
 
 
 def test_no_pause_outlasts_the_total_time(shelf: Shelf) -> None:
@@ -112,8 +121,19 @@ def test_no_pause_outlasts_the_total_time(shelf: Shelf) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 and its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path = tmp_path_factory.mktemp("tls") / "server.pem"
-    make_certificate(path)
+    path.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     return path
 
 

@@ -26,7 +26,7 @@ def program(tmp_path: Path) -> Path:
     if done.returncode or subprocess.run([tmp_path / "nothing"], check=False, capture_output=True).returncode:
         pytest.skip("needs the runtime of the address and the undefined-behaviour sanitizer (libasan, libubsan)")
     path = tmp_path / "fuzz"
-    command = ["c++", "-O1", "-g", "-march=native", *FLAGS, *SANITIZERS, f"-I{compiled.SOURCES}", str(PROGRAM)]
+    command = ["c++", "-O1", "-g1", "-march=native", *FLAGS, *SANITIZERS, f"-I{compiled.SOURCES}", str(PROGRAM)]
     subprocess.run([*command, "-o", str(path)], check=True)
     return path
 

@@ -7,8 +7,11 @@ import torch
 
 from lstm_lm.model.layer import State
 from lstm_lm.model.lstm_scratch import BookLayer, BookOutput
-from lstms import FROM_SCRATCH, SHAPES, Shape, assert_same, build, everything, random_state, random_tokens
+from lstms import FUSED, SHAPES, Shape, assert_same, build, everything, random_state, random_tokens
 from lstms import textbook_weights as weights_for
+
+FROM_SCRATCH = ("book", *FUSED)
+"""The kernels that are held against the library."""
 
 
 def sigma(x: float) -> float:
