@@ -32,6 +32,7 @@ TOOLS := .venv/.tools
 
 # One more than there are cores, since some tests wait; at most four, for the sake of memory.
 WORKERS = $$($(VENV)/python -c 'import os; print(min(4, os.cpu_count() + 1))')
+PYTEST = $(VENV)/python -m pytest --numprocesses $(WORKERS) --durations 20 --durations-min 1
 
 # Makes the byte code of what the pipeline imports, for shells too that let Python keep none. pip would make that of all
 # modules, which takes a minute, and most of them are never imported.
@@ -45,7 +46,7 @@ endif
 # All targets work in one folder, so `make -j run report` takes one after the other.
 .NOTPARALLEL:
 
-.PHONY: help setup corpus run recipe test lint verify bench gpu curves whole bench-corpus report experiments \
+.PHONY: help setup corpus run recipe test test-slow lint verify bench gpu curves whole bench-corpus report experiments \
     sweep-report current small job-summary readme audit tools lock
 
 help:  ## List the targets
@@ -62,8 +63,11 @@ run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m dvc repro
 	@$(VENV)/python -m tools.summary
 
-test: tools  ## Run the tests
-	@$(VENV)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 1
+test: tools  ## Run the tests, but for the slow ones (five minutes)
+	@$(PYTEST) --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-slow: tools  ## Run the slow tests: every command of README and docs, trainings on emulated processors
+	@$(PYTEST) --dist worksteal -m slow
 
 lint: tools  ## Check style, types and workflow files
 	@$(VENV)/python -m ruff check

@@ -83,6 +83,7 @@ def test_only_the_libraries_need_pins() -> None:
     assert {case for case in pinned if pinned[case] != unpinned[case]} == {"fused_pytorch", "library", "book"}
 
 
+@pytest.mark.slow
 @needs_pins
 @pytest.mark.skipif(shutil.which(EMULATOR) is None, reason=f"needs {EMULATOR} (Debian: qemu-user)")
 @pytest.mark.parametrize("processor", ["Haswell", "EPYC"])
@@ -92,6 +93,7 @@ def test_an_emulated_processor_of_either_vendor(processor: str, compilers: dict[
     assert emulated == trained(*cases)
 
 
+@pytest.mark.slow
 def test_emulated_arm_with_another_torch(compilers: dict[str, str]) -> None:
     folder = os.environ.get("EMULATED_ARM")
     if not (folder and shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-g++")):
