@@ -86,6 +86,12 @@ def test_workflow_steps_run_only_commands_that_run_here():
         assert [command for command in commands if command.removeprefix("make ") not in targets] == []
 
 
+@pytest.mark.parametrize("file", [".ci/run", ".github/workflows/ci.yml"])
+def test_ci_runs_the_slow_tests_too(file: str) -> None:
+    commands = re.findall(r"^(?: *- run: )?make (test.*)$", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert commands == ["test", "test-slow"]
+
+
 def test_job_summary_shows_committed_pictures_and_links_the_report(tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "plots").mkdir()
