@@ -11,6 +11,7 @@ import pytest
 from repository import Repository, ran
 from storage import CREDENTIALS, s3
 
+TRAININGS = ("train_scratch", "train_concise")
 MODELS = ["data/models/scratch.safetensors", "data/models/concise.safetensors"]
 
 
@@ -76,8 +77,8 @@ def test_released_models_are_fetched_without_the_project(team: Team, tmp_path: P
 def test_a_colleague_trains_only_what_changed_and_shares_it_as_an_experiment(team: Team) -> None:
     author, colleague = team
     colleague.dvc("pull")
-    output = colleague.dvc("exp", "run", "--name", "same-start", "-S", "concise.init=shared")
-    assert ran(output) == {"train_concise", "evaluate", "compare"}
+    output = colleague.dvc("exp", "run", "--name", "same-start", "-S", "concise.init=shared", *TRAININGS)
+    assert ran(output) == {"train_concise"}
     colleague.dvc("exp", "push", "origin", "same-start")
 
     before = author.contents(MODELS)
@@ -86,7 +87,7 @@ def test_a_colleague_trains_only_what_changed_and_shares_it_as_an_experiment(tea
     after = author.contents(MODELS)
     assert after == colleague.contents(MODELS)
     assert [path for path in MODELS if before[path] != after[path]] == ["data/models/concise.safetensors"]
-    assert ran(author.dvc("repro")) == set()
+    assert ran(author.dvc("repro", *TRAININGS)) == set()
 
 
 def test_a_request_that_would_leave_the_machine_is_noticed(tmp_path: Path) -> None:

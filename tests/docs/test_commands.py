@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from documents import DOCUMENTS, Document
-from repository import PATIENCE_SECONDS, Repository
+from repository import Repository
 from storage import CREDENTIALS, s3
+
+PAGE_SECONDS = 900
+"""After so long a page hangs, however busy the machine is."""
 
 SMALLER = {
     "--temp --name apart -S model.hidden=512": "--temp --name apart -S model.hidden=6 train_scratch",
@@ -207,7 +210,7 @@ def test_commands_run(document: Document, experienced: Repository, tmp_path: Pat
             stdout=log,
             stderr=subprocess.STDOUT,
             check=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=PAGE_SECONDS,
             preexec_fn=_hear_a_closed_terminal,
         ).returncode
         log.seek(0)
