@@ -29,11 +29,12 @@ TOKENIZE |= {"unigram_entropy_bits": 4.02, "unigram_perplexity": 16.25}
 PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 
-def run(folder: Path, *command: str, own_group: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder` with this checkout's package; `own_group`: of processes."""
+def run(folder: Path, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` with this checkout's package; `options` are those of subprocess.run."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    options: dict[str, Any] = {"encoding": "utf-8", "timeout": 300, "start_new_session": own_group}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, **options)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300, **options
+    )
 
 
 def module(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

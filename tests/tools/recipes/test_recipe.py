@@ -173,7 +173,7 @@ def test_a_mistake_is_one_line_before_any_work(project: Path, text: str | None, 
 def test_ctrl_c_lets_the_stage_save_what_it_has(project: Path) -> None:
     (project / "first.py").write_text(SAVING)
     git(project, "commit", "-qam", "a stage that is interrupted")
-    stopped = run(project, sys.executable, "-c", AT_A_TERMINAL, "tiny", own_group=True)
+    stopped = run(project, sys.executable, "-c", AT_A_TERMINAL, "tiny", start_new_session=True)
     assert stopped.returncode == 1
     assert stopped.stderr.splitlines()[-1] == "recipe: stopped; run the command again to resume"
     assert (project / "runs.log").read_text() == "saved\n"
