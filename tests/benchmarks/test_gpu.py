@@ -16,7 +16,7 @@ import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from benchmarks.gpu import PARTS, make_plan
+from benchmarks.gpu import PARTS, main, make_plan
 from benchmarks.gpu_plan import NO_TIME, Plan, attempt, time_limit
 from tools.docs import gpu as tables_of_gpu
 
@@ -80,11 +80,6 @@ def hidden() -> set[str]:
     return found - {"lstm_lm"}
 
 
-def command(*options: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
-    script = [python, "-m", "benchmarks.gpu", *options]
-    return subprocess.run(script, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
-
-
 def small() -> Plan:
     return make_plan("cpu", small=True, minutes=1)
 
@@ -100,16 +95,11 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     modules = hidden()
     assert {"dvc", "boto3", "selenium", "psutil", "xdist"} <= modules
     (folder / "sitecustomize.py").write_text(HIDE.format(modules=modules))
-    done = command(
-        "--device",
-        "cpu",
-        "--small",
-        "--out",
-        str(folder),
-        python=os.environ.get("LSTM_LM_BARE_PYTHON", sys.executable),
-        PYTHONPATH=os.pathsep.join([str(folder), "src"]),
-        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",  # whose plugins are among what is hidden
-    )
+    python = os.environ.get("LSTM_LM_BARE_PYTHON", sys.executable)
+    command = [python, "-m", "benchmarks.gpu", "--device", "cpu", "--small", "--out", str(folder)]
+    # pytest's plugins are among what is hidden.
+    variables = {"PYTHONPATH": os.pathsep.join([str(folder), "src"]), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -153,18 +143,21 @@ def test_the_docs_say_what_is_missing_where_nothing_was_measured(tmp_path: Path)
     assert tables_of_gpu.tables(tmp_path).startswith("Not measured yet")
 
 
-def test_without_time_all_parts_are_skipped_and_the_docs_say_so(tmp_path: Path) -> None:
-    done = command("--device", "cpu", "--small", "--minutes", "0", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
+def test_without_time_all_parts_are_skipped_and_the_docs_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu", "--device", "cpu", "--small", "--minutes", "0", "--out", str(tmp_path)])
+    main()
     assert {report(tmp_path)[name] for name in PARTS} == {"skipped: no time left"}
     assert tables_of_gpu.tables(tmp_path).count("skipped: no time left") == len(PARTS)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
-def test_without_a_gpu_one_line_says_so(tmp_path: Path) -> None:
-    done = command("--out", str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr == "gpu: device is cuda, which this machine does not have; allowed here: auto, cpu\n"
+def test_without_a_gpu_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == "gpu: device is cuda, which this machine does not have; allowed here: auto, cpu"
     assert not list(tmp_path.iterdir())
 
 

@@ -50,8 +50,8 @@ STREAM = np.array([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TE
 
 
 def train(group: Group, kind: str, model: Changes, train: Changes) -> dict[str, Any]:
-    """The curves of a training of 20 epochs, the rows that this process had, a gradient norm of the last epoch."""
-    settings = train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 20, "clip": CLIP, **train})
+    """The curves of a training of 10 epochs, the rows that this process had, a gradient norm of the last epoch."""
+    settings = train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 10, "clip": CLIP, **train})
     untrained = build(kind, 28, params_of(hidden=12, **model, seed=3))
     training = Training(untrained, STREAM, STREAM[:60], settings, seed=0, group=group)
     training.run()
