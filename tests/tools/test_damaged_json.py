@@ -1,5 +1,6 @@
 """Whatever stands in a file of JSON, the report, the summary and the readme generator show it or say so in one line."""
 
+import functools
 import json
 import random
 import shutil
@@ -96,6 +97,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(root)
     monkeypatch.setattr("sys.argv", ["report"])
     monkeypatch.setattr(difference, "_outdated", lambda _root: [])
+    monkeypatch.setattr(difference, "_at_base", functools.cache(difference._at_base))  # the base stays what it is
     monkeypatch.setattr(page, "_png", lambda _chart: b"")
     monkeypatch.setattr(page.vl_convert, "javascript_bundle", str)
     return Path()
