@@ -17,13 +17,6 @@ from filelock import FileLock
 from projects import ROOT, Project
 from repository import STAGES, Repository, ran
 
-# Commits need an author. Nothing of the user's, nor of a hook that starts the tests, reaches git, DVC or a remote.
-for variable in [name for name in os.environ if name.startswith(("AWS_", "DVC_", "GIT_"))]:
-    del os.environ[variable]
-for role in ("AUTHOR", "COMMITTER"):
-    os.environ |= {f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.com"}
-os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
-
 SLOWEST = ["commands", "queue", "compiled", "same_bytes", "pipeline", "processes", "sharing", "resume", "report"]
 SLOWEST += ["corpus_in_dvc", "gpu", "recipe", "launcher"]
 

@@ -30,8 +30,10 @@ PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 
 def run(folder: Path, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder` with this checkout's package; `options` are those of subprocess.run."""
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    """Run a command in `folder` with this checkout's package and a git identity; `options` go to subprocess.run."""
+    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+    place = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = os.environ | who | place
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300, **options
     )

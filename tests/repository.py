@@ -39,7 +39,8 @@ class Repository:
         self.requests = outside / "requests.log"
         (outside / "guard").mkdir(parents=True, exist_ok=True)
         (outside / "guard/sitecustomize.py").write_text(_GUARD.format(log=str(self.requests)))
-        self.environment = os.environ | {
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DVC_", "GIT_"))}
+        self.environment = kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             # As if the package were installed from this very folder: editable.
             "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{outside / 'guard'}",
@@ -73,7 +74,7 @@ class Repository:
         set_params(self.folder, **changes)
 
     def git(self, *arguments: str) -> str:
-        return self.run("git", *arguments)
+        return self.run("git", "-c", "user.name=Test", "-c", "user.email=test@example.com", *arguments)
 
     def commit(self) -> None:
         self.git("add", "--all")

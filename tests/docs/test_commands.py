@@ -163,6 +163,8 @@ def with_environment(repository: Repository) -> Repository:
         f'#!/bin/sh\nPYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{path}" exec "{sys.executable}" "$@"\n'
     )
     (folder / "bin/python").chmod(0o755)
+    for role in ("AUTHOR", "COMMITTER"):
+        repository.environment |= {f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.com"}
     return repository
 
 
