@@ -8,7 +8,6 @@ from pathlib import Path
 
 import yaml
 
-from lstm_lm.core.json_file import read_json
 from projects import ROOT, params_text, set_params
 from stage_process import wait_until
 
