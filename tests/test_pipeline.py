@@ -130,7 +130,7 @@ def test_no_cell_of_a_table_is_empty(project: Repository) -> None:
 
 
 def metrics(project: Repository, name: str) -> dict[str, Any]:
-    return json.loads((project.folder / f"metrics/{name}.json").read_text())
+    return read_json(project.folder / f"metrics/{name}.json")
 
 
 def test_held_out_perplexity_is_the_same_while_and_after_training(project: Repository) -> None:

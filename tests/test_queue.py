@@ -95,12 +95,11 @@ def test_all_results_are_shown_and_the_workspace_is_untouched(swept: Repository)
     for experiment in baseline["experiments"]:
         (state,) = experiment["revs"]
         assert state["error"] is None
-        params, metrics = state["data"]["params"]["params.yaml"]["data"], state["data"]["metrics"]
-        results[experiment["name"]] = params["model"]["hidden"], metrics
+        results[experiment["name"]] = state["data"]["params"]["params.yaml"]["data"]["model"]["hidden"], state["rev"]
     assert {name: hidden for name, (hidden, _) in results.items()} == dict(zip(NAMES, HIDDEN, strict=True))
     for kind in ("scratch", "concise"):
-        scores = [metrics[f"metrics/train_{kind}.json"]["data"] for _, metrics in results.values()]
-        assert len({score["valid_perplexity"] for score in scores}) == len(HIDDEN)
+        trained = [swept.git("show", f"{revision}:metrics/train_{kind}.json") for _, revision in results.values()]
+        assert len({json.loads(text)[0]["valid_perplexity"] for text in trained}) == len(HIDDEN)
     assert swept.git("status", "--porcelain") == ""
 
 
