@@ -12,6 +12,9 @@
 namespace native {
 
 constexpr Index kBlock = 4096;  // numbers whose squares are summed in one order
+// The fewest blocks that are worth a thread. To wake one takes longer than to update fewer numbers, longest where the
+// library's own threads, which wait awake, hold the processors.
+constexpr Index kWorthAThread = 64;
 
 // The root of the sum of squares of all numbers of some tensors.
 template <typename T>
@@ -29,7 +32,7 @@ double norm(const T* const* tensors, const Index* sizes, Index count, Index thre
         for (Index j = 0; j < kSideBySide; j++) sums[block] += partial[j];
       }
     };
-    share(blocks, threads, work, 4);
+    share(blocks, threads, work, kWorthAThread);
     for (const double sum : sums) total += sum;
   }
   return std::sqrt(total);
@@ -46,7 +49,9 @@ T clipping(double norm, double bound) {
 template <typename Work>
 void for_each(const Index* sizes, Index count, Index threads, const Work& work) {
   for (Index tensor = 0; tensor < count; tensor++)
-    share(sizes[tensor], threads, [=](Index first, Index shared) { work(tensor, first, first + shared); }, kBlock);
+    share(
+        sizes[tensor], threads, [=](Index first, Index shared) { work(tensor, first, first + shared); },
+        kWorthAThread * kBlock);
 }
 
 // w <- w - lr g, the gradients g clipped; returns their norm.
