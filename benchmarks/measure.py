@@ -23,6 +23,9 @@ CPU = torch.device("cpu")
 Clock = Callable[[], float]
 """Does some work once; returns the seconds that it took."""
 
+REST_SECONDS = 0.02
+"""Between two turns: for milliseconds after its last work, OpenMP's threads wait awake and take the next one's time."""
+
 
 class Entry(NamedTuple):
     """A contestant in one of the modes."""
@@ -43,14 +46,20 @@ def windows(shape: Shape, device: torch.device, count: int = 8) -> list[Window]:
 
 
 def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int = 8) -> Clock:
-    """Times `count` steps, the state carried through them."""
+    """Times `count` steps, the state carried through them, after a step that brings the caches back."""
     data = windows(shape, device, count)
 
     def action() -> None:
         for window in data:
             step(window)
 
-    return timed(action, device)
+    clock = timed(action, device)
+
+    def turn() -> float:
+        step(data[0])
+        return clock()
+
+    return turn
 
 
 def timed(action: Callable[[], object], device: torch.device) -> Clock:
@@ -71,6 +80,7 @@ def interleaved(clocks: Mapping[str, Clock], rounds: int, warm_up: int = 3) -> d
     seconds = {name: np.zeros(rounds) for name in clocks}
     for number in range(-warm_up, rounds):
         for name, clock in clocks.items():
+            time.sleep(REST_SECONDS)
             taken = clock()
             if number >= 0:
                 seconds[name][number] = taken
