@@ -68,7 +68,9 @@ def test_a_benchmark_that_has_not_run_is_named_so_and_no_other_file(tmp_path: Pa
         readme.update("README.md", tmp_path)
 
 
-def test_a_recipe_stands_beside_what_others_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def compared(tmp_path: Path) -> Path:
+    """A project of four recipes: run, not run, with a test split too short for a score, and beside compressors."""
     published = "published:\n- who: others\n  source: https://example.com\n  figures:\n    valid_nats: 1.47\n"
     files = {"mine": "title: mine\nheadline: valid_nats\nparams:\n  seed: 1\n" + published}
     files["not_yet"] = files["mine"]
@@ -89,11 +91,16 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path, monkeypatc
         write_json(metrics / "evaluate.json", scores)
         write_json(metrics / "generated.json", {"texts": written})
         (tmp_path / f"recipes/{recipe}/dvc.lock").touch()
+    return tmp_path
 
-    def cells(table: str) -> list[list[str]]:
-        return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
 
-    page = recipes.measures(tmp_path)
+def cells(table: str) -> list[list[str]]:
+    """The cells of the table's rows."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
+
+
+def test_each_recipe_has_a_table_of_what_it_and_others_reached(compared: Path) -> None:
+    page = recipes.measures(compared)
     assert page.count("```text\na b is sampled\n```") == 3
     rows = cells(page)[5:]  # after those of "compressed"
     assert rows[2] == ["from scratch", "4.00", "12.50", "1.0830", "", "1.562", "40,000", "0.2"]
@@ -105,8 +112,11 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path, monkeypatc
         [":------------------------------", "----------------------------:"],
         ["from scratch, not run", ""],
     ]
+
+
+def test_a_recipe_stands_beside_what_others_published(compared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = ["validation nats per token", "1.47 (others)", "1.0830", "0.8123"]
-    compressed, *others = cells(recipes.headlines(tmp_path))[2:]
+    compressed, *others = cells(recipes.headlines(compared))[2:]
     assert compressed[1:3] == ["validation bits per character", "2.250 (xz, by Python's lzma)"]
     assert others == [
         ["[mine](#mine): mine", *ours],
@@ -114,7 +124,7 @@ def test_a_recipe_stands_beside_what_others_published(tmp_path: Path, monkeypatc
         ["[too_short](#too_short): mine", "test perplexity", "1.47 (others)", "", ""],
     ]
     monkeypatch.setattr(recipes, "FIRST", ("mine", "too_short"))
-    assert recipes.first(tmp_path).splitlines() == [
+    assert recipes.first(compared).splitlines() == [
         "- [mine](docs/recipes.md#mine): mine. Validation nats per token: **1.0830** (from scratch); "
         "**0.8123** (torch.nn.LSTM); 1.47 (others)",
         "- [too_short](docs/recipes.md#too_short): mine. Test perplexity: 1.47 (others)",
