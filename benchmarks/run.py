@@ -136,12 +136,16 @@ def grid(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
 
 
 def stacks(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
-    """Milliseconds of a training step over layers, hidden and vocabulary; words have an embedding of size hidden."""
+    """Milliseconds of a training step over layers, hidden and vocabulary; few rounds where a step is long.
+
+    Words have an embedding of size hidden.
+    """
     rows = []
     for layers, hidden, vocab_size in product(LAYERS, STACK_HIDDEN, VOCABULARIES):
         embedding = hidden if vocab_size > MANY_TYPES else None
         shape = Shape(hidden, vocab_size=vocab_size, layers=layers, embedding=embedding)
-        for name, taken in taking_turns(pools, _possible(STACK_ENTRIES), shape, 1, rounds=5, warm_up=1).items():
+        rounds = 5 if vocab_size > MANY_TYPES else 20
+        for name, taken in taking_turns(pools, _possible(STACK_ENTRIES), shape, 1, rounds, warm_up=1).items():
             cell = {"layers": layers, "hidden": hidden, "vocab_size": vocab_size, "contestant": name}
             rows.append({**cell, "step_ms": quartiles(taken * 1e3)})
     return rows
