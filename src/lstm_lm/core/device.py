@@ -79,8 +79,8 @@ def _keep_freed_memory() -> None:
     """Tell glibc to keep freed memory: each step would have to get the same pages from the system again."""
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
-        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            mallopt(option, 2**25)  # the largest value of the second
+        mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
+        mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, its largest value
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
