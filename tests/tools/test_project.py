@@ -1,5 +1,6 @@
 """A copy of the project is removed whatever ends the command, and has a git of its own; DVC follows git."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -35,7 +36,10 @@ def test_a_signal_ends_the_stage_and_removes_the_copy(
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     command = [sys.executable, "-m", "tools.checks.verify"]
-    with subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+    hearing = functools.partial(signal.signal, number, signal.SIG_DFL)  # nohup ignores SIGHUP
+    with subprocess.Popen(
+        command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=hearing
+    ) as running:
         deadline = time.monotonic() + 60
         while not started.exists():
             assert time.monotonic() < deadline
