@@ -27,7 +27,7 @@ def computed(code: str, **variables: str) -> tuple[Any, str]:
 
 def clean() -> dict[str, str]:
     """This process's environment without what the package sets."""
-    ours = {*numerics.PINS, numerics.MARK, "GOMP_SPINCOUNT"}
+    ours = {*numerics.PINS, numerics.MARK}
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
@@ -37,18 +37,6 @@ def test_importing_the_package_pins() -> None:
     assert said == ""
 
 
-@pytest.mark.parametrize(
-    ("variables", "spins"), [({}, 2000), ({"GOMP_SPINCOUNT": "7"}, 7), ({"OMP_WAIT_POLICY": "PASSIVE"}, 0)]
-)
-def test_gnu_openmp_waits_awake_for_a_moment_only_unless_the_user_decides(
-    variables: dict[str, str], spins: int
-) -> None:
-    said = computed("import lstm_lm.core.device; print(1)", OMP_DISPLAY_ENV="VERBOSE", **variables)[1]
-    if "GOMP_" not in said:
-        pytest.skip("torch uses another OpenMP library here")
-    assert f"GOMP_SPINCOUNT = '{spins}'" in said
-
-
 @SUPPORTED
 def test_torch_onednn_and_mkl_heed_the_pins() -> None:
     said = told("portable")
@@ -56,6 +44,7 @@ def test_torch_onednn_and_mkl_heed_the_pins() -> None:
     assert "cpu,isa:Intel AVX2\n" in said
     assert "CNR:COMPATIBLE" in said
     assert ",BLAS:1" in said, "products have one thread"
+    assert told("portable", "threads.set_count(2)").count(",BLAS:1") == said.count(",BLAS:1"), "whatever torch has"
 
 
 @SUPPORTED
@@ -67,11 +56,13 @@ def test_native_gives_mkl_its_threads_back_but_where_the_user_has_set_them() -> 
     assert ",BLAS:1" in told("native", MKL_DOMAIN_NUM_THREADS="MKL_DOMAIN_BLAS=1")
 
 
-def told(numerics: str, **variables: str) -> str:
+def told(numerics: str, first: str = "", **variables: str) -> str:
     """What the libraries say of a small computation in a fresh process, and torch's instructions in the last line."""
     code = f"""
 import lstm_lm.core.device, torch
+from lstm_lm.core import threads
 lstm_lm.core.device.configure(torch.device("cpu"), "fp32", "{numerics}")
+{first}
 torch.nn.LSTM(2, 3)(torch.zeros(1, 1, 2))
 torch.ones(40, 40) @ torch.ones(40, 40)
 print(torch.backends.cpu.get_cpu_capability())

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lstm_lm.core import threads
 from lstm_lm.model.affine import Affine, LookUp
 from lstm_lm.model.native_backend import NATIVE
 from lstm_lm.model.pytorch_backend import PYTORCH, PyTorch
@@ -28,11 +29,10 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
     shape = Shape(6, 7, 5, 37)
     lstm = build("fused", textbook_weights(shape, torch.float32))
     tokens, state = random_tokens(shape), random_state(shape, torch.float32)
-    before, results = torch.get_num_threads(), []
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        results.append(everything(lstm, tokens, state))
-    torch.set_num_threads(before)
+    results = []
+    for count in (1, 2, 3):
+        with threads.limited(count):
+            results.append(everything(lstm, tokens, state))
     for result in results[1:]:
         assert_same(result, results[0], rtol=0, atol=0)
 

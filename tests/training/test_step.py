@@ -1,17 +1,23 @@
 """One training step is the textbook's: mean cross-entropy, global norm clipping, gradient descent."""
 
 import math
+import shutil
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
+from lstm_lm.core import threads
 from lstm_lm.core.params import Train
+from lstm_lm.model import native_backend
 from lstm_lm.model.language_model import LanguageModel, build
+from lstm_lm.model.native_backend import NATIVE
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, make_step
 from projects import params_of, train_of
 
+needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
 VOCAB_SIZE, BATCH_SIZE, NUM_STEPS = 7, 3, 5
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 
@@ -49,6 +55,33 @@ def test_a_step_is_the_library_s(kind: str, kernel: str) -> None:
     assert not loss.requires_grad
     for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@needs_compiler
+def test_beside_the_threads_in_cpp_torch_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    function, seen, before = native_backend._function, set(), torch.get_num_threads()
+
+    def watched(name: str, dtype: torch.dtype) -> Callable[..., int]:
+        def call(*arguments: object) -> int:
+            seen.add((torch.get_num_threads(), arguments[-1]))
+            return function(name, dtype)(*arguments)
+
+        return call
+
+    monkeypatch.setattr(native_backend, "_function", watched)
+    step = EagerStep(random_model("scratch", "fused"), settings())
+    with threads.limited(3):
+        step(random_window(0), 0.5)
+        assert seen == {(1, 3)}
+        with native_backend.undisturbed():
+            step(random_window(1), 0.5)
+        assert seen == {(1, 3)}, "also in one another"
+        with pytest.raises(ValueError, match="not in the vocabulary"):
+            step(Window(*(tokens + VOCAB_SIZE for tokens in random_window(0)[:2]), continues=False), 0.5)
+        assert torch.get_num_threads() == 3
+        NATIVE.sum_rows(torch.ones(2, 2))
+        assert seen == {(1, 3), (3, 3)}
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)

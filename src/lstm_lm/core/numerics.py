@@ -19,7 +19,8 @@ PINS = {
     "MKL_CBWR": "COMPATIBLE",
     "MKL_DOMAIN_NUM_THREADS": "MKL_DOMAIN_BLAS=1",
 }
-"""Variables for torch, oneDNN and MKL on x86-64. MKL's products depend on the number of threads, so they get one."""
+"""Variables for torch, oneDNN and MKL on x86-64. MKL's products depend on the number of threads, so they get one: until
+somebody calls `torch.set_num_threads`, which gives them as many."""
 
 MARK = "LSTM_LM_PINNED"
 """The environment variable that lists those that this package has set, separated by commas."""

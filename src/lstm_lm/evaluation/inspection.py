@@ -3,15 +3,14 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
+from lstm_lm.core import threads
 from lstm_lm.core.atomic import write_text
 from lstm_lm.evaluation.feature import features
 from lstm_lm.evaluation.passage import choose, positions
@@ -54,18 +53,7 @@ class Inspection(NamedTuple):
     units: dict[str, Any]
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread: a single row is too little work for several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@_one_thread()
+@threads.limited(1)  # a single row is too little work for several
 def inspect(
     models: Mapping[str, LanguageModel], streams: Mapping[str, np.ndarray], vocabulary: Vocabulary, length: int
 ) -> Inspection:

@@ -7,6 +7,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
+from lstm_lm.core import threads
 from lstm_lm.core.device import is_portable
 from lstm_lm.core.params import Layers, Params, Probability, Size
 from lstm_lm.core.yaml_file import Section
@@ -123,13 +124,19 @@ class LanguageModel(nn.Module):
 
 
 def fix_threads(architecture: Architecture, processes: int = 1) -> None:
-    """Give torch.nn.LSTM, in portable numerics, a number of threads that follows from its size, not from the machine.
+    """Give torch as many threads as the model is to have: see `thread_count`."""
+    threads.set_count(thread_count(architecture, processes))
+
+
+def thread_count(architecture: Architecture, processes: int = 1) -> int:
+    """Torch's own number of threads; for torch.nn.LSTM in portable numerics, one that follows from the model's size.
 
     oneDNN cuts its sums by the number of threads. Small models are fastest with one; so are all where each of several
     `processes` trains one.
     """
     if architecture.kernel == "library" and is_portable():
-        torch.set_num_threads(2 if architecture.hidden >= 128 and processes == 1 else 1)
+        return 2 if architecture.hidden >= 128 and processes == 1 else 1
+    return torch.get_num_threads()
 
 
 def build(kind: str, vocab_size: int, params: Params) -> LanguageModel:
@@ -165,13 +172,14 @@ FUSED_IN_CPP = "fused in C++"
 
 
 def kernel_name(kernel: str, device: torch.device, precision: str) -> str:
-    """The kernel of a training as it is recorded, with its use of C++."""
+    """The kernel of a training as it is recorded, with what C++ computes of it."""
     native = computes(device, precision)
-    if kernel == "library":
-        return "torch.nn.LSTM, output layer in C++" if is_portable() and native else "torch.nn.LSTM"
     if kernel == "fused":
         return FUSED_IN_CPP if native else "fused in PyTorch"
-    return kernel
+    name = "torch.nn.LSTM" if kernel == "library" else kernel
+    if not native:
+        return name
+    return f"{name}, {'output layer and ' if kernel == 'library' and is_portable() else ''}update in C++"
 
 
 def _library(

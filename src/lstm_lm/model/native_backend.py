@@ -5,17 +5,22 @@ C++ reads and writes wherever it is told. So `_checked` sees each tensor before,
 
 import ctypes
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
+from lstm_lm.core import threads
 from lstm_lm.model import compiled
 from lstm_lm.model.backend import Trace, new_trace
 from lstm_lm.model.pytorch_backend import PYTORCH
 
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _NO_MEMORY = -1
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
+"""How many threads compute; None: as many as torch has."""
 
 
 class Native:
@@ -162,6 +167,20 @@ class Native:
 NATIVE = Native()
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within it, torch has one thread, and the C++ code as many as torch had.
+
+    OpenMP's others would wait awake for torch's next operation, for milliseconds, on the cores that the C++ code needs.
+    """
+    token = _threads.set(_threads.get() or torch.get_num_threads())
+    try:
+        with threads.limited(1):
+            yield
+    finally:
+        _threads.reset(token)
+
+
 def computes(device: torch.device, precision: str) -> bool:
     """Whether `NATIVE` computes a training on `device` in C++."""
     return device.type == "cpu" and precision != "bf16" and compiled.library() is not None
@@ -243,9 +262,9 @@ def _function(name: str, dtype: torch.dtype) -> Callable[..., int]:
 
 
 def _call(name: str, dtype: torch.dtype, *arguments: object) -> None:
-    """Call a function of the library with torch's number of threads, and with the addresses of tensors."""
+    """Call a function of the library with the addresses of tensors, and with the number of threads."""
     raw = (argument.data_ptr() if isinstance(argument, Tensor) else argument for argument in arguments)
-    status = _function(name, dtype)(*raw, torch.get_num_threads())
+    status = _function(name, dtype)(*raw, _threads.get() or torch.get_num_threads())
     if status == _NO_MEMORY:
         raise MemoryError(f"not enough memory to compute {name}")
     if status:

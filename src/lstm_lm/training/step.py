@@ -1,6 +1,7 @@
 """One training step: forward, loss, backward, clip, update; on CUDA replayed as one graph."""
 
 import sys
+from contextlib import nullcontext
 from typing import Protocol
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 from lstm_lm.core import device as devices
 from lstm_lm.core.params import Train
 from lstm_lm.core.printable import say
-from lstm_lm.model.language_model import LanguageModel
+from lstm_lm.model.language_model import FUSED_IN_CPP, LanguageModel, kernel_name
 from lstm_lm.model.layer import State
+from lstm_lm.model.native_backend import undisturbed
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.optimizer import OPTIMIZERS, Optimizer
@@ -39,11 +41,14 @@ class EagerStep:
         self.precision = settings.precision
         self.optimizer = OPTIMIZERS[settings.optimizer](list(model.parameters()))
         self.lr = torch.zeros((), device=self.optimizer.parameters[0].device)
+        kernel = kernel_name(model.architecture.kernel, self.lr.device, settings.precision)
+        self.around = undisturbed if kernel == FUSED_IN_CPP else nullcontext
         self.carried = State(*(zeros.clone() for zeros in model.initial_state(settings.batch_size // group.size)))
 
     def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]:
-        self.prepare(window, lr)
-        return self.train(window.inputs, window.targets)
+        with self.around():
+            self.prepare(window, lr)
+            return self.train(window.inputs, window.targets)
 
     def prepare(self, window: Window, lr: float) -> None:
         """Set the learning rate; zero the state unless `window` continues the one before."""
@@ -119,7 +124,8 @@ class GraphedStep:
             self.graph = graph
         except RuntimeError as error:
             self.step.model.dropout.renew_generator()
-            say(f"no CUDA graph, training step by step: {str(error).splitlines()[0]}", sys.stderr)
+            first, *_ = str(error).split("\n")
+            say(f"no CUDA graph, training step by step: {first}", sys.stderr)
 
 
 def make_step(model: LanguageModel, settings: Train, group: Group = ALONE) -> Step:
