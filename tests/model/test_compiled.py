@@ -228,3 +228,15 @@ def test_another_architecture_gives_the_same_bytes(tmp_path: Path) -> None:
         pytest.skip(f"needs {compiler} and {emulator}")
     command = [compiler, "-O3", "-static"]
     assert digests(tmp_path, command, ["2", "3"], runner=(emulator,)) == {DIGEST}
+
+
+def test_what_programs_leave_beside_the_sources_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(compiled.SOURCES, tmp_path / "native")
+    monkeypatch.setattr(compiled, "SOURCES", tmp_path / "native")
+    before = compiled._key()
+    (tmp_path / "native/.library.cpp.swp").write_bytes(b"\xff")
+    (tmp_path / "native/.#team.h").symlink_to("nowhere")
+    (tmp_path / "native/.cache").mkdir()
+    assert compiled._key() == before
+    (tmp_path / "native/more.h").touch()
+    assert compiled._key() != before

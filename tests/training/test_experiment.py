@@ -1,11 +1,13 @@
 """A whole training, from tokens to results."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from lstm_lm.core.params import load_params
 from lstm_lm.training import experiment
-from projects import Project
+from projects import Project, params_of
 
 
 def test_a_gpu_without_enough_memory_is_one_line_that_says_what_to_lower(
@@ -34,4 +36,19 @@ def test_how_much_of_the_train_split_is_used_is_said_where_it_is_not_nearly_all(
     for num_steps, said in ((10, ""), (157, "; an epoch trains on 1,256 of 2,000 tokens")):
         small_project.set(train__epochs=1, train__num_steps=num_steps)
         result = small_project.run("train_scratch")
-        assert (result.exitcode, result.out.splitlines()[0].partition(" threads")[2]) == (0, said)
+        assert (result.exitcode, result.out.splitlines()[0].partition(" thread")[2]) == (0, said)
+
+
+def test_what_an_editor_leaves_behind_belongs_to_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training/loop.py").write_text("one")
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "training/experiment.py"))
+    keys = []
+    for change in (
+        lambda: None,
+        lambda: (tmp_path / "training/.#loop.py").symlink_to("nowhere"),
+        lambda: (tmp_path / "training/loop.py").write_text("two"),
+    ):
+        change()
+        keys.append(experiment.training_key("scratch", params_of(), {}, {}))
+    assert keys[0] == keys[1] != keys[2]

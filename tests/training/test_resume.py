@@ -164,7 +164,7 @@ def test_it_goes_on_on_another_processor(small_project: Project, short: Project)
     with small_project.script("train_scratch", **other) as process:
         out = process.communicate()[0]
     assert "resumed at epoch" in out
-    assert ", 1 threads" not in out
+    assert ", 1 thread" not in out
     assert small_project.results("scratch") == short.results("scratch")
 
 

@@ -136,7 +136,8 @@ def device_name(device: torch.device) -> str:
     """The name of the GPU, or the processor and its number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{processor().name}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{processor().name}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def measured_on(device: torch.device) -> str:

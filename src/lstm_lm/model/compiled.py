@@ -33,9 +33,9 @@ DIGEST = 0x67DC9047E8861870
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The library, from the cache or compiled now; None, with a message, if neither is possible."""
-    path = CACHE / f"native-{_key()}.so"
+    """The library, from the cache, or compiled and put there now; None, with a message, if neither is possible."""
     try:
+        path = CACHE / f"native-{_key()}.so"
         if not _is_whole(path):
             content = build()
             write_bytes(path, content + hashlib.sha256(content).digest())
@@ -98,7 +98,7 @@ def _is_whole(path: Path) -> bool:
 
 def _key() -> str:
     """A name for what the compiled bytes depend on: source, commands and, -march being native, the processor."""
-    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
+    sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("[!.]*.[ch]*"))]
     variables = (os.environ.get("CXX", ""), os.environ.get("CXXFLAGS", ""))
     machine = (platform.machine(), processor().name, *sorted(processor().instructions))
     parts = (*sources, *variables, *FLAGS, str(FASTER), *machine)

@@ -113,7 +113,8 @@ def training_key(kind: str, params: Params, environment: dict[str, object], toke
     own = params.scratch if kind == "scratch" else params.concise
     settings = f"{params.seed} {params.model!r} {own!r} {params.train!r} {environment!r} {tokens!r}"
     package = Path(__file__).parents[1]
-    code = [source.read_bytes() for source in sorted(package.rglob("*")) if source.suffix in (".py", ".cpp", ".h")]
+    files = sorted(file for kind in ("py", "cpp", "h") for file in package.rglob(f"[!.]*.{kind}"))
+    code = [file.read_bytes() for file in files]
     return digest(kind.encode(), settings.encode(), *code)
 
 
