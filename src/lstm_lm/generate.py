@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lstm_lm.core.printable import fail, printable, say
-from lstm_lm.core.stage import check_package
+from lstm_lm.core.stage import check_package, one_line
 from lstm_lm.evaluation.continuation import as_fed, continuation
 from lstm_lm.model.language_model import MODELS, LanguageModel, fix_threads
 from lstm_lm.model.model_file import load_model
@@ -114,8 +114,10 @@ def main() -> None:
         for text in written(chosen, Path()):
             sys.stdout.write(_shown(text) if sys.stdout.isatty() else text)
             sys.stdout.flush()
-    except (ValueError, OSError) as error:
-        fail(f"generate: {error}")
+    except Exception as error:
+        if (message := one_line(error)) is None:
+            raise
+        fail(f"generate: {message}")
 
 
 def _standard_input() -> str:

@@ -231,7 +231,9 @@ class Fuzz {
   template <typename T>
   std::pair<Arrays<T>, std::vector<Index>> tensors(Index kinds) {
     std::pair<Arrays<T>, std::vector<Index>> found;
-    for (Index count = below(4); count > 0; count--) found.second.push_back(size());
+    // The largest ones are worth more than one thread.
+    for (Index count = below(4); count > 0; count--)
+      found.second.push_back(below(64) ? size() : 3 * kWorthAThread * kBlock - below(9));
     for (Index kind = 0; kind < kinds; kind++)
       for (const Index length : found.second) found.first.of.push_back(numbers<T>(length));
     found.first.nats.resize(1);

@@ -1,4 +1,4 @@
-// All arithmetic of a training step from scratch, as functions for lstm_native.py.
+// All arithmetic of a training step from scratch, as functions for native_backend.py.
 //
 // The same bytes on every machine: each sum is taken in one order, whatever the width of a vector and the number of
 // threads; products and sums are fused only where the code says fma (compile with -ffp-contract=off); all else is

@@ -13,7 +13,7 @@ namespace native {
 
 constexpr Index kBlock = 4096;  // numbers whose squares are summed in one order
 // The fewest blocks that are worth a thread. To wake one takes longer than to update fewer numbers, longest where the
-// library's own threads, which wait awake, hold the processors.
+// threads of torch, which wait awake, hold the processors.
 constexpr Index kWorthAThread = 64;
 
 // The root of the sum of squares of all numbers of some tensors.

@@ -33,7 +33,7 @@ class Team {
     return *found;
   }
 
-  // Calls work(share) for each share from 0 to shares - 1, in any order, on at most so many threads.
+  // Calls work(share) for each share from 0 to shares - 1, in any order, on about so many threads.
   template <typename Work>
   void run(Index shares, Index threads, const Work& work) {
     const std::unique_lock<std::mutex> turn(busy_, std::try_to_lock);
@@ -138,6 +138,7 @@ constexpr Index kShares = 2;  // for each thread, so that one that is late leave
 template <typename Work>
 void share(Index things, Index threads, const Work& work, Index least = 1) {
   const Index most = std::max<Index>(1, things / least), shares = threads > 1 ? std::min(kShares * threads, most) : 1;
+  if (shares == 1) return work(0, things);
   if (things > 0)
     Team::own().run(shares, threads, [&](Index number) {
       const Index first = things * number / shares;
