@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lstm_lm.core import threads
 from lstm_lm.core.params import Params, Train, load_params
-from lstm_lm.model.language_model import Architecture, build, scratch_start
+from lstm_lm.model.language_model import Architecture, build, scratch_start, thread_count
 from lstm_lm.model.layer import State
 from lstm_lm.model.native_backend import computes
 from lstm_lm.tokens.batching import Window
@@ -50,7 +51,12 @@ def pipeline_step(
     model = build(kind, shape.vocab_size, _params(shape, kernel)).to(device)
     settings = shape.settings(precision)
     step = (EagerStep if eager else make_step)(model, settings)
-    return lambda window: step(window, settings.lr)
+
+    def train_on(window: Window) -> None:
+        with threads.limited(thread_count(model.architecture)):
+            step(window, settings.lr)
+
+    return train_on
 
 
 def products(shape: Shape, device: torch.device) -> TrainingStep:

@@ -29,7 +29,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
         right.set(ylabel="peak memory of all processes, MiB")
         right.set_ylim(bottom=0)
         right.legend()
-        figure.suptitle(report["measured_on"])
+        figure.suptitle(f"Reading large texts: {report['measured_on']}")
         save(figure, path)
 
 

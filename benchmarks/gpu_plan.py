@@ -63,7 +63,8 @@ def attempt(part: Callable[[Plan], Any], plan: Plan) -> Any:
     except (TimeoutError, subprocess.TimeoutExpired):
         return NO_TIME
     except (RuntimeError, ValueError) as error:
-        return f"failed: {str(error).splitlines()[0]}"
+        first, *_ = str(error).split("\n")
+        return f"failed: {first}"
 
 
 @contextmanager
@@ -75,5 +76,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

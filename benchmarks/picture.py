@@ -12,16 +12,23 @@ from lstm_lm.comparison.pictures import COLOURS, STYLE, save
 
 
 def draw(report: dict[str, Any], path: Path, shape: Shape) -> None:
-    """Left: tokens per second of each contestant; right: milliseconds of a step over hidden, by batch size."""
+    """Left: tokens per second of each contestant; right: milliseconds of a step over hidden, for each batch size."""
+    cells = pd.DataFrame(report["grid"])
+    cells["ms"] = [step["median"] for step in cells["step_ms"]]
+    sizes = cells["batch_size"].unique()
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), width_ratios=(1.25, 1))
+        figure = plt.figure(figsize=(12, 8))
+        grid = figure.add_gridspec(len(sizes), 2, width_ratios=(1.25, 1))
+        left, *right = figure.add_subplot(grid[:, 0]), *(figure.add_subplot(grid[i, 1]) for i in range(len(sizes)))
         _speeds(left, report["default_shape"])
-        sizes = f"hidden {shape.hidden}, batch {shape.batch_size}, {shape.num_steps} steps"
-        left.set(xlabel=f"tokens per second, training ({sizes})")
-        _costs(right, cells := pd.DataFrame(report["grid"]))
-        names = list(cells["contestant"].unique())
-        figure.legend(right.get_lines()[: len(names)], names, loc="outside lower right", ncols=len(names))
-        figure.suptitle(f"{report['measured_on']}, fp32")
+        at = f"hidden {shape.hidden}, batch {shape.batch_size}, {shape.num_steps} steps"
+        left.set(xlabel=f"tokens per second, training ({at})")
+        for axes, size in zip(right, sizes, strict=True):
+            _costs(axes, cells.query("batch_size == @size"))
+            axes.set(title=f"batch {size}")
+        right[-1].set(xlabel="hidden units")
+        figure.legend(*right[-1].get_legend_handles_labels(), loc="outside lower right", ncols=4)
+        figure.suptitle(f"The speed of training: {report['measured_on']}, fp32")
         save(figure, path)
 
 
@@ -41,19 +48,13 @@ def _speeds(axes: Axes, results: dict[str, Any]) -> None:
 
 
 def _costs(axes: Axes, cells: pd.DataFrame) -> None:
-    """Lines over hidden for each batch size, one for each contestant, in its own style."""
-    cells["ms"] = [step["median"] for step in cells["step_ms"]]
-    for batch_size in cells["batch_size"].unique():
-        for name, style in zip(cells["contestant"].unique(), ("--", "-.", ":", "-"), strict=False):
-            line = cells[(cells["batch_size"] == batch_size) & (cells["contestant"] == name)]
-            axes.plot(line["hidden"], line["ms"], style, marker=".", color=_colour(name))
-        last = cells[cells["batch_size"] == batch_size].iloc[-1]
-        axes.annotate(f"batch {batch_size}", (last["hidden"], last["ms"]), (5, 0), textcoords="offset points")
+    """A line over hidden for each contestant, in its own style."""
+    for (name, line), style in zip(cells.groupby("contestant", sort=False), ("--", "-.", ":", "-"), strict=False):
+        axes.plot(line["hidden"], line["ms"], style, marker=".", color=_colour(str(name)), label=name)
     sizes = sorted(cells["hidden"].unique())
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.margins(x=0.15)
-    axes.set(yscale="log", xlabel="hidden units", ylabel="ms per step")
+    axes.set(yscale="log", ylabel="ms per step")
 
 
 def _colour(name: str) -> str:

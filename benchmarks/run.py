@@ -61,11 +61,6 @@ STACK_ENTRIES = (
     Entry("nn.LSTM, pipeline", "portable"),
     Entry("fused in C++, pipeline", "portable"),
 )
-BUSY_ENTRIES = (
-    Entry("nn.LSTM, pipeline", "native"),
-    Entry("nn.LSTM, pipeline", "portable"),
-    Entry("fused in C++, pipeline", "portable"),
-)
 LAYERS = (1, 2)
 STACK_HIDDEN = (200, 256, 650)
 VOCABULARIES = (28, 65, 10000)
@@ -157,7 +152,7 @@ def one_step(pools: Mapping[str, Executor], rounds: int) -> dict[str, Any]:
         return {}
     return {
         "share_of_native": pools["portable"].submit(step.share_of_native, Shape(), rounds).result(),
-        "beside_two_processes": step.beside_counters(pools, list(BUSY_ENTRIES), Shape(), rounds),
+        "beside_two_processes": step.beside_counters(pools, list(STACK_ENTRIES), Shape(), rounds),
     }
 
 

@@ -20,6 +20,7 @@ from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params, load_params
 from lstm_lm.tokens.batching import PARTITIONS, Window, load_tokens
+from lstm_lm.tokens.vocabulary import Vocabulary
 from tools.project import copied, dvc
 
 LOOPS = {"scratch": textbook_scratch_loop, "concise": textbook_concise_loop}
@@ -59,8 +60,11 @@ def main(params: Params, root: Path) -> None:
     """Measure and write."""
     device = devices.choose(params.device)
     devices.configure(device, params.train.precision, "native")  # the textbook's loops at their fastest
+    if (params.model.layers, params.model.embedding, params.model.dropout) != (1, None, 0):
+        raise ValueError("the textbook's loop has no more than model.layers 1, model.embedding null, model.dropout 0")
     stream = load_tokens(root / "data/tokens/train.npy")
-    shape = Shape(params.model.hidden, params.train.batch_size, params.train.num_steps)
+    vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
+    shape = Shape(params.model.hidden, params.train.batch_size, params.train.num_steps, len(vocabulary))
     steps = {name: make(shape, device) for name, make in LOOPS.items()}
 
     first = {name: textbook_seconds(step, params, stream, device) for name, step in steps.items()}
