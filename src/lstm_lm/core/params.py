@@ -87,7 +87,7 @@ class Model(Section):
     tied: bool
     """`true`: the output layer's weights are the embedding's"""
     init_scale: Positive | None
-    """s: all initial weights are uniform in (-s, s); null: as `concise.init` says"""
+    """s: all initial weights are uniform in (-s, s); null: the book's, see `concise.init`"""
 
     @model_validator(mode="after")
     def _tied_weights_have_one_size(self) -> "Model":
@@ -102,7 +102,7 @@ class Scratch(Section):
     """The model from scratch alone."""
 
     kernel: Literal["book", "fused", "fused_pytorch"]
-    """`book`: the loop to read; `fused`: the same, faster, in C++ on a CPU; `fused_pytorch`: without C++"""
+    """`book`: the loop to read; `fused`: the same, faster, in C++ on a CPU; `fused_pytorch`: in PyTorch"""
 
 
 class Concise(Section):
