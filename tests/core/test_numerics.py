@@ -26,9 +26,8 @@ def computed(code: str, **variables: str) -> tuple[Any, str]:
 
 
 def clean() -> dict[str, str]:
-    """This process's environment without what the package sets."""
-    ours = {*numerics.PINS, numerics.MARK}
-    return {name: value for name, value in os.environ.items() if name not in ours}
+    """This process's environment without the pins."""
+    return {name: value for name, value in os.environ.items() if name not in (*numerics.PINS, numerics.MARK)}
 
 
 def test_importing_the_package_pins() -> None:
