@@ -26,14 +26,25 @@ def computed(code: str, **variables: str) -> tuple[Any, str]:
 
 
 def clean() -> dict[str, str]:
-    """This process's environment without the pins."""
-    return {name: value for name, value in os.environ.items() if name not in (*numerics.PINS, numerics.MARK)}
+    """This process's environment without what the package sets."""
+    ours = {*numerics.PINS, numerics.MARK, "GOMP_SPINCOUNT"}
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def test_importing_the_package_pins() -> None:
     found, said = computed("print(json.dumps({name: os.environ[name] for name in numerics.PINS}))")
     assert found == numerics.PINS
     assert said == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "spins"), [({}, 20000), ({"GOMP_SPINCOUNT": "7"}, 7), ({"OMP_WAIT_POLICY": "PASSIVE"}, 0)]
+)
+def test_gnu_openmp_waits_awake_for_a_moment_unless_the_user_decides(variables: dict[str, str], spins: int) -> None:
+    said = computed("import lstm_lm.core.device; print(1)", OMP_DISPLAY_ENV="VERBOSE", **variables)[1]
+    if "GOMP_" not in said:
+        pytest.skip("torch uses another OpenMP library here")
+    assert f"GOMP_SPINCOUNT = '{spins}'" in said
 
 
 @SUPPORTED
