@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from benchmarks import corpus_picture
+from benchmarks import ROOT, corpus_picture
 from benchmarks.measure import CPU, interleaved, quartiles, timed
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
@@ -38,7 +38,6 @@ from lstm_lm.tokens.batching import PARTITIONS, Partition, load_tokens
 from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.step import Step, make_step
 
-ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = (1, 10, 100, 1000)
 WORDS = 1_000_000
 BEND = 7873
@@ -127,9 +126,10 @@ class Project:
             peak = max(peak, _peak(process.pid))
             if stop is not None and time.perf_counter() - start > stop:
                 os.kill(process.pid, signal.SIGTERM)  # send_signal would take the exit status, and its memory with it
+                stop = None  # a second signal would end it before it has saved
             time.sleep(0.01)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):
+        if process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):  # the last before it listens
             raise ValueError(f"{stage} failed (see above)")
         return Run(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, peak / 2**10)
 

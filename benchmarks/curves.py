@@ -11,34 +11,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.exercises.training import Tokens, configured, train
 from lstm_lm.core import device as devices
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
-from lstm_lm.model.language_model import build
-from lstm_lm.tokens.batching import load_tokens
-from lstm_lm.tokens.vocabulary import Vocabulary
-from lstm_lm.training.loop import Training
 
 KERNELS = ("book", "fused", "fused_pytorch")
 FIRST_EPOCHS = 20
 LAST_EPOCHS = 25
 
 
-def train(kernel: str, params: Params, root: Path, device: torch.device) -> np.ndarray:
+def curve(kernel: str, params: Params, tokens: Tokens, device: torch.device) -> np.ndarray:
     """Train the scratch model with `kernel`, as the pipeline does; perplexity by epoch, (epochs,)."""
-    vocabulary = Vocabulary.load(root / "data/tokens/vocabulary.json")
-    model = build("scratch", len(vocabulary), params.changed({"scratch.kernel": kernel})).to(device)
-    streams = [load_tokens(root / f"data/tokens/{name}.npy") for name in ("train", "valid")]
-    epochs = Training(model, streams[0], streams[1], params.train, params.seed).run()
+    _, epochs = train(params.changed({"scratch.kernel": kernel}), tokens, device)
     return np.array([epoch.train_perplexity for epoch in epochs])
 
 
 def main(params: Params, root: Path) -> None:
     """Train with every kernel and compare with the book's."""
-    device = devices.choose(params.device)
-    devices.configure(device, params.train.precision, params.numerics)
-    curves = {kernel: train(kernel, params, root, device) for kernel in KERNELS}
+    device, tokens = configured(params), Tokens.load(root / "data/tokens")
+    curves = {kernel: curve(kernel, params, tokens, device) for kernel in KERNELS}
     apart = {kernel: np.abs(curves[kernel] / curves["book"] - 1)[:FIRST_EPOCHS].max() for kernel in KERNELS[1:]}
     write_json(
         root / "metrics/benchmark_curves.json",

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import gpu_runs, gpu_speeds, picture
+from benchmarks import ROOT, gpu_runs, gpu_speeds, picture
 from benchmarks.contestants import PARAMS, Shape
 from benchmarks.gpu_plan import NO_TIME, Plan, attempt, time_limit
 from benchmarks.measure import ratios
@@ -26,7 +26,6 @@ from lstm_lm.core.interruption import Interrupted
 from lstm_lm.core.params import load_params
 from tools.recipes.recipe import load_recipe, parameters
 
-ROOT = Path(__file__).resolve().parents[1]
 GRACE = 20
 """Seconds that a part has to end after the deadline."""
 

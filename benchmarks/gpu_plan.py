@@ -62,7 +62,7 @@ def attempt(part: Callable[[Plan], Any], plan: Plan) -> Any:
         return part(plan)
     except (TimeoutError, subprocess.TimeoutExpired):
         return NO_TIME
-    except (RuntimeError, ValueError) as error:
+    except (ImportError, LookupError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         first, *_ = str(error).split("\n")
         return f"failed: {first}"
 

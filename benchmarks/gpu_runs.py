@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from benchmarks import ROOT
 from benchmarks.gpu_plan import Plan, attempt
 from benchmarks.measure import quartiles
 from lstm_lm.core.json_file import read_json
@@ -24,7 +25,6 @@ from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training.loop import Training
 
-ROOT = Path(__file__).resolve().parents[1]
 _TESTS = ("tests/test_on_gpu.py", "-p", "no:cacheprovider")
 """One file, since most others need packages that a GPU machine may not have."""
 

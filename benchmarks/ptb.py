@@ -8,9 +8,9 @@ import argparse
 import json
 from typing import Any
 
+from benchmarks import ROOT
 from benchmarks.contestants import Shape, contestants
 from benchmarks.measure import CPU, Entry, processes, quartiles, ratios, taking_turns
-from benchmarks.run import ROOT
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 

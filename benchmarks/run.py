@@ -9,12 +9,11 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import picture, step
+from benchmarks import ROOT, picture, step
 from benchmarks.contestants import PRODUCTS, Shape, contestants
 from benchmarks.measure import (
     CPU,
@@ -97,7 +96,6 @@ RATIOS = {
         "textbook loop, nn.LSTM, native",
     ),
 }
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def default_shape(pools: Mapping[str, Executor], rounds: int) -> dict[str, Any]:
@@ -181,8 +179,10 @@ def idle_repro(rounds: int) -> dict[str, float] | None:
             changed = repo.status()
     except ValueError:
         return None
+    if changed or dvc(ROOT, "repro", "--quiet") != 0:
+        return None
     clock = timed(lambda: dvc(ROOT, "repro", "--quiet"), CPU)
-    return None if changed else quartiles(np.array([clock() for _ in range(rounds)]))
+    return quartiles(np.array([clock() for _ in range(rounds)]))
 
 
 def measure(rounds: int) -> dict[str, Any]:

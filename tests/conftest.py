@@ -9,6 +9,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,14 @@ def tokenized(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def small_project(tmp_path: Path, tokenized: Project) -> Project:
     """A project of its own with small parameters and the sample's tokens, ready to train."""
     return tokenized.copy_of(tmp_path / "project")
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a shell's foreground: in the background it starts out ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.layer import Dropout, Stack, State, Textbook
 from lstm_lm.model.lstm_concise import LibraryLSTM
 from lstm_lm.model.lstm_fused import PYTORCH, FusedLayer
@@ -17,6 +18,19 @@ LSTM = Stack | LibraryLSTM
 
 FUSED = ("fused", "fused_pytorch")
 """The kernels with back-propagation through time by hand."""
+
+KERNELS = ("book", *FUSED, "library")
+KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
+"""Each kernel as `build` of the language model takes it: kind and `scratch.kernel`."""
+
+PARTS: list[dict[str, object]] = [
+    {},
+    {"layers": 3},
+    {"embedding": 4},
+    {"embedding": 3, "tied": True},
+    {"layers": 2, "embedding": 3, "tied": True},
+]
+"""Parts of an architecture of three hidden units beside the default's."""
 
 
 class Shape(NamedTuple):
@@ -29,6 +43,14 @@ class Shape(NamedTuple):
 
 
 SHAPES = (Shape(7, 3, 11, 6), Shape(1, 1, 2, 1), Shape(35, 4, 28, 17), Shape(5, 18, 3, 40), Shape(3, 7, 3, 70))
+
+
+def randomised(model: LanguageModel, std: float = 1.0) -> LanguageModel:
+    """The model with normal random weights, always the same ones: it is far from indifferent."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=std, generator=generator)
+    return model
 
 
 def textbook_weights(shape: Shape, dtype: torch.dtype = torch.float64, scale: float = 0.5) -> Textbook:
@@ -77,21 +99,22 @@ def everything(lstm: LSTM, tokens: Tensor, state: State) -> dict[str, Tensor]:
     torch.autograd.backward(values, weights)
     assert hidden.grad is not None
     assert cell.grad is not None
-    gradients = {"initial hidden": hidden.grad, "initial cell": cell.grad, **_weight_gradients(lstm)}
+    gradients = {"initial hidden": hidden.grad, "initial cell": cell.grad, **weight_gradients(lstm)}
     found = zip(("outputs", "final hidden", "final cell"), (value.detach() for value in values), strict=True)
     return dict(found) | {f"gradient of {name}": gradient for name, gradient in gradients.items()}
 
 
-def _weight_gradients(lstm: LSTM) -> Textbook:
+def weight_gradients(model: LSTM | LanguageModel) -> Textbook:
     """The gradients under the weights' names; of the library's two biases, which have the same, that of one."""
-    gradients = copy.deepcopy(lstm)
-    for gradient, parameter in zip(gradients.parameters(), lstm.parameters(), strict=True):
+    gradients = copy.deepcopy(model)
+    for gradient, parameter in zip(gradients.parameters(), model.parameters(), strict=True):
         assert parameter.grad is not None
         gradient.data = parameter.grad.clone()
-    if isinstance(gradients, LibraryLSTM):
-        biases = [gradients.get_parameter(name) for name in ("bias_ih_l0", "bias_hh_l0")]
-        torch.testing.assert_close(*biases)
-        biases[1].data.zero_()
+    named = dict(gradients.named_parameters())
+    for name, bias in named.items():
+        if "bias_hh" in name:
+            torch.testing.assert_close(bias, named[name.replace("bias_hh", "bias_ih")])
+            bias.data.zero_()
     return gradients.textbook()
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 import torch
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from lstm_lm.comparison.measures import shown_in
 from lstm_lm.evaluation.unit import units
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
-from projects import ROOT, params_text, set_params
+from projects import ROOT, params_text
 from tools.report.difference import Change, Difference
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
@@ -145,19 +144,3 @@ def found(
 
 def _write(root: Path, name: str, content: object) -> None:
     (root / f"metrics/{name}.json").write_text(json.dumps(content), encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project after `make report`: better than its base, with another model.hidden and more epochs."""
-    root = tmp_path_factory.getbasetemp() / "reported"
-    if not root.exists():
-        make_project(root)
-        write_results(root, scale=1.25, epochs=50)
-        git(root, "add", ".")
-        git(root, "commit", "-qm", HOSTILE)
-        write_results(root, scale=1.0, text=f"for so it {HOSTILE}", hidden=64)
-        set_params(root, model__hidden=64, evaluate__prefixes=[PREFIX, HOSTILE])
-        done = module(root, "report", "HEAD")
-        assert done.returncode == 0, done.stderr
-    return root

@@ -18,7 +18,7 @@ STAGE_SECONDS = 120
 """After so long a stage hangs: it is ended, which fails its test."""
 
 _NUMBERS = itertools.count()
-_IMPORTED = ["comparison.passages", "corpus.source", "evaluation.inspection", "tokens.draft", "training.experiment"]
+_IMPORTED = ["comparison.cell_picture", "corpus.source", "evaluation.inspection", "tokens.draft", "training.experiment"]
 multiprocessing.get_context("forkserver").set_forkserver_preload([f"lstm_lm.{name}" for name in _IMPORTED])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.flatten import flatten
 
 from lstm_lm.core.params import load_params
 from lstm_lm.core.yaml_file import Section
@@ -42,13 +43,7 @@ class Recorder:
         return repr(self._section)
 
     def _names(self) -> set[str]:
-        return {self._prefix + name for name in names(self._section.model_dump())}
-
-
-def names(params: dict[str, Any]) -> set[str]:
-    """All parameters under DVC's names."""
-    nested = {key: value for key, value in params.items() if isinstance(value, dict)}
-    return (params.keys() - nested.keys()) | {f"{key}.{name}" for key in nested for name in names(nested[key])}
+        return {self._prefix + name for name in flatten(self._section.model_dump())}
 
 
 def record(root: Path) -> dict[str, list[str]]:
@@ -75,7 +70,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_what_dvc_yaml_lists_for_it(stage: str, read: dict[str, list[str]]) -> None:
     listed = [entry for entry in STAGES[stage]["params"] if isinstance(entry, str)]
-    expected = {name for name in names(PARAMS) for entry in listed if name == entry or name.startswith(f"{entry}.")}
+    expected = {name for name in flatten(PARAMS) for entry in listed if name == entry or name.startswith(f"{entry}.")}
     assert set(read[stage]) - NO_RESULT == expected
 
 

@@ -194,8 +194,9 @@ def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Reposit
     project.restore()
 
 
-def test_plain_repro_never_swaps_the_corpus(project: Repository) -> None:
+def test_the_fetch_stage_never_swaps_the_corpus(project: Repository) -> None:
     project.set(corpus__name="not_there")
+    before = project.contents(["params.yaml", "data/raw/corpus.txt"])
     try:
         result = subprocess.run(
             [sys.executable, "stages/fetch.py"],
@@ -208,5 +209,6 @@ def test_plain_repro_never_swaps_the_corpus(project: Repository) -> None:
         assert result.returncode == 1
         assert "not_there" in result.stderr
         assert "Traceback" not in result.stderr
+        assert project.contents(["params.yaml", "data/raw/corpus.txt"]) == before
     finally:
         project.git("checkout", "--quiet", ".")

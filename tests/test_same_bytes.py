@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lstm_lm.core.device import is_portable
 from lstm_lm.core.processor import processor
+from machines import needs_pins
 from projects import ROOT
 
 FUSED = ("fused", "fused, resumed", "fused, words", "fused, random")
@@ -19,7 +19,6 @@ PINNED = ("fused_pytorch", "book", "library")
 """What has the same bytes on processors with AVX2 and FMA alone."""
 
 EMULATOR = "qemu-x86_64"
-needs_pins = pytest.mark.skipif(not is_portable(), reason="needs an x86-64 processor with AVX2 and FMA")
 
 
 @functools.cache

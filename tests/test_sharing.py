@@ -59,7 +59,7 @@ def test_the_remote_and_its_credentials_stay_out_of_git(team: Team) -> None:
         text=True,
         check=False,
     )
-    assert found.stdout == ""
+    assert (found.returncode, found.stdout) == (1, "")
 
 
 def test_released_models_are_fetched_without_the_project(team: Team, tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from lstm_lm.training.step import Step
 from projects import params_of, train_of
 
 TEXT = b"the time traveller for so it will be convenient to speak of him was expounding a recondite matter to us "
-KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 STREAM = np.array([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TEXT * 3], np.uint8)
 VALID = STREAM[:60]
 
@@ -33,8 +32,8 @@ def settings(**changes: object) -> Train:
     return train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 5, **changes})
 
 
-def model(kind: str = "concise", kernel: str = "fused", hidden: int = 12, **parts: object) -> LanguageModel:
-    return build(kind, 28, params_of(hidden=hidden, kernel=kernel, **parts, seed=3))
+def model(kind: str = "concise", kernel: str = "fused", **parts: object) -> LanguageModel:
+    return build(kind, 28, params_of(**{"hidden": 12, "kernel": kernel, "seed": 3, **parts}))
 
 
 def weights(trained: LanguageModel) -> bytes:

@@ -1,7 +1,7 @@
 """Wheels for `make gpu` on a machine with a GPU and without a network.
 
 It is taken to have Python 3.12 on x86-64 Linux and what such machines usually have: PyTorch, NumPy, pandas, matplotlib,
-requests, pytest. What it lacks goes to build/wheels, in the versions of constraints.txt.
+requests, pytest. What it lacks goes to build/wheels, in the versions of constraints.txt or, of some, of this file.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from lstm_lm.core.printable import fail, say
 
 PACKAGES = (
     *("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection"),
-    *("polars==1.44.2", "polars-runtime-32==1.44.2"),  # the oldest that pyproject.toml allows: newer ones are larger
+    *("polars==1.44.2", "polars-runtime-32==1.44.2"),  # newer ones are larger
     "flashrnn==1.0.8",
 )
 """What is brought, with all that it needs and such a machine lacks."""

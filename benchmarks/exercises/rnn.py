@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ROOT
 from benchmarks.contestants import Shape
 from benchmarks.measure import CPU, Clock, epoch, interleaved, quartiles, timed, windows
-from benchmarks.run import ROOT
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.tokens.batching import Window

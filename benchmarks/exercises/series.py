@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ROOT
 from benchmarks.measure import CPU
-from benchmarks.run import ROOT
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.model.lstm_fused import FusedLayer

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.exercises.training import Tokens, configured, train
 from lstm_lm.core import stage
@@ -18,7 +18,7 @@ from lstm_lm.core.atomic import write_json
 from lstm_lm.core.params import Params
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.layer import Stack
-from lstm_lm.model.lstm_scratch import BookLayer
+from lstm_lm.model.lstm_scratch import BookLayer, TimeStep
 from lstm_lm.training.loop import Epoch
 from lstm_lm.training.losses import Diverged
 
@@ -31,18 +31,10 @@ ROWS = 32
 class LinearOutputLayer(BookLayer):
     """`BookLayer` whose hidden state is O_t * C_t: the cell state, gated but not squashed."""
 
-    def forward(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run over a window; see `Layer.forward`."""
-        H, C = hidden, cell
-        outputs = []
-        for X in nn.functional.one_hot(inputs, self.input_size).to(self.W_xi.dtype):
-            I = torch.sigmoid(X @ self.W_xi + H @ self.W_hi + self.b_i)
-            F = torch.sigmoid(X @ self.W_xf + H @ self.W_hf + self.b_f)
-            O = torch.sigmoid(X @ self.W_xo + H @ self.W_ho + self.b_o)
-            C = F * C + I * torch.tanh(X @ self.W_xc + H @ self.W_hc + self.b_c)
-            H = O * C
-            outputs.append(H)
-        return torch.stack(outputs), H, C
+    def step(self, X: Tensor, H: Tensor, C: Tensor) -> TimeStep:
+        """See `BookLayer.step`."""
+        book = super().step(X, H, C)
+        return book._replace(hidden_state=book.output_gate * book.cell_state)
 
 
 def without_tanh(params: Params, vocab_size: int) -> LanguageModel:

@@ -23,7 +23,6 @@ WORDS = {"train": 20_000, "valid": 5_000, "test": 5_000}
 TRAINING: dict[str, object] = {
     "model.dropout": 0.3,
     "train.optimizer": "adam",
-    "train.epochs": 20,
     "train.valid_every": 1,
     "train.keep": "best",
     "train.patience": 4,

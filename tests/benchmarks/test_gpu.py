@@ -165,7 +165,11 @@ def test_a_part_that_fails_says_why_and_the_others_go_on(monkeypatch: pytest.Mon
     def failing(_plan: Plan) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nAdvice")
 
+    def without(_plan: Plan) -> None:
+        raise OSError("CUDA_HOME environment variable is not set.")
+
     assert attempt(failing, small()) == "failed: CUDA out of memory."
+    assert attempt(without, small()) == "failed: CUDA_HOME environment variable is not set."
     cells = iter([True, False, False, False])
     monkeypatch.setattr("benchmarks.gpu_speeds._cell", lambda *of: failing(of[-1]) if next(cells) else [1])
     found = PARTS["grid"](small())

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks import ptb
+from benchmarks import ROOT, ptb
 from benchmarks.contestants import CONTESTANTS, Shape, contestants
 from benchmarks.measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
-from benchmarks.run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, ROOT
+from benchmarks.run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, STACK_ENTRIES
 from lstm_lm.core import device as devices
 from lstm_lm.core.json_file import read_json
-from lstm_lm.core.processor import processor
+from machines import needs_avx2
 
 SMALL = Shape(hidden=4, batch_size=2, num_steps=3)
 
@@ -26,7 +26,7 @@ def pools() -> Iterator[dict[str, Executor]]:
         yield started
 
 
-@pytest.mark.skipif(not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 CPU with AVX2 and FMA")
+@needs_avx2
 def test_each_mode_has_a_process_whose_libraries_compute_in_it(pools: dict[str, Executor]) -> None:
     records = {
         mode: pool.submit(devices.environment, CPU, "any", "fp32").result()["instructions"]
@@ -58,7 +58,8 @@ def test_quartiles_have_four_digits() -> None:
 
 
 def test_every_entry_is_a_contestant_and_every_ratio_is_of_entries() -> None:
-    assert {entry.contestant for entry in (*ENTRIES, *GRID_ENTRIES, FLOOR)} <= CONTESTANTS.keys()
+    entries = (*ENTRIES, *GRID_ENTRIES, *STACK_ENTRIES, *ptb.ENTRIES, FLOOR)
+    assert {entry.contestant for entry in entries} <= CONTESTANTS.keys()
     assert {name for pair in RATIOS.values() for name in pair} <= {str(entry) for entry in ENTRIES}
 
 

@@ -26,7 +26,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[
     fonts._installed.cache_clear()
 
 
-def test_matplotlib_s_own_come_first() -> None:
+def test_what_matplotlib_s_own_have() -> None:
     assert fonts.own_have(f"a{HEBREW}↵")
     assert not fonts.own_have("a中")
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from lstm_lm.core import device, numerics
-from lstm_lm.core.processor import Processor, processor
+from lstm_lm.core.processor import Processor
 from lstm_lm.model.language_model import build
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep
+from lstms import KINDS
+from machines import needs_avx2
 from projects import params_of, train_of
 
 CPU = torch.device("cpu")
@@ -59,9 +61,7 @@ def test_the_cpu_has_no_tf32() -> None:
         device.configure(CPU, "tf32", "portable")
 
 
-@pytest.mark.parametrize(
-    ("kind", "kernel"), [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
-)
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
 def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     try:
         device.configure(CPU, "bf16", "portable")
@@ -118,12 +118,7 @@ def test_builds_of_one_version_of_torch_have_equal_records(monkeypatch: pytest.M
     assert cuda["torch"] == "2.13.0"
 
 
-SUPPORTED = pytest.mark.skipif(
-    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
-)
-
-
-@SUPPORTED
+@needs_avx2
 def test_two_hosts_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
     here = device.environment(CPU, "torch.nn.LSTM", "fp32")
     monkeypatch.setattr(device, "processor", lambda: Processor("another processor", frozenset()))
@@ -133,7 +128,7 @@ def test_two_hosts_have_equal_records(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.environment(CPU, "torch.nn.LSTM", "fp32") == here
 
 
-@SUPPORTED
+@needs_avx2
 def test_the_processor_and_its_threads_count_only_where_its_own_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     record = device.environment(CPU, "torch.nn.LSTM", "fp32")
     assert record["instructions"] == "portable x86-64 (AVX2, FMA)"

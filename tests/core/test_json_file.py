@@ -46,7 +46,7 @@ def test_anything_else_is_one_line(text: str, said: str, tmp_path: Path) -> None
     assert message.isprintable()
 
 
-def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"a\.json is not valid JSON: 'utf-8' codec"):
         parse_json(b'"\xff"', Path("a.json"))
 

@@ -10,11 +10,7 @@ import pytest
 import torch
 
 from lstm_lm.core import device, numerics
-from lstm_lm.core.processor import processor
-
-SUPPORTED = pytest.mark.skipif(
-    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 CPU with AVX2 and FMA"
-)
+from machines import needs_avx2
 
 
 def computed(code: str, **variables: str) -> tuple[Any, str]:
@@ -47,7 +43,7 @@ def test_gnu_openmp_waits_awake_for_a_moment_unless_the_user_decides(variables: 
     assert f"GOMP_SPINCOUNT = '{spins}'" in said
 
 
-@SUPPORTED
+@needs_avx2
 def test_torch_onednn_and_mkl_heed_the_pins() -> None:
     said = told("portable")
     assert said.splitlines()[-1] == "AVX2"
@@ -57,7 +53,7 @@ def test_torch_onednn_and_mkl_heed_the_pins() -> None:
     assert told("portable", "threads.set_count(2)").count(",BLAS:1") == said.count(",BLAS:1"), "whatever torch has"
 
 
-@SUPPORTED
+@needs_avx2
 def test_native_gives_mkl_its_threads_back_but_where_the_user_has_set_them() -> None:
     said = told("native")
     assert "SGEMM" in said
@@ -101,7 +97,7 @@ def test_a_variable_of_the_user_s_is_respected_with_a_line_where_it_breaks_the_p
     assert said.startswith("ATEN_CPU_CAPABILITY is 'AVX2', so"), "torch ignores it in capitals"
 
 
-@SUPPORTED
+@needs_avx2
 def test_torch_tells_whether_a_pin_took_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.is_portable()
     with monkeypatch.context() as changed:

@@ -10,6 +10,7 @@ import pytest
 
 from lstm_lm.core import atomic
 from lstm_lm.core.atomic import remove_stale, replacing, write_bytes
+from stage_process import wait_until
 
 STOP = """
 import os, signal, sys
@@ -28,8 +29,7 @@ def stopped(path: Path, number: signal.Signals) -> subprocess.Popen[bytes]:
     if number == signal.SIGKILL:
         process.wait()
     else:
-        while not list(path.parent.glob(".*.tmp")) or "T" not in state(process.pid):
-            assert process.poll() is None
+        wait_until(lambda: bool(list(path.parent.glob(".*.tmp"))) and "T" in state(process.pid))
     return process
 
 

@@ -11,6 +11,7 @@ import pytest
 from corpora import OLD, TEXT, Shelf, write_record
 from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
 from lstm_lm.tokens.tokenizer import Tokenizer
+from machines import needs_corpora
 from servers import sends, serve
 
 ROOT = Path(__file__).parents[2]
@@ -197,9 +198,7 @@ def test_the_sample_is_a_long_connected_text(shelf: Shelf) -> None:
     assert max(len(line) for line in text.splitlines()) <= 70
 
 
+@needs_corpora
 @pytest.mark.parametrize("name", ["time_machine", "tiny_shakespeare", "ptb"])
 def test_a_real_corpus_has_its_digest(name: str, shelf: Shelf) -> None:
-    mirror = os.environ.get("CORPUS_MIRROR")
-    if not mirror:
-        pytest.skip("needs the real corpora: set CORPUS_MIRROR to a folder or base URL that holds them")
-    fetch(name, shelf.destination.parent, Sources(ROOT / "data/corpora", mirror))
+    fetch(name, shelf.destination.parent, Sources(ROOT / "data/corpora", os.environ["CORPUS_MIRROR"]))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from lstm_lm.evaluation.reading import read, series
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.score import surprisal
+from lstms import randomised
 from projects import params_of
 
 VOCAB_SIZE = 11
@@ -17,11 +17,7 @@ PARTS = [{}, {"layers": 2, "embedding": 8, "tied": True}]
 
 
 def random_model(kind: str, kernel: str, **parts: object) -> LanguageModel:
-    model = build(kind, VOCAB_SIZE, params_of(hidden=8, kernel=kernel, **parts))
-    generator = torch.Generator().manual_seed(1)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.7, generator=generator)
-    return model
+    return randomised(build(kind, VOCAB_SIZE, params_of(hidden=8, kernel=kernel, **parts)), std=0.7)
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)

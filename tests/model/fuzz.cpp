@@ -126,7 +126,7 @@ class Fuzz {
   template <typename T, typename Work>
   void same(Index expected, const Arrays<T>& before, const Work& work) {
     Arrays<T> one = before, several = before;
-    require(work(one, Index(1)) == expected && work(several, 1 + below(4)) == expected, "the status is wrong");
+    require(work(one, Index(1)) == expected && work(several, 2 + below(3)) == expected, "the status is wrong");
     require(one.bytes() == several.bytes(), "threads change the result");
     require(expected == 0 || one.bytes() == before.bytes(), "something is written although an id is wrong");
   }

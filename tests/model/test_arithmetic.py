@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lstm_lm.core.device import is_portable
 from lstm_lm.model import arithmetic, lstm_fused, lstm_scratch
 from lstm_lm.model.arithmetic import check_arithmetic
 from lstm_lm.model.language_model import Architecture
 from lstm_lm.model.native_backend import Native
+from machines import needs_pins
 
 PARTS = {"vocab_size": 11, "hidden": 9, "layers": 2, "embedding": 9, "dropout": 0.5}
 
@@ -59,7 +59,7 @@ def recorded(init: Callable[..., None], sizes: list[int]) -> Callable[..., None]
     return call
 
 
-@pytest.mark.skipif(not is_portable(), reason="needs oneDNN's LSTM, on an x86-64 processor with AVX2 and FMA")
+@needs_pins
 @pytest.mark.parametrize("variable", arithmetic.SUSPECTS)
 def test_too_few_threads_for_the_library_are_noticed(variable: str) -> None:
     code = """

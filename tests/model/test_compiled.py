@@ -11,19 +11,17 @@ import torch
 
 from lstm_lm.core.processor import processor
 from lstm_lm.model import compiled
-from lstm_lm.model.compiled import DIGEST, FLAGS, library
+from lstm_lm.model.compiled import DIGEST, library
 from lstm_lm.model.lstm_fused import FusedLayer
 from lstm_lm.model.native_backend import NATIVE, computes
 from lstms import FUSED, SHAPES, assert_same, build, everything, random_state, random_tokens, textbook_weights
+from machines import PROGRAM_FLAGS, needs_avx2, needs_compiler
 
-needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
 needs_clang = pytest.mark.skipif(shutil.which("clang++") is None, reason="needs clang")
 CPU = torch.device("cpu")
 PROGRAM = Path(__file__).with_name("digest.cpp")
 PRETEND = 'for made; do :; done; echo "$*" > "$made"'
 """A script that only writes how it was called, to the file that it is asked to make, which the last argument names."""
-
-NO_NUMBER_CHANGES = [flag for flag in FLAGS if flag not in ("-O3", "-fPIC", "-shared")]
 
 
 @pytest.fixture
@@ -192,9 +190,7 @@ def test_clang_s_library_computes_what_gcc_s_does(anew: Path, tmp_path: Path, mo
 def digests(tmp_path: Path, command: list[str], *runs: list[str], runner: tuple[str, ...] = ()) -> set[int]:
     """The digests of code made by `command`, in runs with a thread for each word and one more."""
     program = tmp_path / "digest"
-    subprocess.run(
-        [*command, *NO_NUMBER_CHANGES, f"-I{compiled.SOURCES}", str(PROGRAM), "-o", str(program)], check=True
-    )
+    subprocess.run([*command, *PROGRAM_FLAGS, f"-I{compiled.SOURCES}", str(PROGRAM), "-o", str(program)], check=True)
     return {int(subprocess.check_output([*runner, str(program), *words], text=True), 16) for words in runs}
 
 
@@ -208,9 +204,7 @@ MADE_BY = [
 """Every two of a compiler, an optimisation and a width together."""
 
 
-@pytest.mark.skipif(
-    not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
-)
+@needs_avx2
 @pytest.mark.parametrize(("compiler", "optimisation", "width"), MADE_BY)
 def test_any_compiler_optimisation_and_width_gives_the_same_bytes(
     compiler: str, optimisation: str, width: str, tmp_path: Path

@@ -8,10 +8,10 @@ import pytest
 
 from lstm_lm.model import compiled
 from lstm_lm.model.native_backend import _SIGNATURES
+from machines import PROGRAM_FLAGS
 
 PROGRAM = Path(__file__).with_name("fuzz.cpp")
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-FLAGS = [flag for flag in compiled.FLAGS if flag not in ("-O3", "-fPIC", "-shared")]
 CALLS = 4000
 
 
@@ -26,7 +26,7 @@ def program(tmp_path: Path) -> Path:
     if done.returncode or subprocess.run([tmp_path / "nothing"], check=False, capture_output=True).returncode:
         pytest.skip("needs the runtime of the address and the undefined-behaviour sanitizer (libasan, libubsan)")
     path = tmp_path / "fuzz"
-    command = ["c++", "-O1", "-g1", "-march=native", *FLAGS, *SANITIZERS, f"-I{compiled.SOURCES}", str(PROGRAM)]
+    command = ["c++", "-O1", "-g1", "-march=native", *PROGRAM_FLAGS, *SANITIZERS, f"-I{compiled.SOURCES}", str(PROGRAM)]
     subprocess.run([*command, "-o", str(path)], check=True)
     return path
 

@@ -11,16 +11,14 @@ from lstm_lm.model.backend import Backend
 from lstm_lm.model.language_model import Architecture, LanguageModel
 from lstm_lm.model.native_backend import NATIVE
 from lstm_lm.model.pytorch_backend import PYTORCH
+from lstms import KERNELS, randomised
 
 VOCAB_SIZE, STEPS, ROWS = 11, 5, 3
 
 
 def random_model(kernel: str, tied: bool) -> LanguageModel:
     parts = {"kernel": kernel, "vocab_size": VOCAB_SIZE, "hidden": 4, "embedding": 4, "layers": 2, "tied": tied}
-    model, generator = LanguageModel(Architecture.model_validate(parts)).double(), torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, generator=generator)
-    return model
+    return randomised(LanguageModel(Architecture.model_validate(parts)).double())
 
 
 def window() -> tuple[Tensor, Tensor]:
@@ -34,7 +32,7 @@ def gradients(model: LanguageModel) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("kernel", ["book", "fused", "fused_pytorch", "library"])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_the_loss_has_the_value_and_the_gradients_of_the_whole(
     kernel: str, tied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

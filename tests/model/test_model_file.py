@@ -11,33 +11,22 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from lstm_lm.model.language_model import Architecture, LanguageModel
 from lstm_lm.model.model_file import load_model, save_model
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
+from lstms import KERNELS, PARTS, randomised
 
-KERNELS = ("book", "fused", "fused_pytorch", "library")
 CHARACTERS = Tokenizer("char", "none")
 VOCABULARY = Vocabulary.of("abcd", CHARACTERS)
 HIDDEN = 3
-SHAPES: list[dict[str, object]] = [
-    {},
-    {"layers": 3},
-    {"embedding": 4},
-    {"embedding": HIDDEN, "tied": True},
-    {"layers": 2, "embedding": HIDDEN, "tied": True},
-]
-"""Parts of an architecture beside the default's."""
 
 
 def random_model(kernel: str, **parts: object) -> LanguageModel:
     sizes = {"kernel": kernel, "vocab_size": len(VOCABULARY), "hidden": HIDDEN}
-    model, generator = LanguageModel(Architecture.model_validate(sizes | parts)), torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, generator=generator)
-    return model
+    return randomised(LanguageModel(Architecture.model_validate(sizes | parts)))
 
 
 @pytest.fixture
@@ -51,7 +40,7 @@ def content(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["model"])  # noqa: SIM118
 
 
-@pytest.mark.parametrize("parts", SHAPES, ids=str)
+@pytest.mark.parametrize("parts", PARTS, ids=str)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_file_gives_the_model_back_with_its_kernel(kernel: str, parts: dict[str, object], path: Path) -> None:
     model = random_model(kernel, **parts)

@@ -1,7 +1,5 @@
 """What the arithmetic in C++ has of its own: its loops, its products, its threads."""
 
-import shutil
-
 import pytest
 import torch
 from torch import nn
@@ -11,8 +9,7 @@ from lstm_lm.model.affine import Affine, LookUp
 from lstm_lm.model.native_backend import NATIVE
 from lstm_lm.model.pytorch_backend import PYTORCH, PyTorch
 from lstms import SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
-
-needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+from machines import needs_compiler
 
 
 @needs_compiler

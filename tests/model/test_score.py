@@ -12,10 +12,10 @@ from lstm_lm.model import lstm_concise
 from lstm_lm.model import score as evaluation
 from lstm_lm.model.language_model import Architecture, LanguageModel, build
 from lstm_lm.model.score import Score, score, surprisal
+from lstms import KINDS, randomised
 from projects import params_of
 
 VOCAB_SIZE = 11
-KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 
 
 def random_stream(tokens: int) -> np.ndarray:
@@ -23,12 +23,7 @@ def random_stream(tokens: int) -> np.ndarray:
 
 
 def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
-    """A model that is far from indifferent."""
-    model = build(kind, VOCAB_SIZE, params_of(hidden=8, kernel=kernel))
-    generator = torch.Generator().manual_seed(1)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, generator=generator)
-    return model
+    return randomised(build(kind, VOCAB_SIZE, params_of(hidden=8, kernel=kernel)))
 
 
 def test_uniform_logits_have_the_vocabulary_s_size_as_perplexity() -> None:

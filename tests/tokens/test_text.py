@@ -13,6 +13,7 @@ from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.streams import Stream
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
+from machines import needs_corpora
 from repository import ROOT
 
 LETTERS = Tokenizer("char", "letters")
@@ -105,11 +106,9 @@ def test_the_description_counts() -> None:
     }
 
 
+@needs_corpora
 def test_the_time_machine_is_the_textbook_s(tmp_path: Path) -> None:
-    mirror = os.environ.get("CORPUS_MIRROR")
-    if not mirror:
-        pytest.skip("needs The Time Machine: set CORPUS_MIRROR to a folder or base URL that holds time_machine.txt")
-    fetch("time_machine", tmp_path, Sources(ROOT / "data/corpora", mirror))
+    fetch("time_machine", tmp_path, Sources(ROOT / "data/corpora", os.environ["CORPUS_MIRROR"]))
     raw = "".join(decoded(tmp_path / "corpus.txt"))
     stream = LETTERS.normalize(raw)
     vocabulary = Vocabulary.of(stream, LETTERS)

@@ -11,6 +11,7 @@ from lstm_lm.tokens import text
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
+from machines import needs_corpora
 from repository import ROOT
 
 CHARACTERS, LETTERS = Tokenizer("char", "none"), Tokenizer("char", "letters")
@@ -21,10 +22,7 @@ RAW = f"It's {DECOMPOSED}!\r\n\rNew  \ttown: \u4e2d\u6587\n"
 
 def corpus(name: str, folder: Path) -> list[str]:
     """The texts of a registered corpus."""
-    mirror = os.environ.get("CORPUS_MIRROR")
-    if not mirror:
-        pytest.skip(f"needs {name}: set CORPUS_MIRROR to a folder or base URL that holds its files")
-    fetch(name, folder, Sources(ROOT / "data/corpora", mirror))
+    fetch(name, folder, Sources(ROOT / "data/corpora", os.environ["CORPUS_MIRROR"]))
     return ["".join(decoded(path)) for path in text.corpus_files(folder)]
 
 
@@ -56,6 +54,7 @@ def test_tokens_spell_what_they_are_made_of(tokenizer: Tokenizer) -> None:
     assert list(tokenizer.tokens("")) == []
 
 
+@needs_corpora
 def test_penn_treebank_has_the_published_counts(tmp_path: Path) -> None:
     parts = [WORDS.tokens(WORDS.normalize(part)) for part in corpus("ptb", tmp_path)]
     vocabulary = Vocabulary.of(chain.from_iterable(parts), WORDS)
@@ -65,6 +64,7 @@ def test_penn_treebank_has_the_published_counts(tmp_path: Path) -> None:
     assert (vocabulary.encode(parts[1]) == 0).sum() == parts[1].count("<unk>") > 0
 
 
+@needs_corpora
 def test_tiny_shakespeare_has_the_published_characters(tmp_path: Path) -> None:
     [raw] = corpus("tiny_shakespeare", tmp_path)
     tokens = CHARACTERS.tokens(CHARACTERS.normalize(raw))
@@ -73,6 +73,7 @@ def test_tiny_shakespeare_has_the_published_characters(tmp_path: Path) -> None:
     assert "".join(chain.from_iterable(splits.values())) == raw
 
 
+@needs_corpora
 def test_the_time_machine_in_words_is_the_textbook_s(tmp_path: Path) -> None:
     [raw] = corpus("time_machine", tmp_path)
     tokens = LETTER_WORDS.tokens(LETTER_WORDS.normalize(raw))

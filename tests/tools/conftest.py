@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reported import run
+from projects import set_params
+from reported import HOSTILE, PREFIX, git, make_project, module, run, write_results
 
 PIPELINE = """\
 stages:
@@ -48,3 +49,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(finished: Path, tmp_path: Path) -> Path:
     """A copy of `finished`."""
     return shutil.copytree(finished, tmp_path / "a project")
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project after `make report`: better than its base, with another model.hidden and more epochs."""
+    root = make_project(tmp_path_factory.mktemp("reported") / "project")
+    write_results(root, scale=1.25, epochs=50)
+    git(root, "add", ".")
+    git(root, "commit", "-qm", HOSTILE)
+    write_results(root, scale=1.0, text=f"for so it {HOSTILE}", hidden=64)
+    set_params(root, model__hidden=64, evaluate__prefixes=[PREFIX, HOSTILE])
+    done = module(root, "report", "HEAD")
+    assert done.returncode == 0, done.stderr
+    return root

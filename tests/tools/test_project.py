@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from reported import git, run
+from stage_process import wait_until
 from tools.project import follow_git
 
 SAVING = """\
@@ -40,10 +40,7 @@ def test_a_signal_ends_the_stage_and_removes_the_copy(
     with subprocess.Popen(
         command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=hearing
     ) as running:
-        deadline = time.monotonic() + 60
-        while not started.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(started.exists)
         assert len(list(temporary.glob("lstm-lm-verify-*"))) == 1
         running.send_signal(number)
         assert running.wait(60) == 128 + number

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from machines import needs_corpora
 from projects import ROOT, params_text
 from tools.quickstart import use_sample
 
@@ -74,11 +75,9 @@ def test_a_corpus_out_of_reach_is_replaced_with_one_clear_line(project):
     assert corpus_name(project) == "sample"
 
 
-def test_a_corpus_within_reach_stays(project, tmp_path):
-    mirror = os.environ.get("CORPUS_MIRROR")
-    if not mirror:
-        pytest.skip("CORPUS_MIRROR does not say where the corpora are")
-    done = quickstart(project, CORPUS_MIRROR=mirror)
+@needs_corpora
+def test_a_corpus_within_reach_stays(project):
+    done = quickstart(project, CORPUS_MIRROR=os.environ["CORPUS_MIRROR"])
     assert (done.returncode, done.stdout) == (0, "")
     assert (project / "params.yaml").read_text(encoding="utf-8") == PARAMS
 

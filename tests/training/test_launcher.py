@@ -22,7 +22,7 @@ from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
 from projects import Project, params_of, train_of
-from stage_process import PATIENCE_SECONDS
+from stage_process import wait_until
 
 CPU = torch.device("cpu")
 LOOPBACK = ("127.0.0.1", "::1")
@@ -153,14 +153,17 @@ def test_ctrl_c_while_they_start(small_project: Project) -> None:
     small_project.set(train__processes=2)
     stage = small_project.start("train_scratch")
     workers: list[psutil.Process] = []
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(workers) < 2:
-        assert time.monotonic() < deadline
+
+    def both_run() -> bool:
         children = psutil.Process(stage.pid).children()
-        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        workers[:] = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return len(workers) == 2
+
+    wait_until(both_run)
     time.sleep(0.5)  # they import
-    for process in (*workers, stage):  # as a terminal does
-        os.kill(process.pid or 0, signal.SIGINT)
+    for worker in workers:  # as a terminal does
+        worker.send_signal(signal.SIGINT)
+    stage.send(signal.SIGINT)
     result = stage.wait()
     assert (result.exitcode, result.err.count("\n")) == (130, 1), result.err
 
@@ -205,8 +208,7 @@ def end_by_a_signal(group: Group, _device: torch.device) -> None:
     raise Interrupted(signals.received)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_the_signal_that_came_is_told() -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it starts out ignored
     with pytest.raises(Interrupted, match=r"^stopped by SIGINT; the state is saved"):
         processes.run(end_by_a_signal, 2, CPU)
-    signal.signal(signal.SIGINT, before)

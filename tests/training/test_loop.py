@@ -8,10 +8,10 @@ import pytest
 
 from lstm_lm.model.score import score
 from lstm_lm.training.loop import Training
+from lstms import KINDS
 from trainings import (
     DEEP,
     EAGER,
-    KINDS,
     STREAM,
     VALID,
     Watched,

@@ -13,26 +13,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from lstm_lm.core import device as devices
 from lstm_lm.core.json_file import read_json
 from lstm_lm.core.params import load_params
-from lstm_lm.model.language_model import build
 from lstm_lm.training import experiment, processes
 from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
-from projects import Project, params_of, train_of
+from projects import Project
 from stage_process import StageProcess, wait_until
+from trainings import STREAM, VALID, settings
+from trainings import model as small_model
 
 PAIR = {"train__processes": 2, "train__epochs": 40, "checkpoint__seconds": 0.2}
 LAUNCHED = {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}
 
 Changes = dict[str, object]
 
-CASES: dict[str, tuple[str, Changes, Changes]] = {
+CASES: dict[str, tuple[str, dict[str, Any], Changes]] = {
     "fused": ("scratch", {"kernel": "fused"}, {}),
     "fused, random": ("scratch", {"kernel": "fused"}, {"sampling": "random"}),
     "fused, dropout": ("scratch", {"kernel": "fused", "dropout": 0.3, "layers": 2, "embedding": 9}, {}),
@@ -45,15 +45,12 @@ CASES: dict[str, tuple[str, Changes, Changes]] = {
 
 CLIP = 0.1
 FAILURE = "the last process fails alone"
-TEXT = b"the time traveller for so it will be convenient to speak of him was expounding a recondite matter to us "
-STREAM = np.array([1 + b"abcdefghijklmnopqrstuvwxyz ".index(byte) for byte in TEXT * 3], np.uint8)
 
 
-def train(group: Group, kind: str, model: Changes, train: Changes) -> dict[str, Any]:
+def train(group: Group, kind: str, parts: dict[str, Any], train: Changes) -> dict[str, Any]:
     """The curves of a training of 10 epochs, the rows that this process had, a gradient norm of the last epoch."""
-    settings = train_of(**{"batch_size": 4, "num_steps": 9, "epochs": 10, "clip": CLIP, **train})
-    untrained = build(kind, 28, params_of(hidden=12, **model, seed=3))
-    training = Training(untrained, STREAM, STREAM[:60], settings, seed=0, group=group)
+    wanted = settings(**{"epochs": 10, "clip": CLIP, **train})
+    training = Training(small_model(kind, **parts), STREAM, VALID, wanted, seed=0, group=group)
     training.run()
     curves = [[epoch.train_perplexity, epoch.valid_perplexity, epoch.tokens] for epoch in training.epochs]
     return {"curves": curves, "rows": training.step.carried.hidden.shape[1], "norm": float(training.losses.norms[0])}

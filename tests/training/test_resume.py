@@ -6,15 +6,15 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 
-from lstm_lm.core import device
 from lstm_lm.core.interruption import Signals
 from lstm_lm.core.json_file import read_json
+from machines import needs_pins
 from projects import Project
 from stage_process import StageProcess
 
@@ -155,10 +155,9 @@ def test_two_processes_give_the_same_bytes(small_project: Project, short: Projec
     assert small_project.results("scratch") == short.results("scratch")
 
 
+@needs_pins
 def test_it_goes_on_on_another_processor(small_project: Project, short: Project) -> None:
     """Another processor has other vectors and threads; the loops in C++ compiled for those stand for it."""
-    if not device.is_portable():
-        pytest.skip("needs an x86-64 processor with AVX2 and FMA")
     stop(small_project, "scratch")
     other = {"CXXFLAGS": "-march=x86-64-v3 -DVECTOR_BYTES=16", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
     with small_project.script("train_scratch", **other) as process:
@@ -166,14 +165,6 @@ def test_it_goes_on_on_another_processor(small_project: Project, short: Project)
     assert "resumed at epoch" in out
     assert ", 1 thread" not in out
     assert small_project.results("scratch") == short.results("scratch")
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C as in a shell's foreground: in the background it starts out ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -1,7 +1,6 @@
 """One training step is the textbook's: mean cross-entropy, global norm clipping, gradient descent."""
 
 import math
-import shutil
 from collections.abc import Callable
 
 import pytest
@@ -15,11 +14,11 @@ from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.native_backend import NATIVE
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, make_step
+from lstms import KINDS, randomised
+from machines import needs_compiler
 from projects import params_of, train_of
 
-needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
 VOCAB_SIZE, BATCH_SIZE, NUM_STEPS = 7, 3, 5
-KINDS = [("scratch", "book"), ("scratch", "fused"), ("scratch", "fused_pytorch"), ("concise", "fused")]
 
 
 def settings(**changes: object) -> Train:
@@ -27,11 +26,7 @@ def settings(**changes: object) -> Train:
 
 
 def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
-    model = build(kind, VOCAB_SIZE, params_of(hidden=6, kernel=kernel))
-    generator = torch.Generator().manual_seed(1)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, generator=generator)
-    return model
+    return randomised(build(kind, VOCAB_SIZE, params_of(hidden=6, kernel=kernel)))
 
 
 def random_window(seed: int, continues: bool = False) -> Window:

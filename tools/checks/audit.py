@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from tools.checks.skipped import skipped
 
@@ -23,17 +22,21 @@ def main() -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         file.write(f"{pin}\n")
         file.flush()
-        probe = _audit(Path(file.name))
-    if probe is None or any("skip_reason" in package for package in probe["dependencies"]):
-        return skipped("pip-audit, since PyPI's advisories cannot be reached from here")
+        reason = _silence(Path(file.name))
+    if reason:
+        return skipped(f"pip-audit, since PyPI's advisories cannot be reached from here: {reason}")
     command = [*_command(CONSTRAINTS), "--desc", "off"]
     return subprocess.run(command, check=False).returncode
 
 
-def _audit(requirements: Path) -> dict[str, Any] | None:
-    """pip-audit's report on one file, None where it made none."""
-    asked = subprocess.run([*_command(requirements), "--format", "json"], capture_output=True, check=False)
-    return json.loads(asked.stdout) if asked.stdout.strip() else None
+def _silence(requirements: Path) -> str:
+    """Why pip-audit cannot judge the one package of a file; empty where it can."""
+    command = [*_command(requirements), "--format", "json"]
+    asked = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if not asked.stdout.strip():
+        return asked.stderr.strip().rpartition("\n")[2] or "no answer"
+    (package,) = json.loads(asked.stdout)["dependencies"]
+    return package.get("skip_reason", "")
 
 
 def _command(requirements: Path) -> list[str]:

@@ -24,8 +24,12 @@ def outdated(root: Path) -> list[str]:
 
 def uncommitted(root: Path) -> list[str]:
     """The results and dvc.lock, as far as they differ from the last commit. Raises ValueError, OSError."""
+    if not has_git(root):
+        return []
     status = git(root, "status", "--porcelain", "-z", "--no-renames", "--", "dvc.lock", *digests(root))
-    return [line[3:] for line in (status or "").split("\0") if line]
+    if status is None:
+        raise ValueError("git cannot tell what is committed: `git status` says why")
+    return [line[3:] for line in status.split("\0") if line]
 
 
 def main() -> None:

@@ -66,24 +66,31 @@ def judge(committed: Run, now: Run) -> tuple[bool, str]:
     return True, f"{compared}. For {others} this is another kind of machine ({changes(old, new)})."
 
 
-def run() -> tuple[str, Run, Run]:
-    """Run the pipeline in a copy: the table of its results, the committed record, and the record of this run."""
+def run(update: bool) -> tuple[str, Run | None, Run]:
+    """Run the pipeline in a copy: the table of its results, the committed record, and the record of this run.
+
+    With `update`, the committed record is not read.
+    """
     with copied(Path(), "small") as project:
+        committed = None if update else load_json(project / RECORD, Record)
         if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
             fail("small: the pipeline failed (see above)")
-        return summary.table(project), load_json(project / RECORD, Record), record(project)
+        return summary.table(project), committed, record(project)
 
 
 def main() -> None:
     """Run, show the results and judge them. Exit status 1: a stage failed, or the numbers have changed."""
     try:
-        table, committed, now = run()
+        table, committed, now = run("--update" in sys.argv)
+    except KeyboardInterrupt:
+        fail("small: stopped")
     except (ValueError, OSError) as error:
         fail(f"small: {error}")
-    if "--update" in sys.argv:
+    if committed is None:
         write_json(RECORD, now)
-        committed = now
-    good, verdict = judge(committed, now)
+        good, verdict = True, f"{RECORD} has the numbers of this run."
+    else:
+        good, verdict = judge(committed, now)
     say(f"\n{table}\n\n{verdict}")
     if target := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(target).open("a", encoding="utf-8") as file:

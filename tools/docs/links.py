@@ -42,6 +42,5 @@ def _definition(text: str, names: list[str]) -> int:
     node: ast.AST = ast.parse(text)
     for name in names:
         inside = (one for one in ast.iter_child_nodes(node) if getattr(one, "name", "") == name)
-        if (node := next(inside, ast.Pass())) is None:
-            return 0
+        node = next(inside, ast.Pass())
     return getattr(node, "lineno", 0)

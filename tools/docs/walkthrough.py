@@ -15,8 +15,6 @@ from tools.docs.walkthrough_run import TEXT, Run, built, gradients, only_layer, 
 from tools.markdown import table
 
 KERNELS = {"book": "`book`", "fused": "`fused`", "library": "`torch.nn.LSTM`"}
-SAME = 1e-12
-"""A difference below this is rounding."""
 
 _SOURCE = "../src/lstm_lm/model/lstm_scratch.py"
 _EQUATIONS = {

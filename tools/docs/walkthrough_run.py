@@ -39,7 +39,7 @@ SETTINGS: dict[str, object] = {
 
 
 class Run(NamedTuple):
-    """The window and what the book's kernel computes of it; `steps` and `logits` keep their gradients."""
+    """The window and what the book's kernel computes of it; `steps` keep the gradients of their states."""
 
     params: Params
     normalized: str

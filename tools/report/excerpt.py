@@ -30,7 +30,7 @@ def excerpts(root: Path) -> list[dict[str, Any]]:
         ValueError: metrics/generated.json is not as the evaluate stage writes it, or the corpus is not UTF-8.
     """
     rows = read(root, "generated", Generated)["texts"]
-    longest = max((len(row["text"]) for row in rows), default=0)
+    longest = max([1, *(len(row["text"]) for row in rows)])
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         excerpt = found.setdefault(row["prefix"], {"rows": []})

@@ -11,7 +11,7 @@ import pytest
 from dvc.repo import Repo
 
 from reported import git, run
-from tools.checks.current import outdated
+from tools.checks.current import outdated, uncommitted
 from tools.project import Busy
 
 
@@ -43,6 +43,15 @@ def test_results_that_are_current_may_not_be_committed(project: Path) -> None:
     assert current(project).stdout == uncommitted
     git(project, "commit", "-qm", "results")
     assert current(project).stdout == "The committed results are current.\n"
+
+
+def test_where_git_fails_nobody_says_that_the_results_are_committed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(project, "init", "-q")
+    monkeypatch.setattr("tools.checks.current.git", lambda *_: None)
+    with pytest.raises(ValueError, match=r"^git cannot tell what is committed"):
+        uncommitted(project)
 
 
 def test_a_stage_whose_data_are_not_here_is_out_of_date_when_it_changes(project: Path) -> None:

@@ -53,7 +53,7 @@ def project(tmp_path: Path) -> Path:
         "dvc.yaml": PIPELINE.format(python=sys.executable, metrics=metrics),
         "params.yaml": params_text(),
         "run.py": SCRIPT,
-        "tests/small_run.json": json.dumps(RUN),
+        "tests/small_run.json": "damaged",
     }
     folder = commit_files(tmp_path / "repository/a project", files)
     (folder / ".git").rename(folder.parent / ".git")
@@ -69,7 +69,7 @@ def test_the_commit_runs_on_small_parameters_in_a_copy(project: Path, monkeypatc
     done = run(project, *command, "--update")
     assert done.returncode == 0, done.stderr
     assert "Corpus: sample" in done.stdout
-    assert done.stdout.splitlines()[-1] == "The numbers are those of the committed small run."
+    assert done.stdout.splitlines()[-1] == "tests/small_run.json has the numbers of this run."
     changed = run(project, "git", "diff", "--name-only", "--relative").stdout
     assert changed.split() == ["run.py", "tests/small_run.json"]
 
@@ -87,7 +87,7 @@ def test_only_an_update_renews_the_record(
     option: list[str], status: int, recorded: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(small, "run", lambda: ("the table", RUN, ALTERED))
+    monkeypatch.setattr(small, "run", lambda update: ("the table", None if update else RUN, ALTERED))
     monkeypatch.setattr(sys, "argv", ["small", *option])
     small.RECORD.parent.mkdir()
     small.RECORD.write_text(json.dumps(RUN))

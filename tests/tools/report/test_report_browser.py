@@ -1,7 +1,6 @@
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
-from reported import HEBREW, HOSTILE, reported
+from reported import HEBREW, HOSTILE
+from stage_process import wait_until
 from sweeps import SWEPT, of
 from tools.report import sweep
-
-__all__ = ["reported"]
 
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -52,14 +50,7 @@ def open_page(chrome: webdriver.Chrome, path: Path, width: int = 1280, scheme: s
     chrome.get_log("browser")
     chrome.get_log("performance")
     chrome.get(path.resolve().as_uri())
-    wait(lambda: not chrome.find_elements(By.CSS_SELECTOR, ".chart:not([data-drawn])"))
-
-
-def wait(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not chrome.find_elements(By.CSS_SELECTOR, ".chart:not([data-drawn])"))
 
 
 @pytest.fixture
@@ -121,7 +112,7 @@ def test_hovering_shows_the_values_of_an_epoch(page, reported):
     page.execute_script("arguments[0].scrollIntoView()", chart)
     ActionChains(page).move_to_element(chart).move_by_offset(5, 5).perform()
     tip = page.find_element(By.ID, "vg-tooltip-element")
-    wait(tip.is_displayed)
+    wait_until(tip.is_displayed)
     shown = dict(row.text.rsplit(" ", 1) for row in tip.find_elements(By.TAG_NAME, "tr"))
     curve = (reported / "plots/curve_scratch.tsv").read_text(encoding="utf-8").splitlines()
     epoch, train = curve[int(shown["epoch"])].split("\t")
@@ -137,7 +128,7 @@ def test_a_keyboard_can_zoom_and_come_back(page):
     def press(label: str) -> str:
         before = axis()
         figure.find_element(By.CSS_SELECTOR, f"[aria-label='{label}']").send_keys(Keys.ENTER)
-        wait(lambda: axis() != before)
+        wait_until(lambda: axis() != before)
         return status.text
 
     def axis() -> set[str]:
@@ -268,7 +259,7 @@ def test_a_touch_shows_what_each_model_expected(chrome, reported):
     )
     for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
         chrome.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    wait(lambda: expected(card) == told(9))
+    wait_until(lambda: expected(card) == told(9))
 
 
 def test_a_keyboard_walks_along_the_tokens(page):

@@ -56,7 +56,7 @@ def test_words_are_ordered_as_words_and_numbers_as_numbers():
     assert sweep(of(*({"model.hidden": value} for value in (128.0, 64.0, 9.0)))).values == [9, 64, 128]
 
 
-def test_the_parameter_with_most_values_is_the_axis(tmp_path):
+def test_the_parameter_with_most_values_is_the_axis():
     swept = sweep(of(*({"model.hidden": h, "train.lr": lr} for h in (1.0, 2.0) for lr in (0.5, 1.0, 2.5))))
     assert swept.parameter == "train.lr"
     assert swept.values == [0.5, 1, 2.5]
