@@ -27,6 +27,10 @@ REST_SECONDS = 0.02
 """Between two turns: for milliseconds after its last work, OpenMP's threads wait awake and take the next one's time."""
 
 
+WARM_UP_SECONDS = 0.03
+"""At the beginning of a turn: after a rest, Linux may leave two threads on one core for 10 milliseconds."""
+
+
 class Entry(NamedTuple):
     """A contestant in one of the modes."""
 
@@ -46,7 +50,7 @@ def windows(shape: Shape, device: torch.device, count: int = 8) -> list[Window]:
 
 
 def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int = 8) -> Clock:
-    """Times `count` steps, the state carried through them, after a step that brings the caches back."""
+    """Times `count` steps, the state carried through them, after steps that bring caches and threads back."""
     data = windows(shape, device, count)
 
     def action() -> None:
@@ -56,7 +60,10 @@ def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int = 8
     clock = timed(action, device)
 
     def turn() -> float:
-        step(data[0])
+        start = time.perf_counter()
+        while time.perf_counter() - start < WARM_UP_SECONDS:
+            step(data[0])
+            devices.synchronize(device)
         return clock()
 
     return turn
