@@ -157,6 +157,11 @@ def excerpt_of(root: Path, prefix: str, text: str, tokenizer: Tokenizer, **raw: 
     return excerpt
 
 
+def test_a_model_that_wrote_nothing_has_an_excerpt(tmp_path: Path) -> None:
+    excerpt = excerpt_of(tmp_path, "the", "", Tokenizer("char", "letters"), corpus="the time")
+    assert [row["text"] for row in excerpt["rows"]] == [""]
+
+
 def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
     raw = {"train": "others ago\n", "valid": "A  the\n  sea A\n", "test": "the A\n"}
     excerpt = excerpt_of(tmp_path, "the", "\nsea the", Tokenizer("word", "none"), **raw)
