@@ -1,4 +1,4 @@
-"""Trains small models and prints what came of each: digests of weights, curves, scores and logits' surprisal, as JSON.
+"""Trains small models and prints what came of each: a digest of weights, curves, scores, surprisal and text, as JSON.
 
 For processes with other instructions, threads, compilers or versions than the test's own. Arguments: names of CASES.
 """
@@ -17,13 +17,17 @@ import torch
 
 from lstm_lm.core import device
 from lstm_lm.core.params import Params, Train
+from lstm_lm.evaluation.continuation import continuation
 from lstm_lm.model.language_model import LanguageModel, build, fix_threads
-from lstm_lm.model.score import score, surprisal
+from lstm_lm.model.score import score, score_in_windows, surprisal
+from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import UNKNOWN, Vocabulary
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Training
 from projects import params_of, train_of
 
-VOCAB_SIZE = 20
+VOCABULARY = Vocabulary((UNKNOWN, *"abcdefghijklmnopqrs"), Tokenizer("char", "none"))
+VOCAB_SIZE = len(VOCABULARY)
 WORDS = {"layers": 2, "embedding": 37, "dropout": 0.3, "tied": True}
 ADAM = {"optimizer": "adam", "lr": 0.01, "schedule": "cosine"}
 CASES = {
@@ -65,7 +69,9 @@ def train(case: str) -> str:
         model = untrained(params, kernel)
         epochs = Training(model, STREAM, STREAM[:300], settings, seed=0, checkpoint=checkpoint).run()
     digest = hashlib.sha256(repr([epoch[:2] for epoch in epochs]).encode())
-    digest.update(repr(score(model, STREAM)).encode())
+    digest.update(repr((score(model, STREAM), score_in_windows(model, STREAM, 40))).encode())
+    for temperature in (None, 1.0):
+        digest.update("".join(continuation(model, VOCABULARY, "fad", 40, temperature)).encode())
     for values in (*model.textbook().values(), surprisal(model, STREAM)):
         digest.update(values.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -20,8 +20,10 @@ from projects import params_of, train_of
 CPU = torch.device("cpu")
 
 
-def test_auto_is_the_best_there_is() -> None:
-    best = "cuda" if torch.cuda.is_available() else "cpu"
+@pytest.mark.parametrize(("cuda", "best"), [(True, "cuda"), (False, "cpu")])
+def test_auto_takes_cuda_or_the_cpu_but_not_mps(cuda: bool, best: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert device.choose("auto").type == best
     assert device.choose("cpu") == CPU
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from lstm_lm.comparison.measures import LABELS, MEASURES
+from lstm_lm.core.params import load_params
+from lstm_lm.model import arithmetic
 from lstm_lm.model.language_model import fix_threads
 from lstm_lm.model.model_file import load_model
 from lstm_lm.model.score import score_in_windows
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.vocabulary import Vocabulary
 from projects import Project
+from stages import evaluate
 
 MEASURE = MEASURES["valid_nats_in_windows"]
 
@@ -40,3 +43,15 @@ def test_with_a_window_the_scores_in_windows_stand_beside_the_others(small_proje
         for split in found[kind].values():  # pyright: ignore[reportAttributeAccessIssue, reportIndexIssue]
             del split["bits_per_token_in_windows"]
     assert found == plain, "nothing else changes"
+
+
+def test_no_score_comes_from_code_that_computes_wrong_values(
+    small_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_project.root
+    small_project.set(train__epochs=1)
+    small_project.run_through("train_scratch", "train_concise")
+    monkeypatch.setattr(arithmetic, "TOLERANCE", -1)  # nothing is as near to the equations
+    with pytest.raises(ValueError, match=r"^[^\n]* computes wrong values on this machine [^\n]*$"):
+        evaluate.main(load_params(root / "params.yaml"), root)
+    assert not (root / "metrics/evaluate.json").exists()

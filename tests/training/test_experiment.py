@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from lstm_lm.comparison.measures import LABELS
 from lstm_lm.core.params import load_params
+from lstm_lm.model import arithmetic
 from lstm_lm.training import experiment
 from projects import Project, params_of
 
@@ -21,6 +23,16 @@ def test_a_gpu_without_enough_memory_is_one_line_that_says_what_to_lower(
     sizes = rf"model\.hidden \({params.model.hidden}\), the vocabulary \(\d+ tokens\), train\.batch_size \(\d+\)"
     with pytest.raises(ValueError, match=rf"^[^\n]* is out of memory: lower {sizes} or train\.num_steps \(\d+\)$"):
         experiment.train("scratch", params, small_project.root)
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_a_model_whose_code_computes_wrong_values_is_not_trained(
+    kind: str, small_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arithmetic, "TOLERANCE", -1)  # nothing is as near to the equations
+    with pytest.raises(ValueError, match=r"^[^\n]* computes wrong values on this machine [^\n]*$"):
+        experiment.train(kind, load_params(small_project.root / "params.yaml"), small_project.root)
+    assert not (small_project.root / f"data/models/{kind}.safetensors").exists()
 
 
 def test_a_training_starts_without_the_slow_imports_of_other_stages(small_project: Project) -> None:

@@ -118,6 +118,14 @@ def test_only_an_update_renews_the_record(
             ),
         ),
         (
+            RUN | {"environment": ENVIRONMENT | {"environment_scratch": {"kernel": "fused in PyTorch"}}},
+            (
+                False,
+                "The model from scratch was trained by other code than in the record "
+                "(environment_scratch.kernel: fused -> fused in PyTorch).",
+            ),
+        ),
+        (
             {
                 "environment": ENVIRONMENT | {"environment_concise": {"torch": "3"}},
                 "sha256": {"metrics/train_scratch.json": "9"},
