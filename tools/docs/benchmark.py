@@ -83,11 +83,6 @@ class Whole(Content):
 
     textbook_training_seconds: dict[str, Number]
     repro_seconds: dict[str, Number]
-    repro_over_textbook: dict[str, Number]
-
-    @model_validator(mode="after")
-    def _kernels_are_the_same(self) -> "Whole":
-        return _alike(self, "repro_seconds", "repro_over_textbook")
 
 
 class Curves(Content):
