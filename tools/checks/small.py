@@ -44,8 +44,8 @@ def record(project: Path) -> Run:
 def judge(committed: Run, now: Run) -> tuple[bool, str]:
     """Whether a run may be that of the record, and a line about it.
 
-    What is about nn.LSTM is compared on a machine of the record's kind, what is about the model from scratch everywhere:
-    without the record's kernel there is nothing to compare, and the check fails.
+    What is about nn.LSTM is compared on a machine of the record's kind, what is about the model from scratch
+    everywhere: without the record's kernel there is nothing to compare, and the check fails.
     """
     old, new = committed["environment"], now["environment"]
     same = [model for model in LABELS if old.get(f"environment_{model}") == new.get(f"environment_{model}")]

@@ -72,7 +72,7 @@ def _one_step(report: dict[str, Any]) -> list[str]:
     return [
         "",
         f"Of a step of `fused`, {share['median']:.0%} (quartiles {share['q1']:.0%} to {share['q3']:.0%}) pass in C++. "
-        "A step alone, and beside two processes that only count (on two cores, a ratio of 2 is a fair share of the time):",
+        "A step alone, and beside two processes that only count (on two cores, a fair share of them is a ratio of 2):",
         "",
         table(["", "alone, ms", "beside two, ms", "ratio"], rows),
     ]
