@@ -19,20 +19,15 @@ from benchmarks.measure import (
     CPU,
     MODES,
     Entry,
-    interleaved,
     peak_memory,
     processes,
     quartiles,
     ratios,
     taking_turns,
-    timed,
 )
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.model.native_backend import computes
-from lstm_lm.tokens.tokenizer import Tokenizer
-from lstm_lm.tokens.vocabulary import Vocabulary
-from tools.project import dvc, repository
 
 HIDDEN = (64, 128, 256, 512, 1024)
 BATCH_SIZES = (1, 32, 1024)
@@ -159,32 +154,6 @@ def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
     return [entry for entry in entries if entry.contestant in contestants(CPU)]
 
 
-def tokenising(rounds: int) -> dict[str, float]:
-    """Megabytes of raw text per second through normalisation, vocabulary and encoding."""
-    raw = (ROOT / "data/corpora/sample.txt").read_text(encoding="utf-8") * 40
-    tokenizer = Tokenizer("char", "letters")
-
-    def action() -> None:
-        tokens = tokenizer.tokens(tokenizer.normalize(raw))
-        Vocabulary.of(tokens, tokenizer).encode(tokens)
-
-    seconds = interleaved({"tokenise": timed(action, CPU)}, rounds)["tokenise"]
-    return quartiles(len(raw.encode()) / 1e6 / seconds)
-
-
-def idle_repro(rounds: int) -> dict[str, float] | None:
-    """Seconds of a `dvc repro` that has nothing to do; None where it would have something to do."""
-    try:
-        with repository(ROOT) as repo:
-            changed = repo.status()
-    except ValueError:
-        return None
-    if changed or dvc(ROOT, "repro", "--quiet") != 0:
-        return None
-    clock = timed(lambda: dvc(ROOT, "repro", "--quiet"), CPU)
-    return quartiles(np.array([clock() for _ in range(rounds)]))
-
-
 def measure(rounds: int) -> dict[str, Any]:
     """Everything that is measured, and on what."""
     kernel = f"all; fused in PyTorch{' and C++' if computes(CPU, 'fp32') else ''}"
@@ -200,8 +169,6 @@ def measure(rounds: int) -> dict[str, Any]:
             **one_step(pools, rounds),
             "grid": grid(pools),
             "stacks": stacks(pools),
-            "tokenising_mb_per_second": tokenising(5),
-            "idle_repro_seconds": idle_repro(5),
         }
 
 

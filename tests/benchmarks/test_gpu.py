@@ -86,17 +86,13 @@ def small() -> Plan:
 
 @pytest.fixture(scope="module")
 def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a whole rehearsal, without the packages that a GPU machine may not have.
-
-    LSTM_LM_BARE_PYTHON names a Python to rehearse with, such as 3.12 with the oldest torch that pyproject.toml allows.
-    """
+    """The folder of a whole rehearsal, without the packages that a GPU machine may not have."""
     folder = tmp_path_factory.mktemp("gpu")
     (folder / "flashrnn.py").write_text(FLASHRNN)
     modules = hidden()
     assert {"dvc", "boto3", "selenium", "psutil", "xdist"} <= modules
     (folder / "sitecustomize.py").write_text(HIDE.format(modules=modules))
-    python = os.environ.get("LSTM_LM_BARE_PYTHON", sys.executable)
-    command = [python, "-m", "benchmarks.gpu", "--device", "cpu", "--small", "--out", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--small", "--out", str(folder)]
     # pytest's plugins are among what is hidden.
     variables = {"PYTHONPATH": os.pathsep.join([str(folder), "src"]), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
