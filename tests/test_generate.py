@@ -15,6 +15,7 @@ import pytest
 
 from lstm_lm import generate
 from lstm_lm.evaluation.continuation import continuation
+from lstm_lm.model import arithmetic
 from lstm_lm.model.language_model import MODELS, build
 from lstm_lm.model.model_file import load_model, save_model
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -100,6 +101,13 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(
 def test_a_prefix_without_a_letter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--prefix has no letter from a to z"):
         generate.prefix_of(text, LETTERS)
+
+
+def test_code_that_computes_wrong_values_writes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "TOLERANCE", -1)  # nothing is as near to the equations
+    monkeypatch.setattr(sys, "argv", ["generate", "--prefix", "the time"])
+    with pytest.raises(ValueError, match=r"^the kernel fused computes wrong values on this machine "):
+        next(generate.written(generate.arguments(), project))
 
 
 def test_words_are_written_with_spaces(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import NoReturn
 from lstm_lm.core.printable import fail, printable, say
 from lstm_lm.core.stage import check_package, one_line
 from lstm_lm.evaluation.continuation import as_fed, continuation
+from lstm_lm.model.arithmetic import check_arithmetic
 from lstm_lm.model.language_model import MODELS, LanguageModel, fix_threads
 from lstm_lm.model.model_file import load_model
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -97,6 +98,7 @@ def written(chosen: argparse.Namespace, root: Path) -> Iterator[str]:
     """The prefix, then the continuation, a token at a time. Raises what `load` and `prefix_of` raise."""
     model, vocabulary = load(chosen.model, root)
     fix_threads(model.architecture)
+    check_arithmetic(model.architecture, rows=1)
     prefix = prefix_of(chosen.prefix, vocabulary.tokenizer)
     tokens = continuation(model, vocabulary, prefix, chosen.length, chosen.temperature, chosen.seed)
     yield from vocabulary.tokenizer.spelled(chain(prefix, tokens))

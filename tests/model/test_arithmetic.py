@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lstm_lm.model import arithmetic, lstm_fused, lstm_scratch
+from lstm_lm.model import arithmetic, lstm_concise, lstm_fused, lstm_scratch
 from lstm_lm.model.arithmetic import check_arithmetic
 from lstm_lm.model.language_model import Architecture
 from lstm_lm.model.native_backend import Native
@@ -38,6 +38,15 @@ def test_one_wrong_number_is_noticed(method: str, monkeypatch: pytest.MonkeyPatc
         ValueError, match=r"^the kernel fused computes wrong values on this machine \(the .* is off by "
     ):
         check_arithmetic(Architecture(kernel="fused", vocab_size=11, hidden=9), rows=3)
+
+
+def test_the_code_that_only_dropout_uses_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, computed = lstm_concise.LibraryLayer.forward, []
+    monkeypatch.setattr(
+        lstm_concise.LibraryLayer, "forward", lambda *given: computed.append(given) or right(*given)
+    )  # the single layers that dropout stands between
+    check_arithmetic(Architecture.model_validate({**PARTS, "kernel": "library"}), rows=3)
+    assert len(computed) == PARTS["layers"]
 
 
 def test_a_large_vocabulary_takes_no_more_memory_than_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import functools
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,10 +101,12 @@ def test_a_compiler_need_not_know_the_flags_for_speed(
 @needs_compiler
 @pytest.mark.usefixtures("anew")
 def test_the_user_s_flags_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXXFLAGS", "-g -Ofast -ffast-math -march=nocona -ffp-contract=fast")
+    flags = "-g -Ofast -ffast-math -funsafe-math-optimizations -march=nocona -ffp-contract=fast"
+    monkeypatch.setenv("CXXFLAGS", flags)
     loaded = library()
     assert loaded is not None
     assert loaded.digest(1) == DIGEST
+    assert sys.float_info.min / 2 > 0, "the process takes subnormal numbers for zero"
 
 
 @needs_compiler

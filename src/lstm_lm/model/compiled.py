@@ -20,9 +20,12 @@ SOURCES = Path(__file__).with_name("native")
 CACHE = SOURCES.parent / "__pycache__"
 """Where Python keeps what it compiled from this folder; nothing is written outside the project."""
 
-FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-fast-math", "-ffp-contract=off")
-FLAGS += ("-pthread", "-fPIC", "-shared")
-"""They follow the user's CXXFLAGS, so that none of those reorders a sum, fuses a product with it or costs the speed."""
+FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math")
+FLAGS += ("-fno-fast-math", "-fno-unsafe-math-optimizations", "-ffp-contract=off", "-pthread", "-fPIC", "-shared")
+"""They follow the user's CXXFLAGS, so that none of those reorders a sum, fuses a product with it or costs the speed.
+
+GCC before 13 also let unsafe optimisations take numbers near zero for zero in the whole process.
+"""
 
 FASTER = (("-march=native", "-fopenmp-simd"), ("-mcpu=native", "-fopenmp-simd"), ("-fopenmp-simd",), ())
 """Flags for speed: the first of these that the compiler knows."""
