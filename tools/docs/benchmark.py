@@ -1,5 +1,6 @@
 """The benchmarks in metrics/benchmark_*.json: the keys that README and docs show, and what may stand under them."""
 
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
 from pydantic import Field, model_validator
@@ -137,7 +138,14 @@ class Corpus(Content):
 
     measured_on: str
     load_before: Number
-    sizes: Annotated[list[Size], Field(min_length=1)]
+    sizes: Annotated[list[Size], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _the_same_stages_read_ever_larger_texts(self) -> "Corpus":
+        for size, larger in pairwise(self.sizes):
+            if size.megabytes >= larger.megabytes or size.stages.keys() != larger.stages.keys():
+                raise ValueError("sizes: the same stages must read ever larger texts")
+        return self
 
 
 class Shape(Content):
