@@ -41,10 +41,9 @@ def test_one_wrong_number_is_noticed(method: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_code_that_only_dropout_uses_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Dropout stands between single layers of the library; without it, one nn.LSTM has them all.
     right, computed = lstm_concise.LibraryLayer.forward, []
-    monkeypatch.setattr(
-        lstm_concise.LibraryLayer, "forward", lambda *given: computed.append(given) or right(*given)
-    )  # the single layers that dropout stands between
+    monkeypatch.setattr(lstm_concise.LibraryLayer, "forward", lambda *given: computed.append(given) or right(*given))
     check_arithmetic(Architecture.model_validate({**PARTS, "kernel": "library"}), rows=3)
     assert len(computed) == PARTS["layers"]
 

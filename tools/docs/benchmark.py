@@ -82,7 +82,7 @@ class Ptb(Compared):
 class Whole(Content):
     """benchmark_whole.json."""
 
-    textbook_training_seconds: dict[str, Number]
+    textbook_training_seconds: Annotated[dict[str, Positive], Field(min_length=1)]
     repro_seconds: dict[str, Number]
 
 
