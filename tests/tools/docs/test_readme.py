@@ -8,7 +8,7 @@ import pytest
 from lstm_lm.core.atomic import write_json
 from reported import TOKENIZE, write_results
 from shipped import shipped
-from tools.docs import parameters, readme, recipes
+from tools.docs import parameters, readme, recipes, scaling
 from tools.recipes.recipe import load_recipe
 
 ROOT = Path(__file__).parents[3]
@@ -149,3 +149,23 @@ def test_a_text_of_a_model_is_quoted_as_it_is(tmp_path: Path, monkeypatch: pytes
 def test_readme_shows_a_recipe_of_each_corpus() -> None:
     corpora = [load_recipe(name, ROOT).params.get("corpus", {}).get("name", "time_machine") for name in recipes.FIRST]
     assert sorted(corpora) == ["ptb", "time_machine", "tiny_shakespeare"]
+
+
+def corpus_report(root: Path, *seconds_by_megabytes: tuple[int, float]) -> None:
+    def stage(megabytes: int, seconds: float) -> dict[str, float]:
+        return {"cpu_seconds": seconds, "mb_per_second": megabytes / seconds, "peak_memory_mib": 100}
+
+    sizes = [{"megabytes": text, "stages": {"fetch": stage(text, s)}} for text, s in seconds_by_megabytes]
+    report = {"measured_on": "a CPU", "load_before": 0.0, "sizes": sizes}
+    write_json(root / "metrics/benchmark_corpus.json", report)
+
+
+def test_what_does_not_grow_with_the_text_is_no_part_of_the_hours_for_larger_ones(tmp_path: Path) -> None:
+    corpus_report(tmp_path, (100, 20 + 100 * 0.036), (1000, 20 + 1000 * 0.036))
+    assert scaling.hours(tmp_path).splitlines()[-1].split("|")[2].split() == ["1", "h,", "0.12", "h"]
+
+
+def test_hours_from_texts_that_do_not_grow_are_refused(tmp_path: Path) -> None:
+    corpus_report(tmp_path, (100, 20), (100, 30))
+    with pytest.raises(ValueError, match="the same stages must read ever larger texts"):
+        scaling.hours(tmp_path)
