@@ -23,6 +23,12 @@ def test_right_code_passes(kernel: str, tied: bool) -> None:
     check_arithmetic(Architecture.model_validate({**PARTS, "kernel": kernel, "tied": tied}), rows=3)
 
 
+@pytest.mark.parametrize("kernel", ["book", "fused", "fused_pytorch", "library"])
+def test_a_window_whose_inputs_are_all_dropped_passes(kernel: str) -> None:
+    """With one row of one-hot vectors dropout may take all of them; with these sizes it does."""
+    check_arithmetic(Architecture.model_validate({"kernel": kernel, "vocab_size": 28, "hidden": 72, "dropout": 0.5}), 1)
+
+
 @pytest.mark.parametrize("method", ["run_back", "loss", "look_up", "look_up_back"])
 def test_one_wrong_number_is_noticed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = getattr(Native, method)
