@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from fnmatch import fnmatch
 from typing import Any
 
 from lstm_lm.comparison.measures import LABELS
@@ -15,7 +16,7 @@ def models(name: str) -> list[str]:
 
 def portion(name: str, content: bytes, model: str) -> object:
     """What a result under this path holds of a model; None where that cannot be told apart."""
-    if name.endswith(".json"):
+    if fnmatch(name, "metrics/*.json"):
         return _values(json.loads(content), model)
     if name.endswith(".tsv"):
         return [row.get(model) for row in csv.DictReader(io.StringIO(content.decode()), delimiter="\t")]

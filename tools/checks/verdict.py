@@ -104,8 +104,8 @@ def compare(
 
     Args:
         name: its path in the project.
-        committed: its content, None for no file.
-        now: the content of what was made again.
+        committed: its content, of files in data/ DVC's digest; None for no file.
+        now: the same of what was made again.
         same: the models for which this is the same kind of machine.
         bound: for the curves of the others.
 
@@ -118,7 +118,7 @@ def compare(
         return Verdict(Status.IDENTICAL)
     if matches(name, _MEASURED):
         return Verdict(Status.MEASURED, "holds or shows times")
-    keys = [parse_json(content, Path(name)) for content in (committed, now)] if name.endswith(".json") else []
+    keys = [parse_json(content, Path(name)) for content in (committed, now)] if fnmatch(name, "metrics/*.json") else []
     if fnmatch(name, ENVIRONMENT):
         return Verdict(Status.OTHER_KIND, changes(*keys))
     changed = [model for model in same if portion(name, committed, model) != portion(name, now, model)]
@@ -151,7 +151,8 @@ def _compare_curves(committed: bytes, now: bytes, bound: Bound) -> Verdict:
     before, after = (pd.read_csv(io.BytesIO(content), sep="\t", index_col="epoch") for content in (committed, now))
     if not before.axes[0].equals(after.axes[0]) or list(before) != list(after):
         return Verdict(Status.DIFFERENT, "other epochs or columns")
-    apart = float((after / before - 1).abs().loc[: bound.epochs].max(axis=None, skipna=False))
+    compared = (after / before - 1).abs().loc[: bound.epochs]
+    apart = float(compared.max(axis=None, skipna=False)) if len(compared) else 0.0
     ends = ", ".join(f"{before[name].iloc[-1]:.4f} -> {after[name].iloc[-1]:.4f}" for name in before)
     return Verdict(
         Status.OTHER_KIND if apart <= bound.apart else Status.DIFFERENT,

@@ -55,6 +55,13 @@ def test_a_damaged_file_is_named(damaged: bytes) -> None:
         compare("metrics/train_scratch.json", damaged, b'{"perplexity": 1}', same=BOTH)
 
 
+def test_a_curve_without_an_early_score_has_nothing_to_judge() -> None:
+    late = curve(late=3.0, every=FIRST_EPOCHS + 1)
+    assert (
+        compare("plots/held_out_concise.tsv", curve(every=FIRST_EPOCHS + 1), late, same=()).status is Status.OTHER_KIND
+    )
+
+
 def test_a_curve_with_a_gap_is_different() -> None:
     name, with_a_gap = "plots/curve_scratch.tsv", curve().replace(b"19.9\n", b"nan\n")
     assert compare(name, curve(), with_a_gap, same=()).status is Status.DIFFERENT
@@ -119,6 +126,14 @@ def test_times_are_measured_again_on_any_machine(name: str) -> None:
 def test_what_follows_from_a_training_may_differ_only_on_another_kind(name: str) -> None:
     assert judge(name, 1, 2, same=()) is Status.OTHER_KIND
     assert judge(name, 1, 2, same=BOTH) is Status.DIFFERENT
+
+
+def test_of_data_there_are_only_digests_which_are_no_json() -> None:
+    for same, status in (((), Status.OTHER_KIND), (BOTH, Status.DIFFERENT)):
+        verdict = compare(
+            "data/units.json", b"5d41402abc4b2a76b9719d911017c592", b"7d793037a0760186574b0282f2f435e7", same
+        )
+        assert verdict == Verdict(status, "other bytes")
 
 
 def test_another_kind_is_described() -> None:
