@@ -151,7 +151,7 @@ REFUSED = [
     ("seed", "2001-99-99", "seed is '2001-99-99'; input should be a valid integer"),
     ("seed", "&a [*a]", "seed is [[[[[[[...]]]]]]]; input should be a valid integer"),
     ("seed", "!!python/object/apply:os.system [x]", "could not determine a constructor for the tag"),
-    ("device", "tpu", "device is 'tpu'; input should be 'auto', 'cpu', 'cuda' or 'mps'"),
+    ("device", "tpu", "device is 'tpu'; input should be 'auto', 'cpu' or 'cuda'"),
     (
         "corpus.name",
         "../up",

@@ -166,7 +166,7 @@ def test_quotation_marks_that_do_not_match_are_no_compiler(
 
 
 @pytest.mark.usefixtures("anew")
-@pytest.mark.parametrize(("device", "precision"), [("cuda", "fp32"), ("mps", "fp32"), ("cpu", "bf16")])
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "fp32"), ("cpu", "bf16")])
 def test_nothing_is_compiled_where_it_is_of_no_use(
     device: str, precision: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,14 +28,13 @@ PROCESS = Path("/proc/self/status")
 def choose(name: str) -> torch.device:
     """The device for `device:` in params.yaml; "auto" takes CUDA, else the CPU.
 
-    It never takes MPS: on a CPU the model from scratch has the same bytes as on every other machine, and nn.LSTM has
-    had wrong gradients on MPS (with its own dropout, in torch 2.13.0 and a development build of 2.14; pytorch/pytorch
-    issue 190056).
+    MPS is no choice: it has no float64, in which losses are summed, and nn.LSTM has had wrong gradients there (with its
+    own dropout, in torch 2.13.0 and a development build of 2.14; pytorch/pytorch issue 190056).
 
     Raises:
         ValueError: the device asked for is not on this machine.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "cpu": True}
     if name == "auto":
         name = "cuda" if available["cuda"] else "cpu"
     if not available[name]:
@@ -103,8 +102,6 @@ def synchronize(device: torch.device) -> None:
     """Wait until `device` has finished all work; call it before reading a clock."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def peak_memory(device: torch.device) -> int:
@@ -114,8 +111,6 @@ def peak_memory(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if device.type == "mps":
-        return torch.mps.driver_allocated_memory()
     with contextlib.suppress(OSError, IndexError):
         return int(PROCESS.read_text(encoding="utf-8", errors="replace").split("VmHWM:")[1].split()[0]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024

@@ -187,7 +187,7 @@ class Evaluate(Section):
     temperature: Positive
     """temperature of the sampled continuation; the other one is greedy"""
     passage: Annotated[int, Field(ge=1, le=1000)]
-    """tokens of a passage of each split to look at one by one"""
+    """tokens of a passage of the train and the validation split to look at one by one"""
     window: Annotated[int, Field(ge=1, le=10_000)] | None
     """n: scores in windows of n tokens too, each read from a zero state; null: none"""
 
@@ -197,8 +197,8 @@ class Params(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """seed of the initial weights, the order of the data and the sampling"""
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    """`auto`, `cpu`, `cuda` or `mps`"""
+    device: Literal["auto", "cpu", "cuda"]
+    """`auto`, `cpu` or `cuda`"""
     numerics: Literal["portable", "native"]
     """nn.LSTM: `portable`: the same bytes on every x86-64 CPU with AVX2; `native`: its fastest code"""
     corpus: Corpus
@@ -240,10 +240,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _device_has_the_precision(self) -> "Params":
-        if self.train.precision == "tf32" and self.device in ("cpu", "mps"):
-            raise ValueError(
-                f"train.precision is 'tf32', which only a CUDA GPU has; with device {self.device} use fp32 or bf16"
-            )
+        if self.train.precision == "tf32" and self.device == "cpu":
+            raise ValueError("train.precision is 'tf32', which only a CUDA GPU has; with device cpu use fp32 or bf16")
         return self
 
     def changed(self, changes: Mapping[str, object]) -> "Params":

@@ -66,8 +66,6 @@ def on_this_machine(count: int) -> int:
 
 def check_device(device: torch.device, here: int, count: int) -> None:
     """Raise ValueError unless each of the `here` processes on this machine, of `count`, has its own device."""
-    if device.type == "mps":
-        raise ValueError(f"train.processes is {count}; allowed on mps: 1 (or set device to cpu)")
     if device.type == "cuda" and here > torch.cuda.device_count():
         raise ValueError(
             f"train.processes is {count}, {here} on this machine, which has {torch.cuda.device_count()} CUDA GPU(s); "
