@@ -3,14 +3,15 @@ PYTHON ?= python3
 # The revision that `make report` compares with, and that experiments started from. It reaches the shell as a variable,
 # never as text of a command.
 BASE ?= HEAD
+# What follows is given on the command line alone; WSL sets NAME in every shell.
 # The text that `make corpus` adds, or its train split and the two others.
-FILE ?=
-VALIDATION ?=
-TEST ?=
+FILE :=
+VALIDATION :=
+TEST :=
 # The recipe that `make recipe` runs and `make verify` checks.
-NAME ?=
+NAME :=
 # With UPDATE=1, `make small` renews the record that it compares with.
-UPDATE ?=
+UPDATE :=
 export BASE FILE VALIDATION TEST NAME
 
 # The project's own environment, whatever else is active in the shell.

@@ -65,6 +65,17 @@ def set_params(folder: Path, **changes: object) -> None:
     path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
 
+def fake_environment(project: Path, python: str, made_in: Path | None = None) -> None:
+    """A complete .venv, as `make setup` leaves it, with this shell script for Python."""
+    (project / ".venv/bin").mkdir(parents=True)
+    place = (made_in or project).resolve()
+    (project / ".venv/pyvenv.cfg").write_text(f"command = python -m venv --clear {place}/.venv\n")
+    for name in ("bin/activate", "bin/pip", ".packages", ".tools"):
+        (project / ".venv" / name).touch()
+    (project / ".venv/bin/python").write_text(f"#!/bin/sh\n{python}\n")
+    (project / ".venv/bin/python").chmod(0o755)
+
+
 class Project:
     """A folder with params.yaml, stages/ and data/ in which stages run."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import ROOT
+from projects import ROOT, fake_environment
 from tools import torch_build
 
 
@@ -117,7 +117,7 @@ def test_another_torch_is_refused_unless_its_build_is_unknown(tmp_path: Path) ->
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_an_environment_that_was_copied_or_moved_is_renewed(moved: bool, bare: Path) -> None:
-    pretend(bare, "", bare.parent / "original" if moved else bare)
+    fake_environment(bare, "", bare.parent / "original" if moved else bare)
     planned = make(bare, "--dry-run", "setup")
     assert planned.returncode == 0, planned.stderr
     assert ("venv --clear .venv" in planned.stdout) == moved
@@ -143,26 +143,24 @@ def test_nothing_behind_a_linked_environment_is_removed(bare: Path, content: str
 
 
 def test_an_environment_that_was_moved_away_and_linked_is_used(bare: Path) -> None:
-    pretend(bare, "echo ran")
+    fake_environment(bare, "echo ran")
     (bare / ".venv").rename(bare.parent / "larger disk")
     (bare / ".venv").symlink_to(bare.parent / "larger disk")
     done = make(bare, "current")
     assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
 
 
-def pretend(project: Path, python: str, made_in: Path | None = None) -> None:
-    """An environment that is complete, with this shell script for Python."""
-    (project / ".venv/bin").mkdir(parents=True)
-    place = (made_in or project).resolve()
-    (project / ".venv/pyvenv.cfg").write_text(f"command = python -m venv --clear {place}/.venv\n")
-    for name in ("bin/pip", ".packages", ".tools"):
-        (project / ".venv" / name).touch()
-    (project / ".venv/bin/python").write_text(f"#!/bin/sh\n{python}\n")
-    (project / ".venv/bin/python").chmod(0o755)
+def test_what_a_command_is_about_comes_from_its_own_line(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FILE", "VALIDATION", "TEST", "NAME", "UPDATE"):
+        monkeypatch.setenv(name, "of the shell")
+    fake_environment(bare, 'shift 2; echo "<$@>"')
+    assert make(bare, "recipe", "verify", "corpus", "small").stdout == "<>\n<>\n<  >\n<>\n"
+    assert make(bare, "recipe", "NAME=book").stdout == "<book>\n"
+    assert make(bare, "small", "UPDATE=1").stdout == "<--update>\n"
 
 
 def test_targets_run_one_after_the_other(bare: Path) -> None:
-    pretend(bare, 'echo "begins $2" >> log; sleep 0.2; echo "ends $2" >> log')
+    fake_environment(bare, 'echo "begins $2" >> log; sleep 0.2; echo "ends $2" >> log')
     done = make(bare, "-j8", "run", "report", "current")
     assert done.returncode == 0, done.stderr
     modules = ["tools.quickstart", "dvc", "tools.summary", "tools.report", "tools.checks.current"]
@@ -173,7 +171,7 @@ def test_a_user_id_without_a_name_gets_one(bare: Path, monkeypatch: pytest.Monke
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     code = "import getpass, pwd; del pwd.getpwuid; print('user', getpass.getuser())"
-    pretend(bare, f'exec "{sys.executable}" -c "{code}"')
+    fake_environment(bare, f'exec "{sys.executable}" -c "{code}"')
     done = make(bare, "current")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"user \S+\n", done.stdout)

@@ -7,6 +7,7 @@ from pathlib import Path
 from lstm_lm.core import atomic, stage
 from lstm_lm.core.params import Params, load_params
 from lstm_lm.core.printable import say
+from lstm_lm.corpus.record import load_record
 from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
 from tools.project import repository
 
@@ -14,12 +15,19 @@ SAMPLE = "sample"
 
 
 def main(params: Params, root: Path) -> None:
-    """Prepare the project in `root` for `dvc repro`. Raises ValueError as `use_sample`."""
+    """Prepare the project in `root` for `dvc repro`.
+
+    Raises:
+        CorpusUnavailable: a text that can be had from nowhere else is not here, or not as its record says.
+        ValueError: as `use_sample`.
+    """
     if _fetched(root):
         return
     try:
         _reach(params.corpus.name, root)
     except CorpusUnavailable:
+        if not any(file.sources for file in load_record(params.corpus.name, root / "data/corpora").files.values()):
+            raise
         use_sample(root / "params.yaml")
         say(
             f"{params.corpus.name} is out of reach: running on the embedded corpus, corpus.name in params.yaml is now "

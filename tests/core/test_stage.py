@@ -1,5 +1,7 @@
 """A stage that cannot go on says why in one line."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from lstm_lm.core import stage
 from lstm_lm.core.stage import one_line
 from projects import Project
 
@@ -39,6 +42,18 @@ def test_other_errors_are_told_as_they_are() -> None:
     assert one_line(FileNotFoundError(2, "No such file", "x")) == "[Errno 2] No such file: 'x'"
     assert one_line(RuntimeError("shape mismatch")) is None
     assert one_line(KeyError("x")) is None
+
+
+def test_a_file_system_without_locks_stops_no_stage(bare_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    monkeypatch.chdir(bare_project.root)
+    monkeypatch.setattr(sys, "argv", ["stages/fetch.py"])
+    ran = []
+    stage.run(lambda *_: ran.append(stage.is_running("fetch", Path())))
+    assert ran == [False]
 
 
 def test_a_stage_without_memory(tmp_path: Path) -> None:

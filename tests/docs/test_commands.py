@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from documents import DOCUMENTS, Document
+from projects import fake_environment
 from repository import Repository
 from storage import CREDENTIALS, s3
 
@@ -153,16 +154,10 @@ def script(document: Document) -> str:
 
 def with_environment(repository: Repository) -> Repository:
     """A .venv as `make setup` leaves it, around the Python that runs this test."""
-    folder = repository.folder / ".venv"
-    (folder / "bin").mkdir(parents=True)
-    for name in ("bin/activate", "bin/pip", ".packages", ".tools"):
-        (folder / name).touch()
-    (folder / "pyvenv.cfg").write_text(f"command = python3 -m venv {folder.resolve()}\n")
     path = repository.environment["PYTHONPATH"]
-    (folder / "bin/python").write_text(
-        f'#!/bin/sh\nPYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{path}" exec "{sys.executable}" "$@"\n'
+    fake_environment(
+        repository.folder, f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{path}" exec "{sys.executable}" "$@"'
     )
-    (folder / "bin/python").chmod(0o755)
     for role in ("AUTHOR", "COMMITTER"):
         repository.environment |= {f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.com"}
     return repository

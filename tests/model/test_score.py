@@ -105,13 +105,6 @@ def test_windows_that_are_read_at_once_are_few() -> None:
     assert [evaluation.rows_together(size) for size in (1, 64, 256, 8192, 10_000)] == [64, 64, 32, 1, 1]
 
 
-def test_scores_in_windows_stand_beside_the_others() -> None:
-    model, stream = random_model(), random_stream(50)
-    plain, both = (evaluation.scores(model, {"valid": stream}, window)["valid"] for window in (None, 9))
-    in_windows = evaluation.score_in_windows(model, stream, 9).bits_per_token
-    assert both == plain | {"bits_per_token_in_windows": in_windows}
-
-
 @pytest.mark.parametrize("scored", [score, lambda model, stream: evaluation.score_in_windows(model, stream, 7)])
 def test_scoring_leaves_the_model_s_mode_as_it_was(scored: Callable[[LanguageModel, np.ndarray], Score]) -> None:
     model, modes = random_model(), set()
@@ -133,6 +126,12 @@ def test_the_same_weights_mean_the_same_in_the_library(kernel: str) -> None:
 def test_weights_that_mean_something_else_in_the_library_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lstm_concise, "_GATES", "icfo")
     assert evaluation.max_logit_difference(random_model(), random_stream(50)) > 0.1
+
+
+def test_a_library_that_computes_nan_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = lstm_concise.LibraryOutput.forward
+    monkeypatch.setattr(lstm_concise.LibraryOutput, "forward", lambda *given: right(*given) * torch.nan)
+    assert math.isnan(evaluation.max_logit_difference(random_model(), random_stream(50)))
 
 
 def test_a_perplexity_that_overflows_is_named_with_its_split() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from corpora import write_record
 from machines import needs_corpora
 from projects import ROOT, params_text
 from tools.quickstart import use_sample
@@ -82,13 +83,14 @@ def test_a_corpus_within_reach_stays(project):
     assert (project / "params.yaml").read_text(encoding="utf-8") == PARAMS
 
 
-def test_an_unknown_corpus_is_a_mistake_not_a_missing_network(project):
-    (project / "params.yaml").write_text(PARAMS.replace("name: time_machine", "name: nowhere"), encoding="utf-8")
+def test_a_text_of_the_user_s_own_is_never_replaced(project):
+    (project / "data/corpora/own.txt").write_bytes(b"another text than the record's")
+    write_record(project / "data/corpora", "own", {"corpus": b"a text"})
+    (project / "params.yaml").write_text(PARAMS.replace("name: time_machine", "name: own"), encoding="utf-8")
     done = quickstart(project)
     assert done.returncode == 1
-    assert "nowhere" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert corpus_name(project) == "nowhere"
+    assert "if the text was changed on purpose, write its new record with make corpus" in done.stderr
+    assert corpus_name(project) == "own"
 
 
 def test_a_corpus_in_dvc_s_cache_needs_no_network(project):

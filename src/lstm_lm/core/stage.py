@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lstm_lm.core.interruption import Interrupted
@@ -29,7 +30,8 @@ def run(stage: Callable[[Params, Path], None]) -> None:
     gc.freeze()  # skip imported objects in the final collection (saves 0.5 s)
     try:
         with Path(sys.argv[0]).open("rb") as script:
-            fcntl.flock(script, fcntl.LOCK_SH)
+            with suppress(OSError):  # on a file system without locks, `is_running` finds none either
+                fcntl.flock(script, fcntl.LOCK_SH)
             check_package()
             stage(load_params(root / "params.yaml"), root)
     except Interrupted as interrupted:
@@ -65,13 +67,13 @@ def check_package() -> None:
 
 
 def is_running(name: str, root: Path) -> bool:
-    """Whether a process runs stages/<name>.py of the project in `root`."""
+    """Whether a process is known to run stages/<name>.py of the project in `root`."""
     try:
-        with (root / f"stages/{name}.py").open("rb") as script:
+        with (root / f"stages/{name}.py").open("r+b") as script:  # NFS locks alone only what may be written
             fcntl.flock(script, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except FileNotFoundError:
+    except OSError:
         pass
     return False
 

@@ -127,12 +127,12 @@ def max_logit_difference(scratch: LanguageModel, stream: np.ndarray) -> float:
     library = LanguageModel(scratch.architecture.model_copy(update={"kernel": "library"}))
     library.load_textbook(scratch.textbook())
     models = [scratch.eval(), library.to(device).eval()]
-    states, largest = [model.initial_state(1) for model in models], 0.0
+    states, largest = [model.initial_state(1) for model in models], torch.zeros((), device=device)
     for window in windows(scratch, stream):
         results = [model(window.inputs.to(device), state) for model, state in zip(models, states, strict=True)]
         (ours, theirs), states = zip(*results, strict=True)
-        largest = max(largest, float((ours - theirs).abs().max()))
-    return largest
+        largest = torch.maximum(largest, (ours - theirs).abs().max())  # which keeps NaN, as `max` does not
+    return float(largest)
 
 
 def windows(model: LanguageModel, stream: np.ndarray) -> Iterator[Window]:
