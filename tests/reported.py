@@ -38,15 +38,21 @@ def run(folder: Path, *command: str, **options: Any) -> subprocess.CompletedProc
     )
 
 
-def module(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m tools.report.<name>` in `folder`."""
-    return run(folder, sys.executable, "-m", f"tools.report.{name}".removesuffix(".report"), *arguments)
+def tool(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m tools.<name>` in `folder`."""
+    return run(folder, sys.executable, "-m", f"tools.{name}", *arguments)
 
 
 def git(folder: Path, *arguments: str) -> None:
     """Run git, which must succeed."""
     done = run(folder, "git", *arguments)
     assert done.returncode == 0, done.stderr
+
+
+def commit(root: Path, message: str) -> None:
+    """Commit all files."""
+    git(root, "add", ".")
+    git(root, "commit", "-qm", message)
 
 
 def commit_files(root: Path, files: dict[str, str]) -> Path:
@@ -56,8 +62,8 @@ def commit_files(root: Path, files: dict[str, str]) -> Path:
     for name, content in (dvc | files).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content, encoding="utf-8")
-    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "no results yet"]):
-        git(root, *command)
+    git(root, "init", "-q", "-b", "main")
+    commit(root, "no results yet")
     return root
 
 
@@ -133,7 +139,7 @@ def write_passages(root: Path) -> None:
         (root / f"plots/surprisal_by_position_{split}.tsv").write_text(table, encoding="utf-8")
 
 
-def found(
+def difference_of(
     metrics: dict[str, dict[str, Change]] | None = None,
     params: dict[str, Change] | None = None,
     curves: dict[str, dict[str, Change]] | None = None,

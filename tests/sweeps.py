@@ -24,7 +24,7 @@ def row(name: str | None, state: str | None = None, scratch: Any = 2.0, concise:
     return found
 
 
-def of(*changes: dict[str, Any]) -> Experiments:
+def experiments_of(*changes: dict[str, Any]) -> Experiments:
     """A revision and experiments with these changes."""
     rows = [row(f"e-{place}", **change) for place, change in enumerate(changes)]
     return experiments([row(None), *rows], NAMES)

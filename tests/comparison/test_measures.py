@@ -9,7 +9,7 @@ import pytest
 from lstm_lm.comparison.measures import FEW_TOKENS, LABELS, MEASURES, Measure
 from lstm_lm.comparison.metrics import MEASURED
 from lstm_lm.core.json_file import Content
-from reported import TOKENIZE, found, write_results
+from reported import TOKENIZE, difference_of, write_results
 from sweeps import row
 from tools import summary
 from tools.docs import recipes
@@ -55,7 +55,7 @@ def test_a_score_of_few_tokens_is_shown_nowhere(project: Path, monkeypatch: pyte
         assert len(summary.table(project).splitlines()) == 2 + rows
         assert [len(found) for found in standings.reached("mine", project).values()] == [rows, rows]
         count = {"metrics/tokenize.json": {"test_tokens": Change(None, tokens)}}
-        assert len(headline.table(found(count))) == rows
+        assert len(headline.table(difference_of(count))) == rows
 
 
 def test_the_summary_shows_it(project: Path) -> None:
@@ -79,6 +79,6 @@ def test_the_experiments_show_it(project: Path) -> None:
 
 def test_the_report_shows_it_and_judges_its_change(project: Path) -> None:
     changes = {f"{model}.x": Change(1000, new) for model, new in zip(LABELS, (1500, 2500), strict=True)}
-    cells = headline.table(found({"metrics/extra.json": changes}))["An extra"]
+    cells = headline.table(difference_of({"metrics/extra.json": changes}))["An extra"]
     assert [cell.value for cell in cells.values()] == ["1.5", "2.5"]
     assert cells["scratch"].change == "50.0% better than 1.0"

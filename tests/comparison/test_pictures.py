@@ -31,6 +31,12 @@ def test_the_book_s_speed_stands_beside_runs_on_the_book_s_corpus_only(
     assert ("another machine's" in figure.get_suptitle()) == (bars == 4)
 
 
+def test_speeds_of_two_machines_are_not_called_one_s(saved: list[Figure], tmp_path: Path) -> None:
+    speed = {"tokens_per_second": 20, "tokens_per_second_q1": 10, "tokens_per_second_q3": 30}
+    pictures.throughput({kind: speed | {"device": f"a {kind}"} for kind in LABELS}, "any", tmp_path / "throughput.png")
+    assert saved[0].axes[0].get_xlabel().endswith("here: from scratch: a scratch; torch.nn.LSTM: a concise")
+
+
 def test_a_split_of_few_tokens_has_no_bar(saved: list[Figure], tmp_path: Path) -> None:
     scores = {kind: {split: {"perplexity": 2.0} for split in SPLITS} for kind in LABELS}
     for few, shown in (((), SPLITS), (("test",), ("train", "valid")), (("valid", "test"), ("train",)), (SPLITS, ())):

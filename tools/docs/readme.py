@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lstm_lm.comparison.measures import LABELS, Measure, compressed, shown_in
+from lstm_lm.comparison.measures import LABELS, Measure, compressed, of_both, shown_in
 from lstm_lm.comparison.metrics import Digests, Throughput, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
@@ -25,7 +25,8 @@ def results(root: Path) -> str:
         [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
         for measure in shown_in("results").values()
     ]
-    tokens, device = read(root, "tokenize", Tokenize), read(root, "throughput_scratch", Throughput)["device"]
+    tokens = read(root, "tokenize", Tokenize)
+    device = of_both({model: read(root, f"throughput_{model}", Throughput)["device"] for model in LABELS})
     book = link(Markup("*Dive into Deep Learning*, Chinese edition 2.0"), load_recipe("book", root).published[0].source)
     return (
         f"{table(['', *LABELS.values()], rows)}\n\n"

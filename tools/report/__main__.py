@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS
+from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS, of_both
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from lstm_lm.core.printable import say
 from tools.project import git
 from tools.report import headline, page
-from tools.report.difference import Difference, base_argument, difference
+from tools.report.difference import Change, Difference, base_argument, difference
 from tools.report.excerpt import excerpts
 from tools.report.figure import figures
 from tools.report.panel import panel
@@ -105,7 +105,7 @@ def facts(found: Difference, root: Path) -> dict[str, list[tuple[str, str]]]:
         "Corpus": [(_words(key), _plain(c.new)) for key, c in found.metrics.get("metrics/tokenize.json", {}).items()],
         "Environment": [
             (_words(key), _both({model: found.metric(path, key).new for model, path in environments.items()}))
-            for key in found.metrics.get(environments["scratch"], {})
+            for key in dict.fromkeys(key for path in environments.values() for key in found.metrics.get(path, {}))
         ],
         "Code": code,
         "Parameters": [(key, str(change.new)) for key, change in found.params.items()],
@@ -126,12 +126,13 @@ def _run(found: Difference, root: Path) -> list[str]:
 
 def _not_as_params_say(found: Difference) -> list[str]:
     """Settings of the trainings that differ from params.yaml, as after `dvc freeze`."""
+    patient = found.params.get("train.patience", Change(None, None)).new is not None  # may stop before its last epoch
     return [
         f"{LABELS[model]} was trained with {name} {trained}, params.yaml says {change.new}"
         for name, change in found.params.items()
         for model in LABELS
         for trained in [found.metric(f"metrics/train_{model}.json", _TRAINED.get(name, "")).new]
-        if trained not in (None, change.new)
+        if trained not in (None, change.new) and not (patient and name == "train.epochs" and trained < change.new)
     ]
 
 
@@ -158,11 +159,8 @@ def _uncommitted(root: Path) -> str:
 
 
 def _both(values: Mapping[str, object]) -> str:
-    """One value where both models have the same, else each with its model."""
-    written = [_plain(value) for value in values.values()]
-    if len(set(written)) == 1:
-        return written[0]
-    return "; ".join(f"{LABELS[model]}: {value}" for model, value in zip(values, written, strict=True))
+    """See `of_both`."""
+    return of_both({model: _plain(value) for model, value in values.items()})
 
 
 def _words(key: str) -> str:

@@ -37,13 +37,14 @@ class Series(NamedTuple):
 def lines(series: Sequence[Series], plot: Plot) -> Spec:
     """Lines over epochs, to drag and zoom; a tooltip shows all values of the nearest epoch.
 
-    A colour for each model, validation dashed, the base faint. The tooltip belongs to a vertical rule, whose data have
-    a row for each epoch and a column for each line.
+    A colour for each model, validation dashed, the base faint; a line of one value is a dot. The tooltip belongs to a
+    vertical rule, whose data have a row for each epoch and a column for each line.
     """
     values = [
         {"epoch": epoch, "value": float(f"{value:.6g}"), "line": line.title, "model": LABELS[line.model]}
         | ({"split": line.split} if line.split else {})
         | ({"base": True} if line.base else {})
+        | ({"single": True} if len(line.points) == 1 else {})
         for line in series
         for epoch, value in line.points.items()
     ]
@@ -61,6 +62,12 @@ def lines(series: Sequence[Series], plot: Plot) -> Spec:
         }
         | ({"strokeDash": _dash_of_each("split", splits, columns=2)} if splits else {}),
     }
+    dots = {
+        "transform": [{"filter": "datum.single"}],
+        "mark": {"type": "point", "clip": True, "filled": True, "size": 40},
+        "encoding": {key: curves["encoding"][key] for key in ("y", "color", "opacity")},
+    }
+    single = [dots] if any("single" in value for value in values) else []
     rule = {
         "transform": [{"pivot": "line", "value": "value", "groupby": ["epoch"]}],
         "params": [{"name": "hover", "select": hover}],
@@ -69,7 +76,7 @@ def lines(series: Sequence[Series], plot: Plot) -> Spec:
     }
     x = {"field": "epoch", "type": "quantitative", "title": plot.x, "scale": {"nice": False}}
     x["axis"] = {"format": "~d", "tickMinStep": 1}
-    return {"$schema": _SCHEMA, "data": {"values": values}, "encoding": {"x": x}, "layer": [curves, rule]}
+    return {"$schema": _SCHEMA, "data": {"values": values}, "encoding": {"x": x}, "layer": [curves, *single, rule]}
 
 
 def bars(values: Sequence[Spec], places: Sequence[str], plot: Plot) -> Spec:

@@ -63,7 +63,7 @@ def series(found: Difference, columns: Mapping[str, str]) -> list[Series]:
 
 
 def _over_epochs(found: Difference, plot: Plot, form: str, state: Sequence[str]) -> Figure:
-    """Lines over epochs; the table has the first, the last, and some evenly between.
+    """Lines over epochs; the table has the first, the last of each line, and some evenly between.
 
     `state` says which trainings are unfinished.
     """
@@ -78,8 +78,11 @@ def _over_epochs(found: Difference, plot: Plot, form: str, state: Sequence[str])
     summary = " ".join([*state, summary])
     scored = sorted(set.intersection(*map(set, here)) or set().union(*here))
     steps = min(_TABLE_ROWS, len(scored))
-    chosen = sorted({scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)})
-    rows = [[str(epoch), *(write(line.points.get(epoch), form) for line in lines)] for epoch in chosen]
+    chosen = {scored[round(i * (len(scored) - 1) / max(steps - 1, 1))] for i in range(steps)}
+    rows = [
+        [str(epoch), *(write(line.points.get(epoch), form) for line in lines)]
+        for epoch in sorted(chosen | set(map(max, here)))
+    ]
     spec = chart.lines(lines, plot)
     return Figure(plot.title, spec, summary, [plot.x, *(line.title for line in lines)], rows)
 

@@ -17,8 +17,12 @@ from tools.report.difference import Change, Difference
 
 NOTHING = "\N{EN DASH}"
 
-_CHOSEN = {"kernel": "scratch.kernel", "precision": "train.precision", "instructions": "numerics"}
-"""Key of metrics/environment_*.json -> the parameter that chooses it."""
+_CHOSEN = {
+    "kernel": {"scratch.kernel", "numerics", "train.precision"},
+    "precision": {"train.precision"},
+    "instructions": {"numerics"},
+}
+"""Key of metrics/environment_*.json -> the parameters that choose it."""
 
 _SAME_FUNCTION = (
     "device",
@@ -62,13 +66,16 @@ def is_text(parameter: str) -> bool:
 
 
 def other_environment(found: Difference, model: str) -> dict[str, Change]:
-    """What differs between the environments of a model's trainings, unless a parameter chose it."""
+    """What differs between the environments of a model's trainings, unless a parameter chose it.
+
+    The kernel decides whether bytes depend on torch and on instructions, so a record may lack them.
+    """
     environment = found.metrics.get(f"metrics/environment_{model}.json", {})
     parameters = {name for name, change in found.params.items() if change.old != change.new}
     return {
         key: change
         for key, change in environment.items()
-        if change.old != change.new and _CHOSEN.get(key) not in parameters
+        if change.old != change.new and None not in change and not _CHOSEN.get(key, set()) & parameters
     }
 
 
@@ -102,6 +109,7 @@ def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
     written = {model: write(change.new, measure.form) for model, change in changes.items()}
     known = [change.new * measure.sense for change in changes.values() if change.new is not None]
     distinct = len(set(written.values())) == len(LABELS) == len(known) and measure.sense != 0
+    distinct &= measure is not MEASURES["tokens_per_s"] or _on_one_machine(found)
     return {
         model: Cell(
             written[model],
@@ -110,6 +118,11 @@ def _cells(found: Difference, measure: Measure) -> dict[str, Cell]:
         )
         for model, change in changes.items()
     }
+
+
+def _on_one_machine(found: Difference) -> bool:
+    """Whether the two speeds here can be compared."""
+    return len({found.metric(f"metrics/throughput_{model}.json", "device").new for model in LABELS}) == 1
 
 
 def _reason(found: Difference, measure: Measure, model: str, change: Change) -> str:

@@ -16,7 +16,7 @@ SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 """The splits' names in files, and for readers."""
 
 FEW_TOKENS = 1000
-"""A score of fewer tokens says nothing. It is in metrics/evaluate.json, and no picture or table shows it."""
+"""A score of fewer tokens says nothing. The table of results, the report and plots/generalisation.png leave it out."""
 
 BOOK_CORPUS = "time_machine"
 BOOK_PERPLEXITY = {"scratch": 1.1, "concise": 1.0}
@@ -143,6 +143,13 @@ def shown_in(table: Table, without: Collection[str] = ()) -> dict[str, Measure]:
     return {
         name: measure for name, measure in MEASURES.items() if table in measure.tables and measure.split not in without
     }
+
+
+def of_both(texts: Mapping[str, str]) -> str:
+    """The text of both models, or each with its model where they differ."""
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{LABELS[model]}: {text}" for model, text in texts.items())
 
 
 def with_few_tokens(counts: Mapping[str, Any]) -> set[str]:

@@ -20,6 +20,7 @@ from lstm_lm.comparison.measures import (
     COLOURS,
     LABELS,
     SPLITS,
+    of_both,
     with_few_tokens,
 )
 from lstm_lm.comparison.plots import GENERALISATION, LEARNING_CURVES, THROUGHPUT, line_title
@@ -105,7 +106,10 @@ def generalisation(scores: Mapping[str, Any], tokens: Mapping[str, Any], corpus:
 
 def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
     """Median tokens per second with quartiles; on the book's corpus beside the book's, from another machine."""
-    beside_the_book = corpus == BOOK_CORPUS
+    beside_the_book, here = (
+        corpus == BOOK_CORPUS,
+        of_both({kind: str(result["device"]) for kind, result in results.items()}),
+    )
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 3.2))
         labels: list[str] = []
@@ -125,8 +129,10 @@ def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
         axes.margins(x=0.14)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")
-        axes.set(xlabel=f"{THROUGHPUT.y}; here: {results['scratch']['device']}")
-        figure.suptitle(f"{THROUGHPUT.title}, corpus: {corpus}" + " (hatched: another machine's)" * beside_the_book)
+        axes.set(xlabel=f"{THROUGHPUT.y}; here: {here}")
+        figure.suptitle(
+            f"{THROUGHPUT.title}, corpus: {corpus}" + " (hatched: another machine's, 256 units)" * beside_the_book
+        )
         save(figure, path)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lstm_lm.comparison.measures import MEASURES, Measure
-from reported import found
+from reported import difference_of
 from tools.checks.verdict import FIRST_EPOCHS
 from tools.report import headline
 from tools.report.__main__ import notes
@@ -31,7 +31,7 @@ def compared(drift: float = 0.0, first: float = 0.0, **changes: Change) -> Diffe
         "metrics/evaluate.json": {"scratch.valid.perplexity": Change(10.0, 8.0)},
         "metrics/environment_scratch.json": environment,
     }
-    return found(metrics, params, {"scratch": {"train_perplexity": Change(base, here)}})
+    return difference_of(metrics, params, {"scratch": {"train_perplexity": Change(base, here)}})
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,45 @@ def test_the_environment_counts_where_no_parameter_chose_it():
     assert cell(difference).change == "from 10.00, other environment"
 
 
+BOOK = {
+    "torch": Change(None, "2.13"),
+    "instructions": Change(None, "portable"),
+    "kernel": Change("fused in C++", "book"),
+}
+NATIVE = {
+    "kernel": Change("torch.nn.LSTM, output layer in C++", "torch.nn.LSTM"),
+    "instructions": Change("portable", "x"),
+}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "environment"), [("scratch.kernel", BOOK), ("numerics", NATIVE), ("train.lr", BOOK)]
+)
+def test_the_speed_of_a_kernel_that_a_parameter_chose_is_judged(parameter: str, environment: dict[str, Change]) -> None:
+    metrics = {
+        "metrics/environment_scratch.json": environment,
+        "metrics/throughput_scratch.json": {"tokens_per_second": Change(100, 50), "device": Change("a", "a")},
+    }
+    judged = cell(difference_of(metrics, {parameter: Change(1, 2)}), MEASURES["tokens_per_s"])
+    assert judged.judgement == ("other" if parameter == "train.lr" else "worse")
+
+
+@pytest.mark.parametrize(("other", "best"), [("a", True), ("b", False)])
+def test_of_two_machines_none_is_the_faster_model(other: str, best: bool) -> None:
+    metrics = {
+        f"metrics/throughput_{model}.json": {"tokens_per_second": Change(1, speed), "device": Change("a", device)}
+        for model, speed, device in (("scratch", 9, "a"), ("concise", 5, other))
+    }
+    assert cell(difference_of(metrics), MEASURES["tokens_per_s"]).best == best
+
+
 def test_a_speed_of_another_compiler_is_not_judged():
     keys = ("compiler", "tokens_per_second_q1", "tokens_per_second", "tokens_per_second_q3")
     for before, expected in (("clang 14", "from 100, other compiler"), ("none", "50.0% worse than 100")):
         changes = map(Change, (before, 90, 100, 110), ("GCC 12", 45, 50, 55))
         speeds: dict[str, Change] = dict(zip(keys, changes, strict=True))
-        assert cell(found({"metrics/throughput_scratch.json": speeds}), MEASURES["tokens_per_s"]).change == expected
+        difference = difference_of({"metrics/throughput_scratch.json": speeds})
+        assert cell(difference, MEASURES["tokens_per_s"]).change == expected
 
 
 def test_perplexities_of_an_edited_text_are_not_judged():
@@ -141,7 +174,7 @@ def test_speeds_are_judged_on_one_machine_and_outside_their_spread(before, now, 
         "metrics/throughput_scratch.json": speeds,
         "metrics/environment_scratch.json": environment,
     }
-    assert cell(found(metrics, {}), MEASURES["tokens_per_s"]).change == expected
+    assert cell(difference_of(metrics, {}), MEASURES["tokens_per_s"]).change == expected
 
 
 @pytest.mark.parametrize(
@@ -158,5 +191,5 @@ def test_a_speed_is_judged_for_one_size_and_text(name, parameters, expected):
         "metrics/throughput_scratch.json": {"tokens_per_second": Change(100, 50)},
         "metrics/train_scratch.json": {"parameters": parameters},
     }
-    difference = found(metrics, {name: Change(1, 2)})
+    difference = difference_of(metrics, {name: Change(1, 2)})
     assert cell(difference, MEASURES["tokens_per_s"]).change == expected

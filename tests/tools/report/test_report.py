@@ -9,17 +9,18 @@ from typing import Any, Literal
 
 import pytest
 
+from lstm_lm.comparison.plots import LEARNING_CURVES
 from lstm_lm.core.json_file import read_json
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import UNKNOWN, Vocabulary
 from projects import ROOT, set_params
-from reported import found, git, make_project, module, write_results
+from reported import commit, difference_of, git, make_project, tool, write_results
 from tools.report import __main__ as report
 from tools.report import headline
 from tools.report.__main__ import notes
 from tools.report.difference import Change, difference, snapshot
 from tools.report.excerpt import excerpts
-from tools.report.figure import figures, series
+from tools.report.figure import _over_epochs, figures, series
 from tools.report.panel import panel
 from tools.report.unfinished import unfinished
 
@@ -49,11 +50,6 @@ def alone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(root, "another project")
     git(root, "checkout", "-q", "main")
     return root
-
-
-def commit(root: Path, message: str) -> None:
-    git(root, "add", ".")
-    git(root, "commit", "-qm", message)
 
 
 @pytest.fixture
@@ -120,7 +116,7 @@ def test_a_second_run_writes_the_same_bytes(reported, write, tmp_path):
 def test_a_base_with_the_same_curve_adds_no_line():
     def lines(base: dict[int, float]) -> list[str]:
         curves = {"scratch": {"train_perplexity": Change(base, {1: 2.5})}}
-        return [line.title for line in series(found(curves=curves), {"train_perplexity": "train"})]
+        return [line.title for line in series(difference_of(curves=curves), {"train_perplexity": "train"})]
 
     assert lines({1: 2.5}) == ["from scratch, train"]
     assert lines({1: 2.6}) == ["from scratch, train", "from scratch, train (base)"]
@@ -261,7 +257,7 @@ def test_a_damaged_file_is_named(tmp_path, name, content, said):
 
 
 def test_without_results_there_is_one_clear_line(tmp_path):
-    done = module(make_project(tmp_path / "project"), "report")
+    done = tool(make_project(tmp_path / "project"), "report")
     assert done.returncode == 1
     assert done.stderr == "report: metrics/evaluate.json has no scratch.train.perplexity: run dvc repro first\n"
 
@@ -273,6 +269,29 @@ def test_a_frozen_training_is_reported_as_what_it_is(tmp_path):
     (root / "metrics/train_concise.json").write_text(json.dumps(trained), encoding="utf-8")
     set_params(root, corpus__name="sample", model__hidden=8)
     assert "from scratch was trained with model.hidden 256, params.yaml says 8." in notes(difference("HEAD", root))
+
+
+@pytest.mark.parametrize("patience", [None, 5])
+def test_a_training_that_lost_patience_is_as_params_say(patience: int | None, tmp_path: Path) -> None:
+    root = make_project(tmp_path / "project")
+    write_results(root, scale=1.0, epochs=60)
+    set_params(root, corpus__name="sample", train__patience=patience)
+    assert any("train.epochs 60, params.yaml says 500" in note for note in notes(difference("HEAD", root))) == (
+        patience is None
+    )
+
+
+def test_lines_that_end_at_other_epochs_have_their_ends_in_the_table_and_a_line_of_one_value_is_a_dot() -> None:
+    curves = {
+        "scratch": {"train_perplexity": dict.fromkeys(range(1, 21), 9.0), "valid_perplexity": {10: 8.0, 20: 7.0}},
+        "concise": {"train_perplexity": dict.fromkeys(range(1, 16), 9.0), "valid_perplexity": {10: 6.0}},
+    }
+    changes = {model: {name: Change({}, line) for name, line in lines.items()} for model, lines in curves.items()}
+    shown = _over_epochs(difference_of(curves=changes), LEARNING_CURVES, ".1f", [])
+    assert [row[0] for row in shown.rows] == ["10", "15", "20"]
+    assert isinstance(shown.chart, dict)
+    assert [value["value"] for value in shown.chart["data"]["values"] if "single" in value] == [6.0]
+    assert len(shown.chart["layer"]) == 3
 
 
 def test_a_training_that_is_not_over_is_marked(project, write, tmp_path):

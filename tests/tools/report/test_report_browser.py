@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import Select
 
 from reported import HEBREW, HOSTILE
 from stage_process import wait_until
-from sweeps import SWEPT, of
+from sweeps import SWEPT, experiments_of
 from tools.report import sweep
 
 FLAGS = (
@@ -195,7 +195,7 @@ def test_text_from_right_to_left_begins_at_the_right(page):
 
 
 def test_a_sweep_is_drawn_without_a_complaint(chrome, tmp_path):
-    sweep.report(sweep.sweep(of(*SWEPT)), tmp_path)
+    sweep.report(sweep.sweep(experiments_of(*SWEPT)), tmp_path)
     open_page(chrome, tmp_path / "sweep.html", width=390)
     assert chrome.get_log("browser") == []
     assert requests(chrome) == [(tmp_path / "sweep.html").resolve().as_uri()]

@@ -8,30 +8,30 @@ from pathlib import Path
 import pytest
 
 from projects import set_params
-from reported import git, make_project, module, run, write_results
-from sweeps import SWEPT, of
+from reported import commit, git, make_project, run, tool, write_results
+from sweeps import SWEPT, experiments_of
 from tools.report.headline import NOTHING
 from tools.report.sweep import report, sweep, table
 
 
 @pytest.mark.parametrize("state", ["Running", "Queued", "Failed"])
 def test_an_experiment_under_way_does_not_count_even_with_the_metrics_of_its_start(state):
-    swept = sweep(of(*SWEPT, {"state": state, "model.hidden": 4.0}))
+    swept = sweep(experiments_of(*SWEPT, {"state": state, "model.hidden": 4.0}))
     assert swept.values == [8, 16, 48]
     assert swept.left_out == 1
 
 
 def test_an_experiment_that_dvc_cannot_read_does_not_count():
-    swept = sweep(of(*SWEPT, {"model.hidden": 4.0, "scratch": "!"}, {"model.hidden": 4.0, "concise": None}))
+    swept = sweep(experiments_of(*SWEPT, {"model.hidden": 4.0, "scratch": "!"}, {"model.hidden": 4.0, "concise": None}))
     assert (swept.values, swept.left_out) == ([8, 16, 48], 2)
 
 
 def test_an_experiment_queued_twice_counts_once():
-    assert sweep(of(*SWEPT, {"state": "Success", **SWEPT[0]})) == sweep(of(*SWEPT))
+    assert sweep(experiments_of(*SWEPT, {"state": "Success", **SWEPT[0]})) == sweep(experiments_of(*SWEPT))
 
 
 def test_mean_and_spread_are_over_the_seeds_of_one_choice():
-    swept = sweep(of(*SWEPT))
+    swept = sweep(experiments_of(*SWEPT))
     assert (swept.parameter, swept.values, swept.settings) == (
         "model.hidden",
         [8, 16, 48],
@@ -52,12 +52,12 @@ def test_mean_and_spread_are_over_the_seeds_of_one_choice():
 
 def test_words_are_ordered_as_words_and_numbers_as_numbers():
     words = [{"train.sampling": value} for value in ("sequential", "random")]
-    assert sweep(of(*words)).values == ["random", "sequential"]
-    assert sweep(of(*({"model.hidden": value} for value in (128.0, 64.0, 9.0)))).values == [9, 64, 128]
+    assert sweep(experiments_of(*words)).values == ["random", "sequential"]
+    assert sweep(experiments_of(*({"model.hidden": value} for value in (128.0, 64.0, 9.0)))).values == [9, 64, 128]
 
 
 def test_the_parameter_with_most_values_is_the_axis():
-    swept = sweep(of(*({"model.hidden": h, "train.lr": lr} for h in (1.0, 2.0) for lr in (0.5, 1.0, 2.5))))
+    swept = sweep(experiments_of(*({"model.hidden": h, "train.lr": lr} for h in (1.0, 2.0) for lr in (0.5, 1.0, 2.5))))
     assert swept.parameter == "train.lr"
     assert swept.values == [0.5, 1, 2.5]
     assert swept.settings == ["model.hidden=1", "model.hidden=2"]
@@ -65,11 +65,11 @@ def test_the_parameter_with_most_values_is_the_axis():
 
 def test_different_texts_are_not_ranked():
     with pytest.raises(ValueError, match=re.escape("different texts (corpus.name: other, sample)")):
-        sweep(of({"model.hidden": 8.0}, {"model.hidden": 16.0, "corpus.name": "other"}))
+        sweep(experiments_of({"model.hidden": 8.0}, {"model.hidden": 16.0, "corpus.name": "other"}))
 
 
 def test_the_page_the_markdown_and_the_pictures_show_the_sweep(tmp_path):
-    verdict = report(sweep(of(*SWEPT)), tmp_path)
+    verdict = report(sweep(experiments_of(*SWEPT)), tmp_path)
     assert verdict == (
         "Lowest mean validation perplexity: 11.50, torch.nn.LSTM at model.hidden=8, train.lr=2. "
         "Not compared, with fewer than 2 seeds: 1 of 3 choices."
@@ -94,7 +94,7 @@ def test_the_page_the_markdown_and_the_pictures_show_the_sweep(tmp_path):
 )
 def test_nothing_to_show_is_one_clear_line(changes, message):
     with pytest.raises(ValueError, match=message):
-        sweep(of(*changes))
+        sweep(experiments_of(*changes))
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "dvc.yaml").write_text(pipeline, encoding="utf-8")
     write_results(root, scale=1.0)
     dvc(root, "commit", "--force")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "results")
+    commit(root, "results")
     for hidden in (64, 128):
         set_params(root, model__hidden=hidden)
         write_results(root, scale=hidden / 64, hidden=hidden)
@@ -124,7 +123,7 @@ def dvc(root: Path, *arguments: str) -> None:
 
 
 def test_experiments_are_listed_in_a_narrow_table(swept):
-    done = module(swept, "experiments", "HEAD~1")
+    done = tool(swept, "report.experiments", "HEAD~1")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 100
@@ -135,7 +134,7 @@ def test_experiments_are_listed_in_a_narrow_table(swept):
 
 
 def test_a_sweep_is_found_by_the_revision_that_it_started_from(swept):
-    done = module(swept, "sweep", "HEAD~1")
+    done = tool(swept, "report.sweep", "HEAD~1")
     assert done.stderr == ""
     assert done.stdout == (
         "report/sweep.html: Lowest mean validation perplexity: 9.38, torch.nn.LSTM at model.hidden=64.\n"
@@ -145,11 +144,11 @@ def test_a_sweep_is_found_by_the_revision_that_it_started_from(swept):
 @pytest.mark.parametrize("name", ["sweep", "experiments"])
 def test_after_a_commit_one_line_says_where_the_experiments_are(swept, name):
     commit = run(swept, "git", "rev-parse", "--short", "HEAD~1").stdout.strip()
-    done = module(swept, name)
+    done = tool(swept, f"report.{name}")
     assert done.returncode == 1
     assert done.stderr == (f"{name}: no experiment started from HEAD: add BASE=<revision>; these have some: {commit}\n")
 
 
 def test_an_unknown_revision_is_named(swept):
-    done = module(swept, "experiments", "--help")
+    done = tool(swept, "report.experiments", "--help")
     assert done.stderr == "experiments: dvc: unknown Git revision '--help'\n"
