@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ROOT
 from lstm_lm.core import threads
 from lstm_lm.core.params import Params, Train, load_params
 from lstm_lm.model.language_model import Architecture, build, scratch_start, thread_count
@@ -15,7 +15,7 @@ from lstm_lm.model.native_backend import computes
 from lstm_lm.tokens.batching import Window
 from lstm_lm.training.step import EagerStep, make_step
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
+PARAMS = ROOT / "params.yaml"
 PRODUCTS = "matrix products alone"
 FLASHRNN = "flashrnn alone, bf16"
 

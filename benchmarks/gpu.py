@@ -11,12 +11,13 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import ROOT, gpu_runs, gpu_speeds, picture
+from benchmarks import ROOT, gpu_runs, gpu_speeds, picture, ptb
 from benchmarks.contestants import PARAMS, Shape
 from benchmarks.gpu_plan import NO_TIME, Plan, attempt, time_limit
 from benchmarks.measure import ratios
@@ -29,8 +30,8 @@ from tools.recipes.recipe import load_recipe, parameters
 GRACE = 20
 """Seconds that a part has to end after the deadline."""
 
-WORDS = {"ptb_small": Shape(200, 20, 20, 10000, 2, 200), "ptb_medium": Shape(650, 20, 35, 10000, 2, 650)}
-"""Penn Treebank's two usual models: hidden, batch, steps, vocabulary, layers, embedding."""
+WORDS = {"ptb_small": ptb.SHAPE, "ptb_medium": replace(ptb.SHAPE, hidden=650, embedding=650, num_steps=35)}
+"""Penn Treebank's two usual models."""
 
 PARTS = {
     "tests": gpu_runs.tests,

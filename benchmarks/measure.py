@@ -49,7 +49,7 @@ def windows(shape: Shape, device: torch.device, count: int = 8) -> list[Window]:
     return [Window(tokens[i], tokens[i + 1], continues=i > 0) for i in range(count)]
 
 
-def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int = 8) -> Clock:
+def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int) -> Clock:
     """Times `count` steps, the state carried through them, after steps that bring caches and threads back."""
     data = windows(shape, device, count)
 

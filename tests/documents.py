@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 
-ROOT = Path(__file__).parents[1]
+from projects import ROOT
 
 
 class Block(NamedTuple):

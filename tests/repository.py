@@ -11,7 +11,7 @@ import yaml
 from projects import ROOT, params_text, set_params
 from stage_process import wait_until
 
-PATIENCE_SECONDS = 300
+COMMAND_SECONDS = 300
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 _GUARD = '''\
@@ -90,7 +90,7 @@ class Repository:
     def run(self, *command: str) -> str:
         """The command's output; its failure fails the test with what it printed."""
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=COMMAND_SECONDS
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -105,7 +105,7 @@ class Repository:
             command = ["dvc", *arguments]
             dvc = psutil.Popen(command, cwd=self.folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            wait_until(lambda: dvc.poll() is not None or until in log.read_text(), PATIENCE_SECONDS)
+            wait_until(lambda: dvc.poll() is not None or until in log.read_text(), COMMAND_SECONDS)
             assert dvc.poll() is None, log.read_text()
             started = dvc.children(recursive=True)
         finally:

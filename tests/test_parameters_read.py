@@ -18,8 +18,8 @@ from dvc.utils.flatten import flatten
 from lstm_lm.core.params import load_params
 from lstm_lm.core.yaml_file import Section
 from projects import PARAMS, ROOT
+from repository import STAGES
 
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 SCRIPTS = {name: stage["cmd"].split()[-1] for name, stage in STAGES.items()}
 NO_RESULT = {"checkpoint.seconds"}
 """What no result depends on; a stage that reads it need not run again when it changes."""

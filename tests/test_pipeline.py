@@ -1,7 +1,6 @@
 """The pipeline end to end, in a project of its own, through DVC's command line."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -173,23 +172,3 @@ def test_a_training_saves_and_ends_with_the_dvc_that_started_it(project: Reposit
     assert list(project.folder.glob(".checkpoints/scratch-*.safetensors"))
     shutil.rmtree(project.folder / ".checkpoints")
     project.restore()
-
-
-def test_the_fetch_stage_never_swaps_the_corpus(project: Repository) -> None:
-    project.set(corpus__name="not_there")
-    before = project.contents(["params.yaml", "data/raw/corpus.txt"])
-    try:
-        result = subprocess.run(
-            [sys.executable, "stages/fetch.py"],
-            cwd=project.folder,
-            env={**os.environ, "PYTHONPATH": "src"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 1
-        assert "not_there" in result.stderr
-        assert "Traceback" not in result.stderr
-        assert project.contents(["params.yaml", "data/raw/corpus.txt"]) == before
-    finally:
-        project.git("checkout", "--quiet", ".")

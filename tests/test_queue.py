@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from repository import PATIENCE_SECONDS, Repository
+from repository import COMMAND_SECONDS, Repository
 
 HIDDEN = (4, 6)
 TRAININGS = ("train_scratch", "train_concise")
@@ -42,7 +42,7 @@ def stop_workers(repository: Repository) -> None:
 
 def wait_until_done(repository: Repository) -> int:
     """Wait until the queue has run everything; the most experiments that were running at one time."""
-    deadline, most = time.monotonic() + PATIENCE_SECONDS, 0
+    deadline, most = time.monotonic() + COMMAND_SECONDS, 0
     while (folders := running(repository)) or not all(name in repository.git("for-each-ref") for name in NAMES):
         most = max(most, len(folders))
         assert time.monotonic() < deadline, repository.dvc("queue", "status")

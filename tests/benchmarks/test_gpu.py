@@ -18,9 +18,9 @@ from packaging.utils import canonicalize_name
 
 from benchmarks.gpu import PARTS, main, make_plan
 from benchmarks.gpu_plan import NO_TIME, Plan, attempt, time_limit
+from projects import ROOT
 from tools.docs import gpu as tables_of_gpu
 
-ROOT = Path(__file__).parents[2]
 FLASHRNN = """
 import torch
 

@@ -13,11 +13,15 @@ from lstm_lm.core import device, numerics
 from machines import needs_avx2
 
 
-def computed(code: str, **variables: str) -> tuple[Any, str]:
-    """What a fresh process prints as JSON after importing the package, and its stderr."""
-    imports = "import json, os, lstm_lm\nfrom lstm_lm.core import numerics\n"
-    command = [sys.executable, "-c", imports + code]
-    done = subprocess.run(command, env=clean() | variables, capture_output=True, text=True, check=True)
+def ran(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run this code in a fresh process, which must succeed."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=clean() | variables, capture_output=True, text=True, check=True)
+
+
+def computed(code: str, first: str = "", **variables: str) -> tuple[Any, str]:
+    """What a fresh process prints as JSON after importing the package, and its stderr; it runs `first` before."""
+    done = ran(f"{first}import json, os, lstm_lm\nfrom lstm_lm.core import numerics\n{code}", **variables)
     return json.loads(done.stdout), done.stderr
 
 
@@ -62,21 +66,19 @@ def test_native_gives_mkl_its_threads_back_but_where_the_user_has_set_them() -> 
     assert ",BLAS:1" in told("native", MKL_DOMAIN_NUM_THREADS="MKL_DOMAIN_BLAS=1")
 
 
-def told(numerics: str, first: str = "", **variables: str) -> str:
+def told(mode: str, first: str = "", **variables: str) -> str:
     """What the libraries say of a small computation in a fresh process, and torch's instructions in the last line."""
     code = f"""
 import lstm_lm.core.device, torch
 from lstm_lm.core import threads
-lstm_lm.core.device.configure(torch.device("cpu"), "fp32", "{numerics}")
+lstm_lm.core.device.configure(torch.device("cpu"), "fp32", "{mode}")
 {first}
 torch.nn.LSTM(2, 3)(torch.zeros(1, 1, 2))
 torch.ones(40, 40) @ torch.ones(40, 40)
 print(torch.backends.cpu.get_cpu_capability())
 """
     verbose = {"ONEDNN_VERBOSE": "1", "MKL_VERBOSE": "1", "OMP_NUM_THREADS": "2", "MKL_DYNAMIC": "FALSE"}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=clean() | verbose | variables, capture_output=True, text=True, check=True)
-    return done.stdout
+    return ran(code, **(verbose | variables)).stdout
 
 
 def test_native_takes_back_what_this_package_set_here_or_in_the_process_that_started_this_one() -> None:
@@ -110,6 +112,4 @@ def test_torch_tells_whether_a_pin_took_effect(monkeypatch: pytest.MonkeyPatch) 
 def test_other_machines_have_no_pins() -> None:
     code = "print(json.dumps([name for name in numerics.PINS if name in os.environ]))"
     arm = "import platform; platform.machine = lambda: 'aarch64'\n"
-    command = [sys.executable, "-c", f"{arm}import json, os, lstm_lm\nfrom lstm_lm.core import numerics\n{code}"]
-    done = subprocess.run(command, env=clean(), capture_output=True, text=True, check=True)
-    assert (json.loads(done.stdout), done.stderr) == ([], "")
+    assert computed(code, first=arm) == ([], "")

@@ -194,11 +194,9 @@ def test_three_files_are_the_three_splits(project: Project) -> None:
     assert "the corpus's test file has 15 tokens" in refusal(project)
 
 
-def test_only_one_split_of_one_file_may_be_all_that_is_left(project: Project) -> None:
-    put(project, (PROSE * 50).encode())
-    project.run_through("fetch")
-    project.set(**SMALL, tokenize__test_tokens=-1)
-    assert "only one of train_tokens, valid_tokens, test_tokens may be -1" in refusal(project)
+def test_the_fetch_stage_never_swaps_the_corpus(small_project: Project) -> None:
+    small_project.set(corpus__name="not_there")
+    assert "not_there" in refusal(small_project, "fetch")
 
 
 def test_no_raw_text_yet(project: Project) -> None:

@@ -7,7 +7,7 @@ import yaml
 
 from corpora import write_record
 from lstm_lm.corpus.record import load_record
-from repository import ROOT
+from projects import ROOT
 
 RECORD = {"licence": "none", "files": {"corpus": {"bytes": 3, "sha256": "0" * 64, "sources": ["https://host/a"]}}}
 

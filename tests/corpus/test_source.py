@@ -12,9 +12,9 @@ from corpora import OLD, TEXT, Shelf, write_record
 from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
 from lstm_lm.tokens.tokenizer import Tokenizer
 from machines import needs_corpora
+from projects import ROOT
 from servers import sends, serve
 
-ROOT = Path(__file__).parents[2]
 PARTS = {"train": b"one two three", "valid": b"four", "test": b"five"}
 
 

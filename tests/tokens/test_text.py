@@ -14,7 +14,7 @@ from lstm_lm.tokens.streams import Stream
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
 from machines import needs_corpora
-from repository import ROOT
+from projects import ROOT
 
 LETTERS = Tokenizer("char", "letters")
 

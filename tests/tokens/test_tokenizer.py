@@ -12,7 +12,7 @@ from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
 from machines import needs_corpora
-from repository import ROOT
+from projects import ROOT
 
 CHARACTERS, LETTERS = Tokenizer("char", "none"), Tokenizer("char", "letters")
 WORDS, LETTER_WORDS = Tokenizer("word", "none"), Tokenizer("word", "letters")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from projects import set_params
-from reported import HOSTILE, PREFIX, git, make_project, module, run, write_results
+from reported import HOSTILE, PREFIX, commit, make_project, run, tool, write_results
 
 PIPELINE = """\
 stages:
@@ -56,10 +56,9 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project after `make report`: better than its base, with another model.hidden and more epochs."""
     root = make_project(tmp_path_factory.mktemp("reported") / "project")
     write_results(root, scale=1.25, epochs=50)
-    git(root, "add", ".")
-    git(root, "commit", "-qm", HOSTILE)
+    commit(root, HOSTILE)
     write_results(root, scale=1.0, text=f"for so it {HOSTILE}", hidden=64)
     set_params(root, model__hidden=64, evaluate__prefixes=[PREFIX, HOSTILE])
-    done = module(root, "report", "HEAD")
+    done = tool(root, "report", "HEAD")
     assert done.returncode == 0, done.stderr
     return root

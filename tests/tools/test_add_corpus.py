@@ -1,14 +1,12 @@
 """A text of the user's own becomes a corpus with one command."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lstm_lm.corpus.record import Part, load_record
 from lstm_lm.corpus.source import Sources, fetch
-from reported import run
+from reported import tool
 from tools.corpus import add
 
 TEXT = "Une forêt, la nuit.\n".encode() * 100
@@ -84,15 +82,12 @@ def test_what_cannot_be_added_is_said_and_nothing_is_written(corpora: Path, tmp_
 def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None:
     (corpora / "1984.txt").write_bytes(TEXT)
 
-    def corpus(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(tmp_path, sys.executable, "-m", "tools.corpus", *arguments)
-
-    done = corpus("data/corpora/1984.txt")
+    done = tool(tmp_path, "corpus", "data/corpora/1984.txt")
     assert (done.returncode, done.stderr) == (0, "")
     assert "In params.yaml, set corpus.name to '1984'; then run the pipeline:\n    make run\n" in done.stdout
     assert "tokenize.train_tokens -1 trains on all of the text" in done.stdout
     (tmp_path / ".git").mkdir()
-    done = corpus("data/corpora/1984.txt")
+    done = tool(tmp_path, "corpus", "data/corpora/1984.txt")
     assert "git add data/corpora/1984.yaml data/corpora/1984.txt\n" in done.stdout
     assert "dvc exp run -S \"corpus.name='1984'\" -S tokenize.train_tokens=-1 -S train.epochs=20\n" in done.stdout
     for arguments, message in (
@@ -101,7 +96,7 @@ def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None
         (("a", "b", ""), "usage: "),
         (("nowhere.txt",), "nowhere.txt"),
     ):
-        failed = corpus(*arguments)
+        failed = tool(tmp_path, "corpus", *arguments)
         assert failed.returncode == 1
         assert message in failed.stderr
         assert len(failed.stderr.splitlines()) == 1

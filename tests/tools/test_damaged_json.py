@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from projects import ROOT
-from reported import git, make_project, write_results
+from reported import commit, make_project, write_results
 from tools import summary
 from tools.docs import readme
 from tools.report import __main__ as report
@@ -84,8 +84,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with results, benchmarks and a recipe. What takes long is left out: pictures, scripts, DVC's status."""
     root = make_project(tmp_path / "project")
     write_results(root, scale=1.25)
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "results")
+    commit(root, "results")
     write_results(root, scale=1.0)
     for path in ROOT.glob("metrics/benchmark_*.json"):
         shutil.copy(path, root / "metrics")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reported import git, run
+from reported import commit, git, run, tool
 from stage_process import wait_until
 from tools.project import follow_git
 
@@ -50,14 +50,14 @@ def test_a_signal_ends_the_stage_and_removes_the_copy(
 
 def test_in_a_git_hook_the_copy_leaves_the_index_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / ".gitignore").write_text("/data\n")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "results"]):
-        git(project, *command)
+    git(project, "init", "-q")
+    commit(project, "results")
     (project / "staged.txt").touch()
     git(project, "add", "staged.txt")
     with monkeypatch.context() as hook:
         hook.setenv("GIT_DIR", str(project / ".git"))
         hook.setenv("GIT_INDEX_FILE", str(project / ".git/index"))
-        done = run(project, sys.executable, "-m", "tools.checks.verify")
+        done = tool(project, "checks.verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert run(project, "git", "status", "--porcelain").stdout == "A  staged.txt\n"
 

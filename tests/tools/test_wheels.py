@@ -17,10 +17,9 @@ class Pip:
     """Stands in for pip: writes a wheel of 3 MiB for each package that it is asked for, or fails."""
 
     def __init__(self, status: int = 0) -> None:
-        self.status, self.commands = status, []
+        self.status = status
 
     def __call__(self, command: list[str], **_options: bool) -> subprocess.CompletedProcess[str]:
-        self.commands.append(command)
         folder = Path(command[command.index("--dest") + 1])
         for name in BROUGHT & {word.split("==")[0] for word in command}:
             (folder / f"{name}.whl").write_bytes(bytes(3 * 2**20))

@@ -10,29 +10,22 @@ import numpy as np
 import pytest
 
 from lstm_lm.core.interruption import Interrupted, Signals
-from lstm_lm.model.language_model import LanguageModel, build
+from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.score import Score, score
 from lstm_lm.training import loop
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.loop import Training
-from projects import Project, params_of, train_of
-
-SETTINGS = train_of(batch_size=4, num_steps=9, epochs=3, valid_every=3, keep="best")
-STREAM = np.arange(300, dtype=np.uint8) % 20
+from projects import Project
+from trainings import STREAM, VALID, counted, model, settings, weights
 
 
-def training(folder: Path, cadence: float) -> Training:
-    model = build("concise", 20, params_of(hidden=8))
-    return Training(model, STREAM, STREAM[:60], SETTINGS, 0, Checkpoint(folder, "concise", "key", cadence))
-
-
-def outcome(finished: Training) -> tuple[list[tuple[float, float | None, int]], list[list[float]]]:
-    weights = [weight.flatten().tolist() for weight in finished.model.state_dict().values()]
-    return [epoch[:3] for epoch in finished.epochs], weights
+def training(folder: Path) -> Training:
+    checkpoint = Checkpoint(folder, "concise", "key", cadence=1000)
+    return Training(model(), STREAM, VALID, settings(epochs=3, valid_every=3, keep="best"), 0, checkpoint)
 
 
 def test_a_signal_in_the_last_validation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    undisturbed = training(tmp_path / "undisturbed", 1000)
+    undisturbed = training(tmp_path / "undisturbed")
     undisturbed.run()
 
     def interrupted(model: LanguageModel, stream: np.ndarray) -> Score:
@@ -42,10 +35,11 @@ def test_a_signal_in_the_last_validation(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with monkeypatch.context() as patched:
         patched.setattr(loop, "score", interrupted)
         with pytest.raises(Interrupted, match=r"^stopped by SIGTERM; the state is saved"):
-            training(tmp_path / "disturbed", 1000).run()
-    resumed = training(tmp_path / "disturbed", 1000)
+            training(tmp_path / "disturbed").run()
+    resumed = training(tmp_path / "disturbed")
     resumed.run()
-    assert outcome(resumed) == outcome(undisturbed)
+    assert counted(resumed.epochs) == counted(undisturbed.epochs)
+    assert weights(resumed.model) == weights(undisturbed.model)
 
 
 def test_a_result_that_was_not_stored_is_made_again_at_once(small_project: Project) -> None:

@@ -4,21 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from lstm_lm.model.language_model import build
 from lstm_lm.training import checkpoint as checkpoints
 from lstm_lm.training import curves
 from lstm_lm.training.checkpoint import Checkpoint, Tree
 from lstm_lm.training.loop import Training
-from projects import params_of, train_of
+from trainings import STREAM, VALID, model, settings
 
-SETTINGS = train_of(batch_size=4, num_steps=9, epochs=3, valid_every=1, keep="best", optimizer="adam")
-STREAM = np.arange(300, dtype=np.uint8) % 20
+SETTINGS = settings(epochs=3, valid_every=1, keep="best", optimizer="adam")
 WRONG: list[Any] = [None, -1, 1e308, "x", [], {"x": 1}, torch.zeros(2, 3)]
 
 
@@ -28,12 +25,11 @@ class Stopped(Exception):
 
 def train(checkpoint: Checkpoint, folder: Path) -> Training:
     """A training that has resumed, and that is finished."""
-    model = build("concise", 20, params_of(hidden=8, dropout=0.1))
 
     def on_save() -> None:
         curves.write(training.epochs, "concise", folder)
 
-    training = Training(model, STREAM, STREAM[:60], SETTINGS, 0, checkpoint, on_save)
+    training = Training(model(dropout=0.1), STREAM, VALID, SETTINGS, 0, checkpoint, on_save)
     training.run()
     curves.write(training.epochs, "concise", folder)
     return training
@@ -50,9 +46,7 @@ def saved(tmp_path: Path) -> Checkpoint:
             raise Stopped
 
     with pytest.raises(Stopped):
-        Training(
-            build("concise", 20, params_of(hidden=8, dropout=0.1)), STREAM, STREAM[:60], SETTINGS, 0, checkpoint, stop
-        ).run()
+        Training(model(dropout=0.1), STREAM, VALID, SETTINGS, 0, checkpoint, stop).run()
     checkpoint.cadence = 1000
     return checkpoint
 

@@ -9,20 +9,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 import torch
 from torch import distributed
 
 from lstm_lm.core.interruption import Interrupted, Signals
-from lstm_lm.model.language_model import build
 from lstm_lm.training import launcher, processes
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
-from projects import Project, params_of, train_of
+from projects import Project
 from stage_process import wait_until
+from trainings import STREAM, VALID, model, settings
 
 CPU = torch.device("cpu")
 LOOPBACK = ("127.0.0.1", "::1")
@@ -71,12 +70,10 @@ def report(group: Group, _device: torch.device, folder: Path) -> None:
     """Leave a file for each process that has read another class from a pickle than those it was started with."""
     read: list[str] = []
     sys.addaudithook(lambda event, given: read.append(f"{given}") if event == "pickle.find_class" else None)
-    stream = np.arange(300, dtype=np.uint8) % 28
     for epochs in (2, 3):
-        settings = train_of(batch_size=4, num_steps=9, epochs=epochs, valid_every=1)
         checkpoint = Checkpoint(folder / "checkpoints", "scratch", "key", cadence=0)
-        model = build("scratch", 28, params_of(hidden=12))
-        Training(model, stream, stream[:60], settings, 0, checkpoint, group=group).run()
+        wanted = settings(epochs=epochs, valid_every=1)
+        Training(model("scratch"), STREAM, VALID, wanted, 0, checkpoint, group=group).run()
     (folder / f"{group.rank}").write_text("\n".join(read))
 
 

@@ -148,13 +148,6 @@ def test_a_script_of_its_own_stops_and_goes_on(small_project: Project, short: Pr
     assert small_project.results("concise") == short.results("concise")
 
 
-def test_two_processes_give_the_same_bytes(small_project: Project, short: Project) -> None:
-    with small_project.script("train_scratch") as process:
-        process.communicate()
-    assert process.returncode == 0
-    assert small_project.results("scratch") == short.results("scratch")
-
-
 @needs_pins
 def test_it_goes_on_on_another_processor(small_project: Project, short: Project) -> None:
     """Another processor has other vectors and threads; the loops in C++ compiled for those stand for it."""

@@ -1,21 +1,13 @@
 """The benchmarks in metrics/benchmark_*.json: the keys that README and docs show, and what may stand under them."""
 
 from itertools import pairwise
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from lstm_lm.core.json_file import Content, Count, Number
 
 Positive = Annotated[Number, Field(gt=0)]
-_Model = TypeVar("_Model", bound=Content)
-
-
-def _alike(report: _Model, first: str, second: str) -> _Model:
-    """`report`, in which two keys must be about the same kernels."""
-    if getattr(report, first).keys() != getattr(report, second).keys():
-        raise ValueError(f"{first} and {second} are about other kernels")
-    return report
 
 
 class Quartiles(Content):
@@ -98,7 +90,9 @@ class Curves(Content):
 
     @model_validator(mode="after")
     def _kernels_are_the_same(self) -> "Curves":
-        return _alike(self, "perplexity", "median_perplexity")
+        if self.perplexity.keys() != self.median_perplexity.keys():
+            raise ValueError("perplexity and median_perplexity are about other kernels")
+        return self
 
 
 class Stage(Content):

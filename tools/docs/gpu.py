@@ -47,22 +47,16 @@ def _graph(result: dict[str, Any]) -> list[str]:
     return [f"{code(name)}, {ratio:.2f} times as fast" for name, ratio in result["graph_over_eager"].items()]
 
 
-def _speeds_by_name(modes: dict[str, Any]) -> list[str]:
-    return [
-        f"{escape(mode)}, {escape(speeds) if isinstance(speeds, str) else _medians(speeds)}"
-        for mode, speeds in modes.items()
+def _by_name(words: Callable[[Any], str]) -> Callable[[Any], list[str]]:
+    """A line for each name: what was measured, or why it was not."""
+    return lambda results: [
+        f"{escape(name)}, {escape(result) if isinstance(result, str) else words(result)}"
+        for name, result in results.items()
     ]
 
 
 def _medians(speeds: dict[str, Any]) -> str:
     return ", ".join(f"{code(name)} {speed['median']:,.0f} tokens/s" for name, speed in speeds.items())
-
-
-def _recipes(results: dict[str, Any]) -> list[str]:
-    return [
-        f"{escape(name)}, {escape(run) if isinstance(run, str) else _after_an_epoch(run)}"
-        for name, run in results.items()
-    ]
 
 
 def _after_an_epoch(run: dict[str, Any]) -> str:
@@ -89,10 +83,10 @@ _PARTS: dict[str, Callable[[Any], list[str]]] = {
     "tests": lambda line: [escape(line)],
     "trainings": _trainings,
     "graph": _graph,
-    "precisions": _speeds_by_name,
-    "recipes": _recipes,
+    "precisions": _by_name(_medians),
+    "recipes": _by_name(_after_an_epoch),
     "grid": _missing,
-    "words": _speeds_by_name,
+    "words": _by_name(_medians),
     "flashrnn": _flashrnn,
 }
 """Part of metrics/benchmark_gpu.json -> what is written about it."""

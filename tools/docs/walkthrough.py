@@ -12,7 +12,7 @@ from lstm_lm.model.affine import affine
 from lstm_lm.model.lstm_fused import FusedLayer
 from lstm_lm.training.step import EagerStep
 from tools.docs.walkthrough_run import TEXT, Run, built, gradients, only_layer, run
-from tools.markdown import table
+from tools.markdown import block, table
 
 KERNELS = {"book": "`book`", "fused": "`fused`", "library": "`torch.nn.LSTM`"}
 
@@ -210,7 +210,7 @@ def _numbers(values: Tensor, between: str = "") -> str:
 
 
 def _block(*lines: str) -> str:
-    return "\n".join(["```text", *lines, "```"])
+    return block(lines)
 
 
 BLOCKS = {

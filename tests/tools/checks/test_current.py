@@ -3,30 +3,25 @@
 import fcntl
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 
-from reported import git, run
+from reported import git, run, tool
 from tools.checks.current import outdated, uncommitted
 from tools.project import Busy
 
 
-def current(folder: Path) -> subprocess.CompletedProcess[str]:
-    return run(folder, sys.executable, "-m", "tools.checks.current")
-
-
 def test_results_are_current_until_the_code_changes(project: Path) -> None:
     (project / "data/models/scratch.safetensors").unlink()
-    judged = current(project)
+    judged = tool(project, "checks.current")
     assert (judged.returncode, judged.stdout) == (0, "The results are current.\n"), judged.stderr
 
     with (project / "train.py").open("a") as script:
         script.write("# changed\n")
-    judged = current(project)
+    judged = tool(project, "checks.current")
     assert judged.returncode == 1
     assert judged.stderr.startswith("The results are out of date (changed: train): run 'dvc repro'")
 
@@ -37,12 +32,12 @@ def test_results_that_are_current_may_not_be_committed(project: Path) -> None:
     git(project, "add", "dvc.yaml", "train.py", ".dvc", ".gitignore", "metrics/train_scratch.json")
     git(project, "commit", "-qm", "without the lock")
     uncommitted = "The results are current, but not committed: dvc.lock, metrics/throughput_scratch.json.\n"
-    judged = current(project)
+    judged = tool(project, "checks.current")
     assert (judged.returncode, judged.stdout) == (0, uncommitted), judged.stderr
     git(project, "add", ".")
-    assert current(project).stdout == uncommitted
+    assert tool(project, "checks.current").stdout == uncommitted
     git(project, "commit", "-qm", "results")
-    assert current(project).stdout == "The committed results are current.\n"
+    assert tool(project, "checks.current").stdout == "The committed results are current.\n"
 
 
 def test_where_git_fails_nobody_says_that_the_results_are_committed(
@@ -63,27 +58,27 @@ def test_a_stage_whose_data_are_not_here_is_out_of_date_when_it_changes(project:
     (project / "use.txt").write_text("1")
     assert run(project, sys.executable, "-m", "dvc", "repro", "--quiet").returncode == 0
     (project / "data/models/scratch.safetensors").unlink()
-    assert current(project).returncode == 0
+    assert tool(project, "checks.current").returncode == 0
     (project / "use.txt").write_text("2")
-    assert "out of date (changed: use)" in current(project).stderr
+    assert "out of date (changed: use)" in tool(project, "checks.current").stderr
 
 
 def test_a_merge_conflict_is_not_called_out_of_date(project: Path) -> None:
     lock = project / "dvc.lock"
     lock.write_text("<<<<<<< HEAD\n" + lock.read_text())
-    judged = current(project)
+    judged = tool(project, "checks.current")
     assert (judged.returncode, judged.stdout) == (1, "")
     assert judged.stderr == "current: dvc: unable to read: 'dvc.lock', YAML file structure is corrupted\n"
 
 
 def test_a_project_without_results_is_out_of_date(project: Path) -> None:
     (project / "dvc.lock").unlink()
-    assert "out of date (changed: train)" in current(project).stderr
+    assert "out of date (changed: train)" in tool(project, "checks.current").stderr
 
 
 def test_a_lock_that_another_process_holds_is_not_called_out_of_date(project: Path) -> None:
     with Repo(str(project)).lock:
-        judged = current(project)
+        judged = tool(project, "checks.current")
     assert judged.returncode == 1
     assert judged.stderr.startswith("current: dvc: Unable to acquire lock.")
 
@@ -122,6 +117,6 @@ def test_the_table_of_locks_stays_while_dvc_runs(project: Path) -> None:
 
 def test_a_missing_dvc_is_not_called_out_of_date(project: Path) -> None:
     (project / "dvc.py").write_text("raise ImportError('no DVC here')")
-    judged = current(project)
+    judged = tool(project, "checks.current")
     assert judged.returncode == 1
     assert judged.stderr.endswith("ImportError: no DVC here\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from projects import params_text
-from reported import commit_files, git, run
+from reported import commit, commit_files, git, run, tool
 from tools.checks import small
 from tools.checks.small import judge
 
@@ -57,16 +57,15 @@ def project(tmp_path: Path) -> Path:
     }
     folder = commit_files(tmp_path / "repository/a project", files)
     (folder / ".git").rename(folder.parent / ".git")
-    git(folder.parent, "add", "--all")
-    git(folder.parent, "commit", "-qm", "in a subfolder")
+    commit(folder.parent, "in a subfolder")
     return folder
 
 
 def test_the_commit_runs_on_small_parameters_in_a_copy(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command, summary = (sys.executable, "-m", "tools.checks.small"), project.parent.parent / "summary.md"
+    summary = project.parent.parent / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     (project / "run.py").write_text("raise SystemExit('not committed')")
-    done = run(project, *command, "--update")
+    done = tool(project, "checks.small", "--update")
     assert done.returncode == 0, done.stderr
     assert "Corpus: sample" in done.stdout
     assert done.stdout.splitlines()[-1] == "tests/small_run.json has the numbers of this run."
@@ -75,7 +74,7 @@ def test_the_commit_runs_on_small_parameters_in_a_copy(project: Path, monkeypatc
 
     (project / "run.py").write_text(SCRIPT.replace("12.5", "12.25"))
     git(project, "commit", "-qam", "other numbers")
-    done = run(project, *command)
+    done = tool(project, "checks.small")
     assert done.returncode == 1
     last = done.stdout.splitlines()[-1]
     assert last.startswith("This change alters the numbers: metrics/evaluate.json. ")

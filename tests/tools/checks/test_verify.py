@@ -1,13 +1,11 @@
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from reported import git, run
+from reported import commit, git, tool
 from tools.checks.verdict import ENVIRONMENT
 from tools.checks.verify import report
 
@@ -15,12 +13,8 @@ KERNELS_APART, SEEDS_APART = 2e-7, 2e-3
 """Relative distances of train curves, measured on the default parameters (see `verdict.ROUNDING`)."""
 
 
-def verify(folder: Path) -> subprocess.CompletedProcess[str]:
-    return run(folder, sys.executable, "-m", "tools.checks.verify")
-
-
 def test_a_reproducible_project_is_reproduced(project):
-    verified = verify(project)
+    verified = tool(project, "checks.verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "Deterministic results: 2 of 2 are identical." in verified.stdout
     lines = [line.split() for line in verified.stdout.splitlines()]
@@ -32,26 +26,26 @@ def test_a_reproducible_project_is_reproduced(project):
 
 def test_the_committed_results_count_not_those_in_the_work_tree(project):
     (project / ".gitignore").write_text("/data\n")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "results"]):
-        git(project, *command)
+    git(project, "init", "-q")
+    commit(project, "results")
     (project / "metrics/train_scratch.json").write_text('{"perplexity": 7.5}')
-    assert verify(project).returncode == 0
+    assert tool(project, "checks.verify").returncode == 0
 
     git(project, "commit", "-qam", "a result that the code does not give")
-    verified = verify(project)
+    verified = tool(project, "checks.verify")
     assert verified.returncode == 1
     assert re.search(r"DIFFERENT +perplexity: 7\.5 -> 1\.5", verified.stdout)
 
 
 def test_a_pipeline_that_fails_is_not_reproduced(project):
     (project / "train.py").write_text("raise SystemExit('broken on purpose')")
-    verified = verify(project)
+    verified = tool(project, "checks.verify")
     assert verified.returncode == 1
     assert "verify: the pipeline failed" in verified.stderr
 
 
 def test_without_results_there_is_nothing_to_verify(tmp_path):
-    verified = verify(tmp_path)
+    verified = tool(tmp_path, "checks.verify")
     assert verified.returncode == 1
     assert "dvc.lock" in verified.stderr
     assert "Traceback" not in verified.stderr
@@ -60,10 +54,9 @@ def test_without_results_there_is_nothing_to_verify(tmp_path):
 def test_in_a_subfolder_of_a_repository_the_commit_counts(project: Path) -> None:
     (project / ".gitignore").write_text("/data\n")
     git(project.parent, "init", "-q")
-    git(project.parent, "add", ".")
-    git(project.parent, "commit", "-qm", "results")
+    commit(project.parent, "results")
     (project / "train.py").write_text("raise SystemExit('not committed')")
-    verified = verify(project)
+    verified = tool(project, "checks.verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "The results are reproduced." in verified.stdout
 
@@ -71,7 +64,7 @@ def test_in_a_subfolder_of_a_repository_the_commit_counts(project: Path) -> None
 def test_a_repository_that_does_not_know_the_project_is_left_alone(project: Path) -> None:
     git(project.parent, "init", "-q")
     git(project.parent, "commit", "-qm", "nothing", "--allow-empty")
-    assert verify(project).returncode == 0
+    assert tool(project, "checks.verify").returncode == 0
 
 
 def trained(device: str, apart: float = 0.0) -> dict[str, bytes]:

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from lstm_lm.core.atomic import write_json
+from projects import ROOT
 from reported import TOKENIZE, write_results
 from shipped import shipped
 from tools.docs import parameters, readme, recipes, scaling
 from tools.recipes.recipe import load_recipe
-
-ROOT = Path(__file__).parents[3]
 
 
 @shipped

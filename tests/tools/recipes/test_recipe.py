@@ -2,7 +2,6 @@
 
 import functools
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lstm_lm.comparison.measures import COMPRESSORS_MEASURE
 from lstm_lm.core.params import MOVED, Params
 from lstm_lm.core.yaml_file import read_yaml
 from projects import PARAMS, ROOT, params_text
-from reported import commit_files, git, run
+from reported import commit, commit_files, git, run, tool
 from shipped import shipped
 from tools.checks.verdict import CHANCE
 from tools.recipes.recipe import load_recipe, names, parameters, results_folder
@@ -79,10 +78,6 @@ runpy.run_module("tools.recipes.run", run_name="__main__")
 TINY = "title: a tiny one\nheadline: valid_nats\nparams:\n  model:\n    hidden: 7\n"
 
 
-def call(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, sys.executable, "-m", f"tools.{command}", *arguments)
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project in git, with a recipe that has no results yet."""
@@ -99,7 +94,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project: Path) -> None:
     (project / "obstacle").touch()
-    failed = call(project, "recipes.run", "tiny")
+    failed = tool(project, "recipes.run", "tiny")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("recipe: the pipeline failed (see above)")
     assert not (project / "recipes/tiny/metrics").exists()
@@ -108,33 +103,31 @@ def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project
     results = project / "recipes/tiny"
     (results / "plots").mkdir()
     (results / "plots/of_an_earlier_version.tsv").touch()
-    done = call(project, "recipes.run", "tiny")
+    done = tool(project, "recipes.run", "tiny")
     assert done.returncode == 0, done.stderr
     assert json.loads((results / "metrics/train_scratch.json").read_bytes()) == {"hidden": 7}
     assert [path.name for path in results.glob("plots/*")] == ["curve_scratch.tsv"]
     assert yaml.safe_load((results / "dvc.lock").read_bytes())["stages"].keys() == {"first", "second"}
     assert (project / "runs.log").read_text() == "first\n", "what was finished does not run again"
     assert [name for name in ("metrics", "plots", "data", "dvc.lock") if (project / name).exists()] == []
-    git(project, "add", ".")
-    git(project, "commit", "-qm", "its results")
-    assert "The results are reproduced." in call(project, "checks.verify", "tiny").stdout
+    commit(project, "its results")
+    assert "The results are reproduced." in tool(project, "checks.verify", "tiny").stdout
 
     (results / "metrics/train_scratch.json").write_text('{"hidden": 8}')
     git(project, "commit", "-qam", "a result that the recipe does not give")
-    assert "hidden: 8 -> 7" in call(project, "checks.verify", "tiny").stdout
+    assert "hidden: 8 -> 7" in tool(project, "checks.verify", "tiny").stdout
 
 
 @pytest.mark.parametrize(("committed", "status"), [(8.0 / (1 + 0.9 * CHANCE), 0), (8.0 / (1 + 1.1 * CHANCE), 1)])
 def test_on_another_kind_of_machine_the_whole_curves_of_a_recipe_count(
     project: Path, committed: float, status: int
 ) -> None:
-    assert call(project, "recipes.run", "tiny").returncode == 0
+    assert tool(project, "recipes.run", "tiny").returncode == 0
     results = project / "recipes/tiny"
     (results / "metrics/environment_scratch.json").write_text('{"device": "another"}')
     (results / "plots/curve_scratch.tsv").write_text(f"epoch\ttrain_perplexity\n1\t{committed}\n")
-    git(project, "add", ".")
-    git(project, "commit", "-qm", "results of another machine")
-    verified = call(project, "checks.verify", "tiny")
+    commit(project, "results of another machine")
+    verified = tool(project, "checks.verify", "tiny")
     assert verified.returncode == status
     assert "all epochs" in verified.stdout
 
@@ -142,7 +135,7 @@ def test_on_another_kind_of_machine_the_whole_curves_of_a_recipe_count(
 def test_the_default_run_keeps_its_results_in_the_project(project: Path) -> None:
     (project / "recipes/tiny/recipe.yaml").write_text("title: the default run\nheadline: valid_nats\n")
     git(project, "commit", "-qam", "no parameters of its own")
-    assert call(project, "recipes.run", "tiny").returncode == 0
+    assert tool(project, "recipes.run", "tiny").returncode == 0
     assert json.loads((project / "metrics/train_scratch.json").read_bytes()) == {"hidden": PARAMS["model"]["hidden"]}
     assert (project / "dvc.lock").exists()
 
@@ -162,7 +155,7 @@ def test_a_mistake_is_one_line_before_any_work(project: Path, text: str | None, 
     path.unlink() if text is None else path.write_text(text)
     if text is None or "not committed" not in text:
         git(project, "commit", "-qam", "a mistake")
-    failed = call(project, "recipes.run", "tiny")
+    failed = tool(project, "recipes.run", "tiny")
     assert failed.returncode == 1
     (line,) = failed.stderr.splitlines()
     assert line.startswith("recipe: ")
@@ -180,14 +173,14 @@ def test_ctrl_c_lets_the_stage_save_what_it_has(project: Path) -> None:
 
 
 def test_without_a_name_the_recipes_are_listed(project: Path) -> None:
-    listed = call(project, "recipes.run", "")
+    listed = tool(project, "recipes.run", "")
     assert (listed.returncode, listed.stdout, listed.stderr) == (0, "tiny  a tiny one\n", "")
     (project / "recipes/tiny/recipe.yaml").write_text(TINY.replace("a tiny one", r'"a\e]0;title\a"'))
-    assert call(project, "recipes.run", "").stdout == "tiny  a\\x1b]0;title\\x07\n"
+    assert tool(project, "recipes.run", "").stdout == "tiny  a\\x1b]0;title\\x07\n"
     git(project, "checkout", "-q", ".")
-    assert call(project, "recipes.run", "tin").stderr == "recipe: there is no recipe 'tin': NAME=... (tiny)\n"
-    assert call(project, "checks.verify", "tin").stderr == "verify: there is no recipe 'tin': NAME=... (tiny)\n"
-    assert "there are no committed results of recipe tiny" in call(project, "checks.verify", "tiny").stderr
+    assert tool(project, "recipes.run", "tin").stderr == "recipe: there is no recipe 'tin': NAME=... (tiny)\n"
+    assert tool(project, "checks.verify", "tin").stderr == "verify: there is no recipe 'tin': NAME=... (tiny)\n"
+    assert "there are no committed results of recipe tiny" in tool(project, "checks.verify", "tiny").stderr
 
 
 @pytest.mark.parametrize("name", names(ROOT))
