@@ -37,6 +37,13 @@ def test_the_new_file_takes_the_old_ones_place(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_the_bytes_reach_the_disk_before_they_get_the_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = []
+    monkeypatch.setattr(os, "fsync", lambda _: named.append(path.read_bytes()))
+    write_bytes(path, b"new")
+    assert named == [OLD]
+
+
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     write_text(tmp_path / "a/b/c.txt", "line\r\nä\n")
     assert (tmp_path / "a/b/c.txt").read_bytes() == "line\r\nä\n".encode()

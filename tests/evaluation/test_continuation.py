@@ -36,6 +36,12 @@ def test_greedy_goes_on_with_what_was_learnt(cycling: LanguageModel) -> None:
     assert list(continuation(cycling, VOCABULARY, "a", 0)) == []
 
 
+def test_nothing_is_dropped_while_a_model_writes(cycling: LanguageModel) -> None:
+    dropping = LanguageModel(cycling.architecture.model_copy(update={"dropout": 0.9}))
+    dropping.load_textbook(cycling.textbook())
+    assert "".join(continuation(dropping, VOCABULARY, "abc", 10)) == "dabcdabcda"
+
+
 def test_greedy_is_the_likeliest_token_after_all_that_stands_there(cycling: LanguageModel) -> None:
     text = "ad"
     for _ in range(6):

@@ -13,7 +13,7 @@ from projects import params_of
 VOCAB_SIZE = 11
 STREAM = np.random.default_rng(0).integers(VOCAB_SIZE, size=60, dtype=np.uint8)
 KINDS = [("scratch", "book"), ("scratch", "fused"), ("concise", "fused")]
-PARTS = [{}, {"layers": 2, "embedding": 8, "tied": True}]
+PARTS = [{}, {"layers": 2, "embedding": 8, "tied": True, "dropout": 0.5}]
 
 
 def random_model(kind: str, kernel: str, **parts: object) -> LanguageModel:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lstm_lm.core.processor import processor
+from lstm_lm.core.processor import Processor, processor
 from lstm_lm.model import compiled
 from lstm_lm.model.compiled import DIGEST, library
 from lstm_lm.model.lstm_fused import FusedLayer
@@ -174,6 +174,12 @@ def test_nothing_is_compiled_where_it_is_of_no_use(
     FusedLayer(5, 3, NATIVE)
     assert not computes(torch.device(device), precision)
     assert capsys.readouterr().err == ""
+
+
+def test_another_processor_has_a_library_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, name = compiled._key(), processor().name
+    monkeypatch.setattr(compiled, "processor", lambda: Processor(name, frozenset()))
+    assert compiled._key() != before
 
 
 @needs_clang

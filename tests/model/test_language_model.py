@@ -16,7 +16,7 @@ from lstm_lm.model.language_model import (
 from lstm_lm.model.layer import Dropout, Stack, State
 from lstm_lm.model.lstm_concise import LibraryLSTM, LibraryOutput
 from lstm_lm.model.lstm_fused import FusedLayer
-from lstms import KERNELS, PARTS, assert_same, randomised, weight_gradients
+from lstms import KERNELS, KINDS, PARTS, assert_same, randomised, weight_gradients
 from projects import params_of
 
 VOCAB_SIZE, HIDDEN = 5, 3
@@ -147,6 +147,19 @@ def test_dropout_has_the_same_masks_in_every_kernel(kernel: str, parts: dict[str
     found = everything(ours.train())
     assert_same(found, everything(theirs), rtol=1e-10, atol=1e-12)
     assert not torch.allclose(found["logits"], without["logits"])
+
+
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
+@pytest.mark.parametrize(("parts", "inputs"), [({}, VOCAB_SIZE), ({"layers": 2, "embedding": 4}, 4)], ids=str)
+def test_dropout_is_on_the_input_between_layers_and_before_the_output(
+    kind: str, kernel: str, parts: dict[str, int], inputs: int
+) -> None:
+    model = build(kind, VOCAB_SIZE, params_of(hidden=HIDDEN, kernel=kernel, dropout=0.4, seed=3, **parts))
+    sizes: list[int] = []
+    model.dropout.register_forward_hook(lambda _module, _given, dropped: sizes.append(dropped.shape[-1]))
+    model(torch.zeros(4, 2, dtype=torch.int64), model.initial_state(2))
+    assert sizes == [inputs, *[HIDDEN] * parts.get("layers", 1)]
+    assert model.dropout.seed == 3
 
 
 def test_dropout_keeps_the_mean_and_does_nothing_when_nothing_is_trained() -> None:

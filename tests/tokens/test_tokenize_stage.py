@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lstm_lm.core.json_file import read_json
+from lstm_lm.tokens.compressors import bits_per_character
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
 from projects import ROOT, Project
@@ -38,6 +39,10 @@ def test_words_are_counted_scored_and_written(small_project: Project) -> None:
         assert counts[f"{name}_unknown_tokens"] == known.count("<unk>") > 0
         assert counts[f"{name}_characters"] == pytest.approx(len(words.join(part)), rel=1e-3)
     assert counts["dropped_share"] == 0
+    train, valid = (np.load(root / f"data/tokens/{name}.npy") for name in ("train", "valid"))
+    per_character = counts["valid_tokens"] / counts["valid_characters"]
+    known = Vocabulary.load(root / "data/tokens/vocabulary.json")
+    assert counts.items() >= bits_per_character(train, valid, known, per_character).items()
 
     small_project.run_through("train_scratch", "train_concise", "evaluate")
     for model in ("scratch", "concise"):

@@ -1,15 +1,23 @@
 """A whole training, from tokens to results."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from lstm_lm.comparison.measures import LABELS
+from lstm_lm.core.json_file import read_json
 from lstm_lm.core.params import load_params
 from lstm_lm.model import arithmetic
+from lstm_lm.tokens.tokenizer import Tokenizer
+from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training import experiment
+from lstm_lm.training.group import ALONE
+from lstm_lm.training.loop import Epoch
 from projects import Project, params_of
+from trainings import model
 
 
 def test_a_gpu_without_enough_memory_is_one_line_that_says_what_to_lower(
@@ -49,6 +57,31 @@ def test_how_much_of_the_train_split_is_used_is_said_where_it_is_not_nearly_all(
         small_project.set(train__epochs=1, train__num_steps=num_steps)
         result = small_project.run("train_scratch")
         assert (result.exitcode, result.out.splitlines()[0].partition(" thread")[2]) == (0, said)
+
+
+def test_whatever_the_bytes_depend_on_makes_another_training() -> None:
+    keys = {
+        experiment.training_key("concise", params_of(init=init), {"instructions": code}, {"train": digest})
+        for init in ("book", "shared")
+        for code in "ab"
+        for digest in "ab"
+    }
+    assert len(keys) == 8
+
+
+def test_results_are_of_the_kept_epoch_and_speeds_of_those_after_the_warm_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = (*[50.0] * experiment.WARM_UP, 1.0, 2.0, 4.0, 5.0, 10.0)
+    epochs = [Epoch(9.0, 20.0 + number, 100, taken, 80.0) for number, taken in enumerate(seconds)]
+    training: Any = SimpleNamespace(model=model(), device=torch.device("cpu"), group=ALONE, epochs=epochs, kept_epoch=2)
+    monkeypatch.setattr(experiment.devices, "peak_memory", lambda _: 300 * 2**20)
+    vocabulary = Vocabulary.of("ab", Tokenizer("char", "none"))
+    experiment.write_results("concise", params_of(), tmp_path, training, {"kernel": "any"}, vocabulary)
+    speed, trained = (read_json(tmp_path / f"metrics/{name}_concise.json") for name in ("throughput", "train"))
+    assert [speed[f"tokens_per_second{part}"] for part in ("_q1", "", "_q3")] == [20, 25, 50]
+    assert (speed["seconds"], speed["peak_memory_mib"]) == (80, 300)
+    assert (trained["valid_perplexity"], trained["kept_epoch"]) == (21, 2)
 
 
 def test_what_an_editor_leaves_behind_belongs_to_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,14 @@ def test_whatever_is_forged_ends_in_one_line(saved: Checkpoint, tmp_path: Path) 
     assert train(saved, tmp_path).epochs
 
 
+def test_the_time_before_a_stop_counts(saved: Checkpoint, tmp_path: Path) -> None:
+    forge(saved, ("wall",), 5000.0)
+    forge(saved, ("spent",), 700.0)
+    _, second, last = train(saved, tmp_path).epochs
+    assert last.seconds < 700 < second.seconds
+    assert last.wall > 5000
+
+
 @pytest.mark.parametrize("rest", ["[]", "x", "1", "null", '{"model": []}', "[" * 100_000])
 def test_a_state_of_another_shape_is_damaged(rest: str, saved: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
     tensors: dict[str, Tensor] = {"model/x": torch.zeros(1)}

@@ -21,7 +21,7 @@ from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
 from projects import Project
 from stage_process import wait_until
-from trainings import STREAM, VALID, model, settings
+from trainings import STREAM, VALID, Watched, model, settings
 
 CPU = torch.device("cpu")
 LOOPBACK = ("127.0.0.1", "::1")
@@ -80,6 +80,26 @@ def report(group: Group, _device: torch.device, folder: Path) -> None:
 def test_no_process_reads_a_pickle_of_another(tmp_path: Path) -> None:
     processes.run(report, 2, CPU, tmp_path)
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["", ""]
+
+
+def stop_twice(group: Group, _device: torch.device, folder: Path) -> None:
+    """A training that gets two signals in each window, as from the launcher and from the system."""
+    checkpoint = Checkpoint(folder, "scratch", "key", cadence=1000)
+    training = Training(model("scratch"), STREAM, VALID, settings(), 0, checkpoint, group=group)
+
+    def terminate(_loss: torch.Tensor) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training.step = Watched(training.step, terminate)
+    training.run()
+
+
+def test_what_the_launcher_and_the_system_both_send_stops_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "RESTARTS", 0)
+    with pytest.raises(ValueError, match="ended with exit status 143"):  # not killed by the second one
+        processes.run(stop_twice, 2, CPU, tmp_path)
+    assert list(tmp_path.glob("*.safetensors"))
 
 
 def agree(group: Group, _device: torch.device) -> None:

@@ -8,6 +8,9 @@ import pytest
 
 from lstm_lm.model.score import score
 from lstm_lm.training.loop import Training
+from lstm_lm.training.progress import Progress
+from lstm_lm.training.schedule import learning_rate
+from lstm_lm.training.step import EagerStep
 from lstms import KINDS
 from trainings import (
     DEEP,
@@ -91,8 +94,26 @@ def test_the_best_weights_are_kept_and_patience_ends_the_training() -> None:
     scores = {n: epoch.valid_perplexity for n, epoch in enumerate(epochs, 1) if epoch.valid_perplexity is not None}
     assert list(scores) == list(range(2, len(epochs) + 1, 2))
     assert scores[loop.best] == min(scores.values())
+    assert loop.kept_epoch == loop.best
     assert len(epochs) == loop.best + 6 < 400
     assert score(trained, unlike).perplexity == scores[loop.best]
+
+
+def test_each_window_has_the_learning_rate_of_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, rates = settings(epochs=3, schedule="cosine"), []
+    loop = Training(model(), STREAM, VALID, wanted, 0)
+    step = loop.step
+    assert isinstance(step, EagerStep)
+    prepare = step.prepare
+    monkeypatch.setattr(step, "prepare", lambda window, lr: (rates.append(lr), prepare(window, lr)))
+    loop.run()
+    assert rates == [learning_rate(wanted, epoch, done / 8) for epoch in range(3) for done in range(8)]
+
+
+def test_the_time_left_is_that_of_the_epochs_left(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(10, 0) as progress:
+        progress.show(5, "perplexity 2", 100.0, 20.0)
+    assert capsys.readouterr().err == "epoch 5/10: perplexity 2, 100 tokens/s, 20 s left\n"
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])

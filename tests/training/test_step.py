@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
-from lstm_lm.core import threads
+from lstm_lm.core import device, threads
 from lstm_lm.core.params import Train
 from lstm_lm.model import native_backend
 from lstm_lm.model.language_model import LanguageModel, build
@@ -32,6 +33,13 @@ def random_model(kind: str = "scratch", kernel: str = "book") -> LanguageModel:
 def random_window(seed: int, continues: bool = False) -> Window:
     tokens = torch.randint(VOCAB_SIZE, (NUM_STEPS + 1, BATCH_SIZE), generator=torch.Generator().manual_seed(seed))
     return Window(tokens[:-1], tokens[1:], continues)
+
+
+def test_the_forward_pass_has_the_precision_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(device, "autocast", lambda _device, precision: seen.append(precision) or nullcontext())
+    EagerStep(random_model(), settings(precision="bf16"))(random_window(0), 0.5)
+    assert seen == ["bf16"]
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)

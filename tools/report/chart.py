@@ -64,7 +64,7 @@ def lines(series: Sequence[Series], plot: Plot) -> Spec:
     }
     dots = {
         "transform": [{"filter": "datum.single"}],
-        "mark": {"type": "point", "clip": True, "filled": True, "size": 40},
+        "mark": {"type": "point", "clip": True, "filled": True, "size": 80},
         "encoding": {key: curves["encoding"][key] for key in ("y", "color", "opacity")},
     }
     single = [dots] if any("single" in value for value in values) else []

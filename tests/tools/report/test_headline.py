@@ -161,6 +161,7 @@ def test_perplexities_of_other_text_are_not_judged():
     ("before", "now", "threads", "expected"),
     [
         (("a CPU", 90, 100, 110), ("a CPU", 45, 50, 55), 2, "50.0% worse than 100"),
+        (("a CPU", 45, 50, 55), ("a CPU", 90, 100, 110), 2, "100.0% better than 50"),
         (("a CPU", 40, 100, 110), ("a CPU", 45, 50, 55), 2, "from 100, within the spread"),
         (("a CPU", 90, 100, 110), ("a GPU", 450, 500, 550), 2, "from 100, other machine"),
         (("a CPU", 90, 100, 110), ("a CPU", 45, 50, 55), 1, "from 100, other machine"),

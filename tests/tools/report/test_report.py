@@ -74,6 +74,8 @@ def test_the_table_holds_the_metrics_and_judges_every_change(reported):
     better = "▼ 20.0% better than"
     assert table["Train perplexity, last epoch"] == ["4.00", f"{better} 5.00", "**3.00**", f"{better} 3.75"]
     assert table["Validation perplexity"] == ["12.50", f"{better} 15.62", "**9.38**", f"{better} 11.72"]
+    for title in ("Test perplexity", "Validation bits per character"):
+        assert table[title][1].startswith(better)
     assert table["Tokens per second"] == ["**40,000**", "= unchanged", "30,000", "= unchanged"]
     assert table["Parameters"] == ["12,345", "= unchanged", "12,345", "= unchanged"]
 
