@@ -80,8 +80,8 @@ def recipes(plan: Plan) -> dict[str, Any]:
     return {name: attempt(partial(_recipe, parameters), plan) for name, parameters in plan.recipes.items()}
 
 
-def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """Perplexities and speed after the epoch. Raises RuntimeError where a stage fails."""
+def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any] | str:
+    """Perplexities and speed after the epoch, or why there are none. Raises RuntimeError where a stage fails."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         shutil.copytree(ROOT / "data/corpora", project / "data/corpora")
@@ -89,6 +89,8 @@ def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any]:
         (project / "params.yaml").write_text(text, encoding="utf-8")
         for stage in ("fetch", "tokenize_corpus", "train_scratch", "train_concise", "evaluate"):
             done = _python([str(ROOT / f"stages/{stage}.py")], project, plan)
+            if done.returncode and stage == "fetch":
+                return f"not measured, as no source has the text of {parameters['corpus']['name']}"
             if done.returncode:
                 raise RuntimeError((done.stderr.splitlines() or [f"{stage} failed"])[-1])
         scores = _read(project, "evaluate")

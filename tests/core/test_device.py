@@ -56,7 +56,7 @@ def test_cublas_has_its_workspace_before_anything_is_computed(monkeypatch: pytes
 
 
 def test_the_cpu_has_no_tf32() -> None:
-    with pytest.raises(ValueError, match=r"^train\.precision is 'tf32', which only a CUDA GPU has; on cpu use"):
+    with pytest.raises(ValueError, match=r"^train\.precision is 'tf32', which .* does not have; use fp32$"):
         device.configure(CPU, "tf32", "portable")
 
 
@@ -65,7 +65,7 @@ def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     try:
         device.configure(CPU, "bf16", "portable")
     except ValueError as error:
-        assert str(error).startswith("train.precision is 'bf16', which ")  # noqa: PT017
+        assert str(error).startswith("train.precision is 'bf16', in which ")  # noqa: PT017
         assert str(error).endswith("use fp32")  # noqa: PT017
         return
     settings = train_of(batch_size=2, num_steps=6, precision="bf16")
@@ -73,6 +73,16 @@ def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
     step, tokens = EagerStep(model, settings), torch.arange(1, 15).reshape(7, 2) // 2 % 4 + 1
     losses = [step(Window(tokens[:-1], tokens[1:], continues=False), 1.0)[0].item() for _ in range(200)]
     assert losses[-1] < 0.5 < losses[0]
+
+
+def test_a_library_that_computes_in_float16_has_no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Half(torch.nn.Module):
+        def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return inputs.half(), None
+
+    monkeypatch.setattr(device.nn, "LSTM", lambda *_: Half())
+    with pytest.raises(ValueError, match=r"^train\.precision is 'bf16', in which torch\.nn\.LSTM does not compute on "):
+        device.configure(CPU, "bf16", "portable")
 
 
 def test_memory_is_the_machine_s_or_the_container_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

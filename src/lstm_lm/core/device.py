@@ -61,10 +61,12 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
             capability = torch.backends.cpu.get_cpu_capability()
             say(f"torch computes with {capability}, not AVX2: nn.LSTM's bytes are this machine's own", sys.stderr)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, when it is first used
-    if precision == "tf32" and device.type != "cuda":
-        raise ValueError(f"train.precision is 'tf32', which only a CUDA GPU has; on {device.type} use fp32 or bf16")
+    if precision == "tf32" and not (device.type == "cuda" and torch.cuda.is_tf32_supported()):
+        raise ValueError(f"train.precision is 'tf32', which {device_name(device)} does not have; use fp32")
     if precision == "bf16" and not _has_bf16(device):
-        raise ValueError(f"train.precision is 'bf16', which {device_name(device)} cannot train an LSTM in; use fp32")
+        raise ValueError(
+            f"train.precision is 'bf16', in which torch.nn.LSTM does not compute on {device_name(device)}; use fp32"
+        )
     _keep_freed_memory()
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but for importing torch's compiler
     # A debugging aid that writes every new tensor twice. The type stubs do not know it.
@@ -88,14 +90,18 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 def _has_bf16(device: torch.device) -> bool:
-    """Whether nn.LSTM runs in bfloat16 on `device`, found by trying: processors without AVX-512 raise an error."""
+    """Whether nn.LSTM computes in bfloat16 on `device`, found by trying.
+
+    Processors without AVX-512 raise an error. On CUDA, torch's autocast has cast cuDNN's LSTM to float16, whatever it
+    was asked for (aten/src/ATen/cudnn/AutocastRNN.cpp).
+    """
     lstm = nn.LSTM(1, 1).to(device)
     try:
         with autocast(device, "bf16"):
-            lstm(torch.zeros(1, 1, 1, device=device))
+            outputs, _ = lstm(torch.zeros(1, 1, 1, device=device))
     except RuntimeError:
         return False
-    return True
+    return outputs.dtype is torch.bfloat16
 
 
 def synchronize(device: torch.device) -> None:

@@ -142,7 +142,7 @@ class Train(Section):
     sampling: Literal["sequential", "random"]
     """`sequential`: the state is carried from batch to batch; `random`: each window starts from zero"""
     precision: Literal["fp32", "tf32", "bf16"]
-    """`fp32`; `tf32` on CUDA; `bf16`: products in bfloat16, weights in float32"""
+    """`fp32`; `tf32` on CUDA; `bf16` where nn.LSTM has it: products in bfloat16, weights in float32"""
     processes: Count
     """[processes](processes.md) that share the rows of a batch, one for each GPU or group of cores"""
 

@@ -89,6 +89,7 @@ class GraphedStep:
         self.inputs = torch.zeros(num_steps, batch_size, dtype=torch.int64, device=device)
         self.targets = torch.zeros_like(self.inputs)
         self.windows = 0
+        self.side = torch.cuda.Stream()  # one, as cuBLAS keeps a workspace for each stream
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, window: Window, lr: float) -> tuple[Tensor, Tensor]:
@@ -106,11 +107,10 @@ class GraphedStep:
 
     def _aside(self) -> tuple[Tensor, Tensor]:
         """The eager step on a side stream, as PyTorch requires it before a capture."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+        self.side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.side):
             result = self.step.train(self.inputs, self.targets)
-        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.current_stream().wait_stream(self.side)
         return result
 
     def _capture(self) -> None:
@@ -119,7 +119,7 @@ class GraphedStep:
         graph.register_generator_state(self.step.model.dropout.generator(self.inputs.device))
         self.step.model.zero_grad()
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=self.side):
                 self.loss, self.norm = self.step.train(self.inputs, self.targets)
             self.graph = graph
         except RuntimeError as error:
