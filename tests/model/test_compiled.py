@@ -98,6 +98,20 @@ def test_a_compiler_need_not_know_the_flags_for_speed(
     assert used in compiled.build()
 
 
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_no_flag_takes_back_what_another_gave(compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler} here")
+
+    def said(*options: str) -> str:
+        command = [compiler, *compiled.FLAGS, *options, "-x", "c++", "/dev/null"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    assert "__NO_MATH_ERRNO__" in said("-dM", "-E"), "a square root is no function call"
+    assert '"-ffp-exception-behavior=strict"' not in said("-###", "-c"), "clang before 19 would make no vectors"
+
+
 @needs_compiler
 @pytest.mark.usefixtures("anew")
 def test_the_user_s_flags_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:

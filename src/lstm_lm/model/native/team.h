@@ -118,7 +118,7 @@ class Team {
 #if defined(__x86_64__)
     _mm_pause();
 #elif defined(__aarch64__)
-    __asm__ volatile("yield");
+    __asm__ volatile("isb");  // yield takes no time on most of these processors
 #endif
   }
 

@@ -11,6 +11,10 @@
 #include <arm_neon.h>
 #endif
 
+#if defined(__x86_64__) && !defined(__FMA__)
+#error "no fused multiply-add in this processor, or none that the compiler may use: each would be a slow function call"
+#endif
+
 namespace native {
 
 #ifndef VECTOR_BYTES
