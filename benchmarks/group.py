@@ -85,8 +85,8 @@ def usual_loop(group: Group, params: Params) -> dict[str, float]:
 
     alone, shared = Usual(), nn.parallel.DistributedDataParallel(Usual())
     ways = {"alone": (alone, False), "average": (alone, True), "DistributedDataParallel": (shared, False)}
-    rounds = {name: [milliseconds(lambda way=way: step(*way), 20) for _ in range(5)] for name, way in ways.items()}
-    return {name: round(float(np.median(taken)), 3) for name, taken in rounds.items()}
+    rounds = [[milliseconds(lambda way=way: step(*way), 20) for way in ways.values()] for _ in range(9)]
+    return {name: round(float(taken), 3) for name, taken in zip(ways, np.median(rounds, axis=0), strict=True)}
 
 
 def measure(group: Group, device: torch.device, destination: Path, hidden: Sequence[int] = HIDDEN) -> None:

@@ -65,15 +65,15 @@ def states(model: LanguageModel, tokens: Tokens) -> dict[str, float]:
 
 
 def measure(params: Params, tokens: Tokens, epochs: int) -> list[dict[str, Any]]:
-    """A row for each optimiser and model; of a training that diverged it says no more than that."""
+    """A row for each optimiser and model; of a training that diverged it says where."""
     device, rows = configured(params), []
     for optimizer, settings in OPTIMIZERS.items():
         changed = params.changed({**settings, "train.epochs": epochs})
         for output, model in (("tanh(C)", None), ("C", without_tanh(changed, len(tokens.vocabulary)))):
             try:
                 found = _outcome(*train(changed, tokens, device, model), tokens)
-            except Diverged:
-                found = {}
+            except Diverged as diverged:
+                found = {"diverged": str(diverged).partition("; ")[0]}
             rows.append({"optimizer": optimizer, "output": output, **found})
     return rows
 

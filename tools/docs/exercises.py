@@ -76,10 +76,13 @@ def tanh(root: Path) -> str:
     report = read(root, "benchmark_tanh", experiment.Tanh)
     rows = [[escape(row["optimizer"]), code(f"O * {row['output']}"), *_states(row)] for row in report["models"]]
     header = ["", "H", "train perplexity", "|C| above 1", "largest |C|", "largest |H|"]
-    return (
-        f"{table(header, rows, words=2)}\n\nAfter {report['epochs']} epochs, from scratch; "
-        f"corpus {escape(report['corpus'])}."
-    )
+    said = [f"After {report['epochs']} epochs, from scratch; corpus {report['corpus']}."]
+    said += [
+        f"{row['optimizer']}, H = O * {row['output']}: {row['diverged']}."
+        for row in report["models"]
+        if "diverged" in row
+    ]
+    return f"{table(header, rows, words=2)}\n\n{escape(' '.join(said))}"
 
 
 def _states(row: dict[str, Any]) -> list[str]:
@@ -95,7 +98,7 @@ def series(root: Path) -> str:
     report = read(root, "benchmark_series", experiment.Series)
     rows = [[name, *(f"{error:.3f}" for error in errors)] for name, errors in report["errors"].items()]
     steps = [f"{horizon} ahead" if horizon > 1 else "the next" for horizon in report["horizons"]]
-    return f"{table(['', *steps], rows)}\n\nThe noise alone is {report['noise']}."
+    return table(["", *steps], rows)
 
 
 TABLES = {"hyperparameters": hyperparameters, "words": words, "costs": costs, "tanh": tanh, "series": series}

@@ -83,7 +83,7 @@ class Cells(Content):
 
 
 class Output(Content):
-    """A training with or without the second tanh; one that diverged has no numbers."""
+    """A training with or without the second tanh; one that diverged has no numbers, but says where."""
 
     optimizer: str
     output: str
@@ -91,6 +91,7 @@ class Output(Content):
     cells_above_1: Number | None = None
     largest_cell: Number | None = None
     largest_hidden: Number | None = None
+    diverged: str = ""
 
     @model_validator(mode="after")
     def _all_numbers_or_none(self) -> "Output":
@@ -111,6 +112,5 @@ class Tanh(Content):
 class Series(Content):
     """benchmark_series.json."""
 
-    noise: Number
     horizons: list[Count]
     errors: dict[str, list[Number]]

@@ -139,7 +139,7 @@ def shared(root: Path) -> str:
         ]
         for (hidden, alone), pair in zip(one.items(), two.values(), strict=True)
     ]
-    times = ["one, ms", "two, ideal, ms", "two, ms", "of it the average, ms", "a checkpoint, ms", "a checkpoint, MB"]
+    times = ["one, ms", "two, ideal, ms", "two, ms", "an average alone, ms", "a checkpoint, ms", "a checkpoint, MB"]
     return (
         f"{table(['hidden', 'parameters', *times], rows, words=0)}\n\n{escape(report['measured_on'])}. To agree takes "
         f"{report['two']['agree']:.2f} ms. The usual loop around `nn.LSTM` with 256 hidden units takes "
