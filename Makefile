@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 # DVC wants the user's name. In a container, the user id may have none: `id` then prints the number.
 export LOGNAME ?= $(shell id -un 2> /dev/null)
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX
+unexport DVC_ROOT VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX
 
 # Every file must have a hash that constraints.txt names, also what a package without a wheel is built with.
 INSTALL := $(VENV)/python -m pip install --quiet --no-compile --constraint constraints.txt \

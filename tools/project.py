@@ -58,7 +58,11 @@ def outputs(root: Path) -> dict[str, bytes]:
 def digests(root: Path) -> dict[str, str]:
     """Path -> DVC's digest, for every output in dvc.lock. Raises ValueError if dvc.lock is damaged."""
     lock = read_yaml(root / "dvc.lock")
-    return {out["path"]: out["md5"] for step in lock["stages"].values() for out in step.get("outs", [])}
+    return {
+        out["path"]: out.get("md5") or json.dumps(out["files"], sort_keys=True)  # of a folder in a versioned remote
+        for step in lock["stages"].values()
+        for out in step.get("outs", [])
+    }
 
 
 def git(folder: Path, *arguments: str) -> str | None:
@@ -70,6 +74,14 @@ def git(folder: Path, *arguments: str) -> str | None:
     except FileNotFoundError:
         return None
     return done.stdout.rstrip("\n") if done.returncode == 0 else None
+
+
+def resolve(root: Path, revision: str) -> str:
+    """The hash of a revision, or the revision where git does not know it, such as an experiment's name.
+
+    DVC's HEAD is an earlier commit once an experiment was killed.
+    """
+    return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") or revision
 
 
 def has_git(root: Path) -> bool:
@@ -119,13 +131,17 @@ def copy_project(source: Path, target: Path) -> Path:
 
 
 def dvc(project: Path, *arguments: str, **variables: str) -> int:
-    """Run DVC, with this Python also in the stages, and with these environment variables; its exit status.
+    """Run DVC in a copy, with this Python also in the stages, and with these environment variables; its exit status.
+
+    It sends nothing to a remote or to Studio, and what it keeps for each folder goes with the copy.
 
     Raises:
         KeyboardInterrupt, SystemExit: Ctrl-C was pressed, or `copied` got a signal; what ran has saved its state.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = _environment() | {"PATH": path} | variables
+    own = {"DVC_EXP_AUTO_PUSH": "false", "DVC_STUDIO_OFFLINE": "true"}
+    own["DVC_SITE_CACHE_DIR"] = str((project / ".dvc/tmp/site-cache").resolve())
+    environment = _environment() | own | {"PATH": path} | variables
     mirror = environment.get("CORPUS_MIRROR", "")
     if mirror and "://" not in mirror:
         environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())
@@ -184,8 +200,8 @@ def follow_git(root: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """This process's variables without those that name a repository."""
-    return {name: value for name, value in os.environ.items() if name not in _GITS_OWN}
+    """This process's variables without those that name a repository or, in a stage of DVC, its project."""
+    return {name: value for name, value in os.environ.items() if name not in (*_GITS_OWN, "DVC_ROOT")}
 
 
 def _terminate(pid: int) -> None:

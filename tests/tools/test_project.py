@@ -11,7 +11,7 @@ import pytest
 
 from reported import commit, git, run, tool
 from stage_process import wait_until
-from tools.project import follow_git
+from tools.project import digests, follow_git
 
 SAVING = """\
 import signal, sys, time
@@ -46,6 +46,12 @@ def test_a_signal_ends_the_stage_and_removes_the_copy(
         assert running.wait(60) == 128 + number
     assert saved.exists(), "the stage saves its state first"
     assert list(temporary.glob("lstm-lm-*")) == []
+
+
+def test_a_folder_in_a_versioned_remote_has_a_digest(tmp_path: Path) -> None:
+    lock = "stages: {a: {outs: [{path: x, md5: '1'}, {path: y, files: [{relpath: z, md5: '2'}]}]}}"
+    (tmp_path / "dvc.lock").write_text(lock)
+    assert digests(tmp_path) == {"x": "1", "y": '[{"md5": "2", "relpath": "z"}]'}
 
 
 def test_in_a_git_hook_the_copy_leaves_the_index_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dvc.output import Output
 from dvc.repo import lock_repo
 
 from lstm_lm.core.printable import fail, say
@@ -11,7 +12,7 @@ from tools.project import digests, git, has_git, repository
 def outdated(root: Path) -> list[str]:
     """The stages that `dvc repro` would run, as far as DVC can tell without running them.
 
-    Data that are not here count as what dvc.lock says they were.
+    Data in DVC's cache alone count as what dvc.lock says they were.
 
     Raises:
         ValueError: DVC cannot tell; the message is its own.
@@ -19,7 +20,16 @@ def outdated(root: Path) -> list[str]:
     """
     with repository(root) as repo, lock_repo(repo):
         stages = repo.stage.load_all(str(root / "dvc.yaml"))
-        return [stage.addressing for stage in stages if stage.changed(allow_missing=True, upstream=stages)]
+        return [
+            stage.addressing
+            for stage in stages
+            if stage.changed(allow_missing=True, upstream=stages) or not all(map(_is_here, stage.outs))
+        ]
+
+
+def _is_here(out: Output) -> bool:
+    """Whether an output is in the working tree, if it has to be: nothing but git brings back what it keeps."""
+    return out.use_cache or out.exists
 
 
 def uncommitted(root: Path) -> list[str]:

@@ -73,7 +73,7 @@ def run(update: bool) -> tuple[str, Run | None, Run]:
     """
     with copied(Path(), "small") as project:
         committed = None if update else load_json(project / RECORD, Record)
-        if dvc(project, "exp", "run", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
+        if dvc(project, "exp", "run", "--force", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
             fail("small: the pipeline failed (see above)")
         return summary.table(project), committed, record(project)
 

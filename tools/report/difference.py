@@ -15,7 +15,7 @@ from lstm_lm.comparison.measures import LABELS, Measure, with_few_tokens
 from lstm_lm.comparison.metrics import MEASURED
 from lstm_lm.core.json_file import check_keys, parse_json
 from tools.checks.current import outdated
-from tools.project import Busy, git, has_git, repository
+from tools.project import Busy, git, has_git, repository, resolve
 
 
 class Change(NamedTuple):
@@ -98,7 +98,7 @@ def _at_base(root: Path, base: str) -> tuple[Snapshot, str]:
     if git(root, "log", "-1", "--format=%h", "--end-of-options", base, "--") == "":
         return nothing, f"{base} is not a commit"
     try:
-        return snapshot(root, base), ""
+        return snapshot(root, resolve(root, base)), ""
     except FileNotFoundError as error:
         return nothing, f"{base} has no {error.filename}"
     except (DvcException, ValueError) as error:
@@ -112,16 +112,18 @@ def snapshot(root: Path, revision: str | None = None) -> Snapshot:
         DvcException: DVC does not know the revision or cannot read the project.
         ValueError: a file is damaged.
     """
-    files = DVCFileSystem(str(root), rev=revision)
+    # Of a revision, DVC shows the whole repository, and a project in a subfolder is another one in it.
+    inside = git(root, "rev-parse", "--show-prefix") or "" if revision else ""
+    files = DVCFileSystem(str(root), rev=revision, subrepos=bool(inside))
     metrics: dict[str, dict[str, Any]] = {}
     for pattern, model in MEASURED.items():
-        for path, text in _read(files, pattern):
+        for path, text in _read(files, inside, pattern):
             content = parse_json(text, Path(path))
             check_keys(content, model, Path(path))
             metrics[path] = flatten(content)
     curves: dict[str, dict[str, dict[int, float]]] = {model: {} for model in LABELS}
     for model, columns in curves.items():
-        for path, text in _read(files, f"plots/*_{model}.tsv"):
+        for path, text in _read(files, inside, f"plots/*_{model}.tsv"):
             columns |= _columns(path, text)
     return Snapshot(metrics, flatten(params_show("params.yaml", repo=str(root), rev=revision)), curves)
 
@@ -138,11 +140,11 @@ def _outdated(root: Path) -> list[str] | None:
         return None
 
 
-def _read(files: DVCFileSystem, pattern: str) -> Iterator[tuple[str, Any]]:
-    """Path and content of each file that matches."""
-    for path in map(str, files.glob(pattern)):
+def _read(files: DVCFileSystem, inside: str, pattern: str) -> Iterator[tuple[str, Any]]:
+    """Path and content of each file that matches, of the project in the folder `inside`."""
+    for path in map(str, files.glob(inside + pattern)):
         with files.open(path) as file:
-            yield path, file.read()
+            yield path.removeprefix(inside), file.read()
 
 
 def _columns(path: str, text: bytes) -> dict[str, dict[int, float]]:

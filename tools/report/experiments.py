@@ -13,7 +13,7 @@ from lstm_lm.comparison.measures import LABELS, shown_in
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from lstm_lm.core.printable import say
-from tools.project import repository
+from tools.project import repository, resolve
 from tools.report.difference import base_argument
 from tools.report.headline import write
 
@@ -42,7 +42,7 @@ def collect(params: Params, root: Path, base: str) -> Experiments:
         ValueError: DVC cannot tell, or there are none; the message names revisions that have some.
     """
     with repository(root) as repo:
-        rows = [row for row in exp_show(str(root), revs=base) if row["rev"] != "workspace"]
+        rows = [row for row in exp_show(str(root), revs=resolve(root, base)) if row["rev"] != "workspace"]
         bases = [commit[:7] for commit in repo.experiments.ls(all_commits=True)]
     if len(rows) == 1:
         where = f"add BASE=<revision>; these have some: {', '.join(bases)}" if bases else "dvc exp run makes one"

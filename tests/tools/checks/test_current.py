@@ -40,6 +40,11 @@ def test_results_that_are_current_may_not_be_committed(project: Path) -> None:
     assert tool(project, "checks.current").stdout == "The committed results are current.\n"
 
 
+def test_a_result_that_git_lacks_is_out_of_date(project: Path) -> None:
+    (project / "metrics/throughput_scratch.json").unlink()
+    assert "out of date (changed: train)" in tool(project, "checks.current").stderr
+
+
 def test_where_git_fails_nobody_says_that_the_results_are_committed(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

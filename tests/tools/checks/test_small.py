@@ -81,6 +81,16 @@ def test_the_commit_runs_on_small_parameters_in_a_copy(project: Path, monkeypatc
     assert last in summary.read_text()
 
 
+def test_it_runs_anew_although_all_clones_share_a_cache(project: Path, tmp_path: Path) -> None:
+    with (project / ".dvc/config").open("a") as config:
+        config.write(f"[cache]\n    dir = {tmp_path / 'cache'}\n")
+    commit(project, "a cache for all clones")
+    for _ in range(2):
+        done = tool(project, "checks.small", "--update")
+        assert done.returncode == 0, done.stderr
+        assert "Running stage 'all'" in done.stdout
+
+
 @pytest.mark.parametrize(("option", "status", "recorded"), [([], 1, RUN), (["--update"], 0, ALTERED)])
 def test_only_an_update_renews_the_record(
     option: list[str], status: int, recorded: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -264,6 +264,20 @@ def test_without_results_there_is_one_clear_line(tmp_path):
     assert done.stderr == "report: metrics/evaluate.json has no scratch.train.perplexity: run dvc repro first\n"
 
 
+def test_in_a_subfolder_and_after_a_killed_experiment_the_base_is_what_git_says(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "repository/a project")
+    (root / ".git").rename(root.parent / ".git")
+    git(root.parent, "rm", "-rq", "--cached", ".")
+    for scale in (1.0, 2.0):
+        write_results(root, scale=scale)
+        commit(root, f"{scale}")
+    git(root, "update-ref", "refs/exps/exec/EXEC_BASELINE", "HEAD~1")  # as a killed `dvc exp run` leaves it
+    write_results(root, scale=4.0)
+    found = difference("HEAD", root)
+    assert found.metric("metrics/evaluate.json", "scratch.train.perplexity") == Change(8.0, 16.0)
+    assert found.curve("scratch", "train_perplexity", at_base=True)
+
+
 def test_a_frozen_training_is_reported_as_what_it_is(tmp_path):
     root = make_project(tmp_path / "project")
     write_results(root, scale=1.0, epochs=500)
