@@ -32,7 +32,10 @@ def corpus_files(folder: Path) -> list[Path]:
 
 
 def unigram_entropy(counts: Iterable[int]) -> float:
-    """Entropy of the token frequencies, in bits per token: what a model that ignores all context reaches.
+    """Entropy of the token frequencies, in bits per token: what a model needs that knows them and no context.
+
+    That is on the text that they were counted in. Frequencies of the train split alone need more on another split: of
+    our sample 15 % more perplexity for words, no more for characters.
 
     Args:
         counts: how often each token occurs.
