@@ -159,7 +159,7 @@ def _uncommitted(root: Path) -> str:
 
 
 def _both(values: Mapping[str, object]) -> str:
-    """See `of_both`."""
+    """Values of any type as text: one where both models have the same, else each with its model."""
     return of_both({model: _plain(value) for model, value in values.items()})
 
 

@@ -106,10 +106,8 @@ def generalisation(scores: Mapping[str, Any], tokens: Mapping[str, Any], corpus:
 
 def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
     """Median tokens per second with quartiles; on the book's corpus beside the book's, from another machine."""
-    beside_the_book, here = (
-        corpus == BOOK_CORPUS,
-        of_both({kind: str(result["device"]) for kind, result in results.items()}),
-    )
+    beside_the_book = corpus == BOOK_CORPUS
+    here = of_both({kind: str(result["device"]) for kind, result in results.items()})
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 3.2))
         labels: list[str] = []
@@ -130,9 +128,8 @@ def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")
         axes.set(xlabel=f"{THROUGHPUT.y}; here: {here}")
-        figure.suptitle(
-            f"{THROUGHPUT.title}, corpus: {corpus}" + " (hatched: another machine's, 256 units)" * beside_the_book
-        )
+        hatched = " (hatched: another machine's, 256 units)" if beside_the_book else ""
+        figure.suptitle(f"{THROUGHPUT.title}, corpus: {corpus}{hatched}")
         save(figure, path)
 
 
