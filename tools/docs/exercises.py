@@ -5,8 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lstm_lm.comparison.metrics import read
-from tools.docs import experiment
+from tools.docs.tables import benchmark
 from tools.markdown import code, escape, table
 
 _WAYS = {"equations": "written out", "library": "library"}
@@ -14,7 +13,7 @@ _WAYS = {"equations": "written out", "library": "library"}
 
 def hyperparameters(root: Path) -> str:
     """Time, perplexities and text of each training; the first one is the default."""
-    report = read(root, "benchmark_hyperparameters", experiment.Hyperparameters)
+    report = benchmark(root, "hyperparameters")
     trainings = report["trainings"]
     rows = [
         [
@@ -29,14 +28,14 @@ def hyperparameters(root: Path) -> str:
         for row in trainings
     ]
     header = ["changed", "train perplexity", "validation, best", "in epoch", "seconds", "times the first", "parameters"]
-    measured = f"{report['epochs']} epochs each, from scratch; {_stamp(report)}."
+    measured = f"{report['epochs']:d} epochs each, from scratch; {_stamp(report)}."
     texts = [[_changes(row["changes"]), code(row["text"])] for row in trainings]
     return "\n\n".join([table(header, rows), measured, table(["changed", "what it writes"], texts, words=2)])
 
 
 def words(root: Path) -> str:
     """Both levels beside each other."""
-    report = read(root, "benchmark_words", experiment.Words)
+    report = benchmark(root, "words")
     rows = [
         [
             code(level),
@@ -54,18 +53,18 @@ def words(root: Path) -> str:
 
 def costs(root: Path) -> str:
     """What each cell costs, counted and measured, and its ratio to the plain RNN."""
-    report = read(root, "benchmark_rnn", experiment.Cells)
+    report = benchmark(root, "rnn")
     counted, plain = report["counted"], report["counted"]["RNN"]
     header = ["", "parameters", "multiplications a token", "sigmoids and tanhs a token", "numbers in the state"]
     rows = [
         [name, *(f"{count:,} ({count / plain[key]:.2f})" for key, count in counts.items())]
         for name, counts in counted.items()
     ]
-    works = [(task, way) for task in experiment.TASKS for way in experiment.WAYS]
+    works = [(task, way) for task in ("training", "writing") for way in _WAYS]
     measured = [[name, *(_milliseconds(report, name, *work) for work in works)] for name in counted]
     titles = ["", *(f"{task}, {_WAYS[way]}" for task, way in works)]
     explained = (
-        f"With {report['hidden']} hidden units; in brackets the ratio to the RNN. Measured on "
+        f"With {report['hidden']:d} hidden units; in brackets the ratio to the RNN. Measured on "
         f"{escape(report['measured_on'])}: milliseconds of a training step, and of a written token; medians."
     )
     return "\n\n".join([table(header, rows), explained, table(titles, measured)])
@@ -73,7 +72,7 @@ def costs(root: Path) -> str:
 
 def tanh(root: Path) -> str:
     """The model with and without the second tanh."""
-    report = read(root, "benchmark_tanh", experiment.Tanh)
+    report = benchmark(root, "tanh")
     rows = [[escape(row["optimizer"]), code(f"O * {row['output']}"), *_states(row)] for row in report["models"]]
     header = ["", "H", "train perplexity", "|C| above 1", "largest |C|", "largest |H|"]
     said = [f"After {report['epochs']} epochs, from scratch; corpus {report['corpus']}."]
@@ -95,7 +94,7 @@ def _states(row: dict[str, Any]) -> list[str]:
 
 def series(root: Path) -> str:
     """Root mean squared errors of the forecasts, by horizon."""
-    report = read(root, "benchmark_series", experiment.Series)
+    report = benchmark(root, "series")
     rows = [[name, *(f"{error:.3f}" for error in errors)] for name, errors in report["errors"].items()]
     steps = [f"{horizon} ahead" if horizon > 1 else "the next" for horizon in report["horizons"]]
     return table(["", *steps], rows)

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.comparison.metrics import read
-from tools.docs.benchmark import Gpu
-from tools.docs.tables import SPEED, ratios, speed
+from tools.docs.tables import SPEED, benchmark, ratios, speed
 from tools.markdown import code, escape, table
 
 _PICTURE = (
@@ -23,7 +21,7 @@ def tables(root: Path) -> str:
             "tests that need a GPU, no trainings, no epoch of the recipes, and no speeds: neither with and without the "
             "CUDA graph, nor in other precisions, nor over hidden units and batch size, nor beside `flashrnn`."
         )
-    report = read(root, "benchmark_gpu", Gpu)
+    report = benchmark(root, "gpu")
     rows = [speed(name, result) for name, result in report["default_shape"].items()]
     speeds = [table(SPEED, rows), "", _PICTURE, ""] if rows else []
     lines = [line for name, lines in _PARTS.items() for line in _gpu_part(name, report[name], lines)]
@@ -73,7 +71,7 @@ def _missing(result: dict[str, Any]) -> list[str]:
 
 def _flashrnn(result: dict[str, Any]) -> list[str]:
     return [
-        f"hidden {row['hidden']}, batch {row['batch_size']}, {escape(row['contestant'])}, "
+        f"hidden {row['hidden']:d}, batch {row['batch_size']:d}, {escape(row['contestant'])}, "
         f"{row['step_ms']['median']:.2f} ms"
         for row in result["rows"]
     ] + _missing(result)

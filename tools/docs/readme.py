@@ -1,7 +1,6 @@
 """The tables in README and docs, made from the committed metrics: `make readme` puts them in, a test compares."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from lstm_lm.comparison.metrics import Digests, Throughput, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
 from lstm_lm.core.params import Params
-from tools.docs import benchmark, exercises, gpu, parameters, recipes, scaling, walkthrough
+from tools.docs import exercises, gpu, parameters, recipes, scaling, walkthrough
 from tools.docs.links import numbered
-from tools.docs.tables import SPEED, ratios, speed
+from tools.docs.tables import SPEED, benchmark, ratios, speed
 from tools.markdown import code, escape, link, table
 from tools.recipes.recipe import load_recipe
 
@@ -50,7 +49,7 @@ def _compressors(root: Path) -> str:
 
 def performance(root: Path) -> str:
     """The benchmark at the default shape and its ratios."""
-    report = read(root, "benchmark_cpu", benchmark.Cpu)
+    report = benchmark(root, "cpu")
     rows = [
         [*speed(name, result), f"{result['peak_memory_mib']:.0f}"] for name, result in report["default_shape"].items()
     ]
@@ -81,7 +80,7 @@ def _one_step(report: dict[str, Any]) -> list[str]:
 
 def stacks(root: Path) -> str:
     """The speed of `fused` over nn.LSTM for layers, hidden units and vocabularies."""
-    report, lstms = read(root, "benchmark_cpu", benchmark.Cpu), [f"nn.LSTM, pipeline, {mode}" for mode in MODES]
+    report, lstms = benchmark(root, "cpu"), [f"nn.LSTM, pipeline, {mode}" for mode in MODES]
     cells: dict[tuple[int, int, int], dict[str, float]] = {}
     for row in report["stacks"]:
         cell = cells.setdefault((row["layers"], row["hidden"], row["vocab_size"]), {})
@@ -96,14 +95,14 @@ def stacks(root: Path) -> str:
 
 def ptb(root: Path) -> str:
     """The speed of the small model for Penn Treebank beside nn.LSTM in the usual loop."""
-    report = read(root, "benchmark_ptb", benchmark.Ptb)
+    report = benchmark(root, "ptb")
     rows = [speed(name, result) for name, result in report["speeds"].items()]
     return "\n".join([table(SPEED[:3], rows), "", _stamp(report), "", *ratios(report["ratios"])])
 
 
 def whole(root: Path) -> str:
     """The time of the whole pipeline against the textbook's two trainings."""
-    report = read(root, "benchmark_whole", benchmark.Whole)
+    report = benchmark(root, "whole")
     textbook = sum(report["textbook_training_seconds"].values())
     rows = [["the textbook's two training loops", f"{textbook:.0f}", "1.00"]]
     for kernel, seconds in report["repro_seconds"].items():
@@ -114,21 +113,21 @@ def whole(root: Path) -> str:
 
 def curves(root: Path) -> str:
     """How far the kernels' learning curves are apart."""
-    report = read(root, "benchmark_curves", benchmark.Curves)
+    report = benchmark(root, "curves")
     differences = report["largest_relative_difference"]
     apart = " and ".join(f"{value:.1e} ({code(kernel)})" for kernel, value in differences.items())
     last, median = report["perplexity"], report["median_perplexity"]
     ends = ", ".join(f"{code(kernel)} {last[kernel]:.2f} ({median[kernel]:.2f})" for kernel in last)
     return (
-        f"From one seed, the perplexities of the first {report['first_epochs']} epochs differ from those of the book's "
-        f"kernel by at most a relative {apart}. Train perplexity after {report['epochs']} epochs, and in the median of "
-        f"the last {report['last_epochs']}, among which some spike: {ends}."
+        f"From one seed, the perplexities of the first {report['first_epochs']:d} epochs differ from those of the "
+        f"book's kernel by at most a relative {apart}. Train perplexity after {report['epochs']:d} epochs, and in the "
+        f"median of the last {report['last_epochs']:d}, among which some spike: {ends}."
     )
 
 
 def shared(root: Path) -> str:
     """What two processes cost each other."""
-    report = read(root, "benchmark_processes", benchmark.Processes)
+    report = benchmark(root, "processes")
     one, two, usual = report["one"]["shapes"], report["two"]["shapes"], report["two"]["usual_loop"]
     rows = [
         [
@@ -181,23 +180,28 @@ def update(page: str, root: Path) -> str:
         ValueError: a marker or the code that a link names is missing, or a file of numbers is not as it should be.
     """
     text = (root / page).read_text(encoding="utf-8")
-    for name, made in TABLES[page].items():
+    for name in TABLES[page]:
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
             raise ValueError(f"{page} lacks the markers <!-- {name} --> and <!-- /{name} -->")
-        content = _measured(made, root)
+        content = _made(page, name, root)
         text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
     return numbered(text, (root / page).parent)
 
 
-def _measured(made: Callable[[Path], str], root: Path) -> str:
-    """What `made` makes, or that its benchmark has not run yet."""
+def _made(page: str, name: str, root: Path) -> str:
+    """A table, or that its benchmark has not run yet. Raises ValueError as `update`, and OSError."""
     try:
-        return made(root)
+        return TABLES[page][name](root)
     except FileNotFoundError as error:
         if not Path(error.filename).name.startswith("benchmark_"):
             raise
         return "Not measured yet."
+    except (LookupError, TypeError, ArithmeticError, AttributeError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"the table {name} of {page} cannot be made ({why}): correct or restore the file that it shows"
+        ) from error
 
 
 def main(_params: Params, root: Path) -> None:

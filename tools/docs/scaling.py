@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lstm_lm.comparison.metrics import read
-from tools.docs.benchmark import Corpus
+from tools.docs.tables import benchmark
 from tools.markdown import escape, table
 
 STAGES = {
@@ -50,7 +49,7 @@ def hours(root: Path) -> str:
 
     Each megabyte takes what it took between the two largest texts. So what does not grow with the text does not count.
     """
-    *_, smaller, largest = read(root, "benchmark_corpus", Corpus)["sizes"]
+    *_, smaller, largest = benchmark(root, "corpus")["sizes"]
     growth, rows = largest["megabytes"] - smaller["megabytes"], []
     for name in largest["stages"]:
         before, after = (size["megabytes"] / size["stages"][name]["mb_per_second"] for size in (smaller, largest))
@@ -70,7 +69,7 @@ def training(root: Path) -> str:
 
 def _machine(root: Path) -> str:
     """What the figures were measured on, and on how large a text."""
-    report, largest = read(root, "benchmark_corpus", Corpus), _largest(root)
+    report, largest = benchmark(root, "corpus"), _largest(root)
     busy = f"{report['load_before']:.1f} other processes wanted to compute when the measurement began"
     return f"{largest['megabytes']:,.0f} MB of text; {escape(report['measured_on'])}; {busy}."
 
@@ -84,7 +83,7 @@ def _hours(seconds: float, machines: int) -> str:
 
 
 def _largest(root: Path) -> dict[str, Any]:
-    return read(root, "benchmark_corpus", Corpus)["sizes"][-1]
+    return benchmark(root, "corpus")["sizes"][-1]
 
 
 TABLES = {"stages": stages, "windows": training, "hours": hours}

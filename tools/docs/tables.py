@@ -1,11 +1,18 @@
 """What the tables in README and docs have in common."""
 
+from pathlib import Path
 from typing import Any
 
+from lstm_lm.core.json_file import read_json
 from tools.markdown import escape
 
 SPEED = ["", "tokens/s, median", "quartiles", "share of the products' speed"]
 """The header over the cells of `speed`."""
+
+
+def benchmark(root: Path, name: str) -> dict[str, Any]:
+    """What a benchmark of this project found: metrics/benchmark_<name>.json. Raises ValueError, OSError."""
+    return read_json(root / f"metrics/benchmark_{name}.json")
 
 
 def speed(name: str, result: dict[str, Any]) -> list[str]:
