@@ -20,8 +20,6 @@ from tools.report import difference, page
 DAMAGES = 3
 """Of each file and reader, in a test."""
 
-PUBLISHED = "published: [{who: others, source: 'https://example.com', figures: {valid_nats: 1}}]\n"
-
 VALUES: list[Any] = [None, True, -1, 0, 0.5, 1e308, 10**30, "", "word", "\x1b[2J", [], [1], {}, {"a": 1}, [[]], [{}]]
 
 Place = tuple[list[Any] | dict[str, Any], Any]
@@ -90,7 +88,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(path, root / "metrics")
     for name, parameters in (("book", ""), ("time_machine_whole", "params: {seed: 1}\n")):
         (root / "recipes" / name).mkdir(parents=True)
-        recipe = "title: mine\nheadline: valid_nats\n" + parameters + PUBLISHED
+        recipe = "title: mine\nheadline: valid_nats\n" + parameters
         (root / "recipes" / name / "recipe.yaml").write_text(recipe)
     (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     monkeypatch.chdir(root)
