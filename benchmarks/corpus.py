@@ -7,7 +7,6 @@ takes hours, so training and evaluation are stopped after some seconds; the trai
 large and from a small stream in turns. The largest text takes a quarter of an hour and five times its size on the disk.
 """
 
-import argparse
 import hashlib
 import itertools
 import json
@@ -46,6 +45,7 @@ Gerlach and Altmann (2013, arXiv 1212.1362) found in English books."""
 TOKENIZERS = [(level, kept) for level in ("char", "word") for kept in ("letters", "none")]
 STOP_SECONDS = 20.0
 SMALL_TOKENS = 10_000
+ROUNDS = 30
 WINDOWS = 10
 """In a round of the training's measurement."""
 
@@ -219,13 +219,9 @@ def measure(megabytes: float, rounds: int | None) -> dict[str, Any]:
 
 def main() -> None:
     """Measure; write JSON and picture after each size."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=float, nargs="+", default=MEGABYTES, help="sizes of the text, rising")
-    parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of ten training steps (30)")
-    arguments = parser.parse_args()
     load, sizes = round(os.getloadavg()[0], 2), []
-    for megabytes in arguments.megabytes:
-        sizes.append(measure(megabytes, arguments.rounds if megabytes == arguments.megabytes[-1] else None))
+    for megabytes in MEGABYTES:
+        sizes.append(measure(megabytes, ROUNDS if megabytes == MEGABYTES[-1] else None))
         report = {"measured_on": devices.measured_on(CPU), "load_before": load, "sizes": sizes}
         write_json(ROOT / "metrics/benchmark_corpus.json", report)
         corpus_picture.draw(report, ROOT / "plots/benchmark_corpus.png")

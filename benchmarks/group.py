@@ -5,7 +5,6 @@ the messages in it; bytes and milliseconds of a checkpoint; our average of the g
 DistributedDataParallel, in the usual loop around torch.nn.LSTM.
 """
 
-import argparse
 import json
 import os
 import tempfile
@@ -105,7 +104,6 @@ def measure(group: Group, device: torch.device, destination: Path, hidden: Seque
 
 def main() -> None:
     """Measure; write JSON."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     report: dict[str, Any] = {"measured_on": devices.measured_on(CPU)}

@@ -4,7 +4,6 @@ Writes metrics/benchmark_ptb.json. Random words in the shape of recipes/ptb_smal
 10,000, batches of 20 rows and windows of 20 words. The contestants take turns, as in `make bench`.
 """
 
-import argparse
 import json
 from typing import Any
 
@@ -33,7 +32,7 @@ RATIOS = {
 }
 
 
-def measure(rounds: int, steps: int = 8, shape: Shape = SHAPE) -> dict[str, Any]:
+def measure(rounds: int = 15, steps: int = 8, shape: Shape = SHAPE) -> dict[str, Any]:
     """The speed of every entry that can run here, and ratios of medians, from one interleaved run."""
     entries = [entry for entry in ENTRIES if entry.contestant in contestants(CPU)]
     with processes() as pools:
@@ -44,9 +43,7 @@ def measure(rounds: int, steps: int = 8, shape: Shape = SHAPE) -> dict[str, Any]
 
 def main() -> None:
     """Measure; write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds of eight steps (15)")
-    report = measure(parser.parse_args().rounds)
+    report = measure()
     write_json(ROOT / "metrics/benchmark_ptb.json", report)
     print(json.dumps(report, indent=2))
 

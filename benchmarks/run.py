@@ -4,7 +4,6 @@ Writes metrics/benchmark_cpu.json and plots/benchmark_cpu.png. Each mode of the 
 has a process. All contestants take turns, so their ratios hold although the machine's speed varies.
 """
 
-import argparse
 import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -29,6 +28,7 @@ from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.model.native_backend import computes
 
+ROUNDS = 30
 HIDDEN = (64, 128, 256, 512, 1024)
 BATCH_SIZES = (1, 32, 1024)
 ENTRIES = (
@@ -93,11 +93,11 @@ RATIOS = {
 }
 
 
-def default_shape(pools: Mapping[str, Executor], rounds: int) -> dict[str, Any]:
+def default_shape(pools: Mapping[str, Executor]) -> dict[str, Any]:
     """Every entry at the default shape, with the matrix products that bound them, in one interleaved run."""
     shape, steps = Shape(), 8
     entries = _possible(ENTRIES)
-    seconds = taking_turns(pools, [*entries, FLOOR], shape, steps, rounds)
+    seconds = taking_turns(pools, [*entries, FLOOR], shape, steps, ROUNDS)
     floor = np.median(seconds[str(FLOOR)])
     return {
         str(entry): {
@@ -139,13 +139,13 @@ def stacks(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
     return rows
 
 
-def one_step(pools: Mapping[str, Executor], rounds: int) -> dict[str, Any]:
+def one_step(pools: Mapping[str, Executor]) -> dict[str, Any]:
     """The share of C++ in a step, and steps beside two other processes."""
     if not computes(CPU, "fp32"):
         return {}
     return {
-        "share_of_native": pools["portable"].submit(step.share_of_native, Shape(), rounds).result(),
-        "beside_two_processes": step.beside_counters(pools, list(STACK_ENTRIES), Shape(), rounds),
+        "share_of_native": pools["portable"].submit(step.share_of_native, Shape(), ROUNDS).result(),
+        "beside_two_processes": step.beside_counters(pools, list(STACK_ENTRIES), Shape(), ROUNDS),
     }
 
 
@@ -154,11 +154,11 @@ def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
     return [entry for entry in entries if entry.contestant in contestants(CPU)]
 
 
-def measure(rounds: int) -> dict[str, Any]:
+def measure() -> dict[str, Any]:
     """Everything that is measured, and on what."""
     kernel = f"all; fused in PyTorch{' and C++' if computes(CPU, 'fp32') else ''}"
     with processes() as pools:
-        results = default_shape(pools, rounds)
+        results = default_shape(pools)
         return {
             "measured_on": devices.measured_on(CPU),
             "environment": {
@@ -166,7 +166,7 @@ def measure(rounds: int) -> dict[str, Any]:
             },
             "default_shape": results,
             "ratios": ratios(results, RATIOS),
-            **one_step(pools, rounds),
+            **one_step(pools),
             "grid": grid(pools),
             "stacks": stacks(pools),
         }
@@ -174,9 +174,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure; write JSON and picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds of eight steps (30)")
-    report = measure(parser.parse_args().rounds)
+    report = measure()
     write_json(ROOT / "metrics/benchmark_cpu.json", report)
     picture.draw(report, ROOT / "plots/benchmark_cpu.png", Shape())
     print(json.dumps({"ratios": report["ratios"], **report["default_shape"]}, indent=2))

@@ -5,7 +5,6 @@ of the usual loop at the book's shape; writing is one token after another, one r
 take turns. Writes metrics/benchmark_rnn.json. Takes about a minute on two cores.
 """
 
-import argparse
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -174,7 +173,7 @@ def writing(model: Written | Library, shape: Shape) -> Clock:
     return timed(action, CPU)
 
 
-def measure(shape: Shape, rounds: int) -> dict[str, Any]:
+def measure(shape: Shape, rounds: int = 30) -> dict[str, Any]:
     """Counts and milliseconds of each cell: of a training step, and of a written token."""
     clocks: dict[str, Clock] = {}
     for cell in CELLS:
@@ -196,10 +195,8 @@ def _each(name: str, seconds: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Measure at the book's shape; write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30, help="interleaved rounds (30)")
     devices.configure(CPU, "fp32", "native")
-    write_json(ROOT / "metrics/benchmark_rnn.json", measure(Shape(), parser.parse_args().rounds))
+    write_json(ROOT / "metrics/benchmark_rnn.json", measure(Shape()))
 
 
 if __name__ == "__main__":
