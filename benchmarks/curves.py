@@ -24,8 +24,8 @@ LAST_EPOCHS = 25
 
 def curve(kernel: str, params: Params, tokens: Tokens, device: torch.device) -> np.ndarray:
     """Train the scratch model with `kernel`, as the pipeline does; perplexity by epoch, (epochs,)."""
-    _, epochs = train(params.changed({"scratch.kernel": kernel}), tokens, device)
-    return np.array([epoch.train_perplexity for epoch in epochs])
+    training = train(params.changed({"scratch.kernel": kernel}), tokens, device)
+    return np.array([epoch.train_perplexity for epoch in training.epochs])
 
 
 def main(params: Params, root: Path) -> None:

@@ -39,8 +39,7 @@ def measure(params: Params, tokens: Tokens, epochs: int) -> list[dict[str, objec
     device, rows = configured(params), []
     for changes in CHANGES:
         changed = params.changed({"train.epochs": epochs, **changes})
-        model, done = train(changed, tokens, device)
-        rows.append({"changes": changes, **outcome(model, done, tokens)})
+        rows.append({"changes": changes, **outcome(train(changed, tokens, device), tokens)})
     return rows
 
 

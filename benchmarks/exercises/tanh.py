@@ -19,7 +19,7 @@ from lstm_lm.core.params import Params
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.layer import Stack
 from lstm_lm.model.lstm_scratch import BookLayer, TimeStep
-from lstm_lm.training.loop import Epoch
+from lstm_lm.training.loop import Training
 from lstm_lm.training.losses import Diverged
 
 EPOCHS = 50
@@ -71,15 +71,18 @@ def measure(params: Params, tokens: Tokens, epochs: int) -> list[dict[str, Any]]
         changed = params.changed({**settings, "train.epochs": epochs})
         for output, model in (("tanh(C)", None), ("C", without_tanh(changed, len(tokens.vocabulary)))):
             try:
-                found = _outcome(*train(changed, tokens, device, model), tokens)
+                found = _outcome(train(changed, tokens, device, model), tokens)
             except Diverged as diverged:
                 found = {"diverged": str(diverged).partition("; ")[0]}
             rows.append({"optimizer": optimizer, "output": output, **found})
     return rows
 
 
-def _outcome(model: LanguageModel, epochs: list[Epoch], tokens: Tokens) -> dict[str, float]:
-    return {"train_perplexity": round(epochs[-1].train_perplexity, 3), **states(model.eval(), tokens)}
+def _outcome(training: Training, tokens: Tokens) -> dict[str, float]:
+    return {
+        "train_perplexity": round(training.epochs[-1].train_perplexity, 3),
+        **states(training.model.eval(), tokens),
+    }
 
 
 def main(params: Params, root: Path) -> None:

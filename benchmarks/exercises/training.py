@@ -12,7 +12,7 @@ from lstm_lm.evaluation.continuation import as_fed, continuation
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.tokens.batching import load_tokens
 from lstm_lm.tokens.vocabulary import Vocabulary
-from lstm_lm.training.loop import Epoch, Training
+from lstm_lm.training.loop import Training
 
 PREFIX = "time traveller"
 
@@ -38,20 +38,19 @@ def configured(params: Params) -> torch.device:
     return device
 
 
-def train(
-    params: Params, tokens: Tokens, device: torch.device, model: LanguageModel | None = None
-) -> tuple[LanguageModel, list[Epoch]]:
-    """Train `model`, or the model from scratch that `params` ask for, as the pipeline does."""
+def train(params: Params, tokens: Tokens, device: torch.device, model: LanguageModel | None = None) -> Training:
+    """Train `model`, or the model from scratch that `params` ask for, to the end, as the pipeline does."""
     model = (model or build("scratch", len(tokens.vocabulary), params)).to(device)
-    return model, Training(model, tokens.train, tokens.valid, params.train, params.seed).run()
+    training = Training(model, tokens.train, tokens.valid, params.train, params.seed)
+    training.run()
+    return training
 
 
-def outcome(
-    model: LanguageModel, epochs: list[Epoch], tokens: Tokens, length: int = 50, temperature: float | None = None
-) -> dict[str, Any]:
+def outcome(training: Training, tokens: Tokens, length: int = 50, temperature: float | None = None) -> dict[str, Any]:
     """Time, perplexities and text of a training; the validation score is the best one, with its epoch."""
-    scored = [(epoch.valid_perplexity, number) for number, epoch in enumerate(epochs, 1)]
-    valid, epoch = min((perplexity, number) for perplexity, number in scored if perplexity is not None)
+    model, epochs, best = training.model, training.epochs, training.best
+    valid = epochs[best - 1].valid_perplexity
+    assert valid is not None
     tokenizer = tokens.vocabulary.tokenizer
     prefix = as_fed(PREFIX, tokenizer)
     written = continuation(model, tokens.vocabulary, prefix, length, temperature)
@@ -60,6 +59,6 @@ def outcome(
         "seconds": float(f"{sum(epoch.seconds for epoch in epochs):.4g}"),
         "train_perplexity": round(epochs[-1].train_perplexity, 3),
         "valid_perplexity": round(valid, 3),
-        "best_epoch": epoch,
+        "best_epoch": best,
         "text": tokenizer.join([*prefix, *written]),
     }

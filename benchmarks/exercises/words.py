@@ -53,8 +53,8 @@ def _train(params: Params, raw: Path, folder: Path) -> tuple[dict[str, Any], dic
     (folder / "data/raw").symlink_to(raw.resolve())
     tokenize_corpus.main(params, folder)
     tokens, described = Tokens.load(folder / "data/tokens"), read_json(folder / "metrics/tokenize.json")
-    model, epochs = train(params, tokens, configured(params))
-    found = outcome(model, epochs, tokens, LENGTH[params.tokenize.level], params.evaluate.temperature)
+    training = train(params, tokens, configured(params))
+    found = outcome(training, tokens, LENGTH[params.tokenize.level], params.evaluate.temperature)
     ratio = tokens_per_character(folder / "metrics/tokenize.json")["valid"]
     bits = math.log2(found["valid_perplexity"]) * ratio
     sizes = {"vocabulary": described["vocabulary_size"], "tokens": described["train_tokens"]}
