@@ -135,10 +135,6 @@ def test_the_docs_show_what_was_measured(rehearsed: Path) -> None:
     assert "- flashrnn: hidden 8, batch 4, flashrnn alone, bf16, " in shown
 
 
-def test_the_docs_say_what_is_missing_where_nothing_was_measured(tmp_path: Path) -> None:
-    assert tables_of_gpu.tables(tmp_path).startswith("Not measured yet")
-
-
 def test_without_time_all_parts_are_skipped_and_the_docs_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
