@@ -26,18 +26,12 @@ from tools.checks.portion import models, portion
 
 FIRST_EPOCHS = 20
 ROUNDING = 1e-5
-"""Relative tolerance of the first epochs on another kind of machine.
-
-Measured with the default parameters: kernels and instruction sets are at most 2e-7 apart; two seeds 2e-3 and more in
-the train curve, 3e-5 and more in the validation curve.
-"""
+"""Relative tolerance of the first epochs on another kind of machine."""
 
 CHANCE = 0.03
 """Relative tolerance of all epochs of a recipe on another kind of machine.
 
-Measured on tiny_shakespeare with one and the same seed: other kernels and instructions moved the validation perplexity
-of `shakespeare_quick` by 0.1 to 0.8 %. Another way to round moved that of ten epochs of 256 units by 1.4 %.
-Two other seeds moved it by 0.1 and 4.8 %. So this finds gross faults only.
+"Check it" in docs/reproducibility.md tells what was measured for both tolerances.
 """
 
 
