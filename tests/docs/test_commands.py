@@ -112,6 +112,9 @@ dvc exp run --name left -S seed=8 train_scratch > ../left.log 2>&1 &
 dvc exp run --name right -S seed=9 train_scratch > ../right.log 2>&1 || true
 wait
 """
+BACK = "\n".join(
+    command for page in DOCUMENTS for heading, command in page.commands if heading == "After a closed terminal"
+)
 CLEAN = (
     'test "$(git branch --show-current)" = main; test -z "$(git status --porcelain)"; dvc status | grep "up to date"'
 )
@@ -125,7 +128,7 @@ SITUATIONS = {
         "dvc exp run -S seed=7 train_scratch; git commit --quiet --all --message 'A model that nobody has pushed'",
         "cmp scratch.safetensors data/models/scratch.safetensors; git reset --quiet --hard HEAD~1; dvc checkout",
     ),
-    "Two experiments at once": (TWO_AT_ONCE, CLEAN),
+    "Two experiments at once": (f"{TWO_AT_ONCE}{BACK}\n{CLEAN}", CLEAN),
     "`dvc exp apply` reverts your edits": (
         "echo '# my edit' >> stages/compare.py",
         "grep '# my edit' stages/compare.py; git restore stages; " + CLEAN,
