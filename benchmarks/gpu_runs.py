@@ -72,7 +72,8 @@ def _corpus(params: Params) -> tuple[Vocabulary, dict[str, np.ndarray]]:
     tokens = tokenizer.tokens(tokenizer.normalize((ROOT / "data/corpora/sample.txt").read_text(encoding="utf-8")))
     vocabulary, settings = Vocabulary.of(tokens, tokenizer), params.tokenize
     counts = (settings.train_tokens, settings.valid_tokens, settings.test_tokens)
-    return vocabulary, text.split([vocabulary.encode(tokens)], counts)
+    ids, places = vocabulary.encode(tokens), text.split([range(len(tokens))], counts)
+    return vocabulary, {name: ids[part.start : part.stop] for name, part in places.items()}
 
 
 def recipes(plan: Plan) -> dict[str, Any]:

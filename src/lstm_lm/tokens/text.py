@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,16 +12,6 @@ from lstm_lm.core.json_file import read_json
 from lstm_lm.tokens.streams import Stream
 
 SPLITS: tuple[str, ...] = ("train", "valid", "test")
-
-
-class _Stream(Protocol):
-    """Tokens or their ids."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, part: slice, /) -> Any: ...
-
-
-_S = TypeVar("_S", bound=_Stream)
 
 
 def corpus_files(folder: Path) -> list[Path]:
@@ -46,12 +35,12 @@ def unigram_entropy(counts: Iterable[int]) -> float:
     return -math.fsum((probabilities * elementary.log(probabilities)).tolist()) / math.log(2) + 0.0
 
 
-def split(parts: Sequence[_S], counts: Sequence[int]) -> dict[str, _S]:
-    """The train, valid and test splits.
+def split(parts: Sequence[range], counts: Sequence[int]) -> dict[str, range]:
+    """The places of the train, valid and test splits.
 
     Args:
-        parts: one stream of tokens or of their ids, from whose head they are cut one after the other, or a stream
-            for each.
+        parts: the places of one stream of tokens, from whose head the splits are cut one after the other, or those of a
+            stream for each.
         counts: tokens in each split, from the head of its stream. -1 is all of a split's own stream; of one stream,
             it is all that the other two leave, so that only one of them may be -1.
 
@@ -72,7 +61,7 @@ def split(parts: Sequence[_S], counts: Sequence[int]) -> dict[str, _S]:
     return splits
 
 
-def _consecutive(stream: _S, counts: Sequence[int]) -> list[_S]:
+def _consecutive(stream: range, counts: Sequence[int]) -> list[range]:
     rest = len(stream) - sum(count for count in counts if count >= 0)
     sizes = [rest if count < 0 else count for count in counts]
     if rest < 0 or min(sizes) < 2:
