@@ -34,13 +34,10 @@ def choose(name: str) -> torch.device:
     Raises:
         ValueError: the device asked for is not on this machine.
     """
-    available = {"cuda": torch.cuda.is_available(), "cpu": True}
-    if name == "auto":
-        name = "cuda" if available["cuda"] else "cpu"
-    if not available[name]:
-        allowed = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
-        raise ValueError(f"device is {name}, which this machine does not have; allowed here: {allowed}")
-    return torch.device(name)
+    has_cuda = torch.cuda.is_available()
+    if name == "cuda" and not has_cuda:
+        raise ValueError("device is cuda, which this machine does not have; allowed here: auto, cpu")
+    return torch.device("cuda" if name != "cpu" and has_cuda else "cpu")
 
 
 def configure(device: torch.device, precision: str, numerics: str) -> None:
@@ -169,6 +166,6 @@ def _instructions(device: torch.device) -> str:
         driver = get_nvidia_driver_version(run_command) or "unknown"
         versions = f"CUDA {torch.version.cuda}, driver {driver}, cuDNN {torch.backends.cudnn.version()}"
         return f"{device_name(device)}, {versions}"
-    if device.type == "cpu" and is_portable():
+    if is_portable():
         return "portable x86-64 (AVX2, FMA)"
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {device_name(device)}"
