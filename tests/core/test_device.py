@@ -66,7 +66,7 @@ def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
         device.configure(CPU, "bf16", "portable")
     except ValueError as error:
         assert str(error).startswith("train.precision is 'bf16', in which ")  # noqa: PT017
-        assert str(error).endswith("use fp32")  # noqa: PT017
+        assert str(error).endswith("fp32")  # noqa: PT017
         return
     settings = train_of(batch_size=2, num_steps=6, precision="bf16")
     model = build(kind, 5, params_of(hidden=8, kernel=kernel))
@@ -82,6 +82,18 @@ def test_a_library_that_computes_in_float16_has_no_bf16(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(device.nn, "LSTM", lambda *_: Half())
     with pytest.raises(ValueError, match=r"^train\.precision is 'bf16', in which torch\.nn\.LSTM does not compute on "):
+        device.configure(CPU, "bf16", "portable")
+
+
+@pytest.mark.parametrize(
+    ("pinned", "use"), [(True, "numerics native, which has it on processors with AVX-512, or fp32"), (False, "fp32")]
+)
+def test_where_the_pins_may_be_why_there_is_no_bf16_native_is_named(
+    pinned: bool, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "is_portable", lambda: pinned)
+    monkeypatch.setattr(device, "_has_bf16", lambda _: False)
+    with pytest.raises(ValueError, match=rf"^train\.precision is 'bf16', .* threads?; use {use}$"):
         device.configure(CPU, "bf16", "portable")
 
 

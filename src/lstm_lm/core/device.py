@@ -61,8 +61,11 @@ def configure(device: torch.device, precision: str, numerics: str) -> None:
     if precision == "tf32" and not (device.type == "cuda" and torch.cuda.is_tf32_supported()):
         raise ValueError(f"train.precision is 'tf32', which {device_name(device)} does not have; use fp32")
     if precision == "bf16" and not _has_bf16(device):
+        pinned = device.type == "cpu" and is_portable()
+        native = "numerics native, which has it on processors with AVX-512, or " if pinned else ""
         raise ValueError(
-            f"train.precision is 'bf16', in which torch.nn.LSTM does not compute on {device_name(device)}; use fp32"
+            f"train.precision is 'bf16', in which torch.nn.LSTM does not compute on {device_name(device)}; "
+            f"use {native}fp32"
         )
     _keep_freed_memory()
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but for importing torch's compiler
