@@ -23,8 +23,8 @@ def main(params: Params, root: Path) -> None:
     curves = {kind: curve(kind, root) for kind in LABELS}
     pictures.learning_curves(curves, corpus, root / "plots/learning_curves.png")
     pictures.generalisation(scores, tokens, corpus, root / "plots/generalisation.png")
-    pictures.throughput(throughput, corpus, root / "plots/throughput.png")
     passages, units = read(root, "passages", Passages), load_json(root / "data/units.json", Units)
+    pictures.throughput(throughput, corpus, passages["level"], root / "plots/throughput.png")
     passage_picture.draw(passages, corpus, root / "plots/surprisal.png")
     cell_picture.draw(units, passages, corpus, root / "plots/gates.png")
 

@@ -18,12 +18,14 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
-@pytest.mark.parametrize(("corpus", "bars"), [("time_machine", 4), ("ptb", 2)])
-def test_the_book_s_speed_stands_beside_runs_on_the_book_s_corpus_only(
-    corpus: str, bars: int, saved: list[Figure], tmp_path: Path
+@pytest.mark.parametrize(
+    ("corpus", "level", "bars"), [("time_machine", "char", 4), ("time_machine", "word", 2), ("ptb", "char", 2)]
+)
+def test_the_book_s_speed_stands_beside_runs_on_the_book_s_characters_only(
+    corpus: str, level: str, bars: int, saved: list[Figure], tmp_path: Path
 ) -> None:
     speed = {"tokens_per_second": 20, "tokens_per_second_q1": 10, "tokens_per_second_q3": 30, "device": "any"}
-    pictures.throughput(dict.fromkeys(LABELS, speed), corpus, tmp_path / "throughput.png")
+    pictures.throughput(dict.fromkeys(LABELS, speed), corpus, level, tmp_path / "throughput.png")
     (figure,) = saved
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(labels) == len(figure.axes[0].patches) == bars
@@ -33,7 +35,8 @@ def test_the_book_s_speed_stands_beside_runs_on_the_book_s_corpus_only(
 
 def test_speeds_of_two_machines_are_not_called_one_s(saved: list[Figure], tmp_path: Path) -> None:
     speed = {"tokens_per_second": 20, "tokens_per_second_q1": 10, "tokens_per_second_q3": 30}
-    pictures.throughput({kind: speed | {"device": f"a {kind}"} for kind in LABELS}, "any", tmp_path / "throughput.png")
+    results = {kind: speed | {"device": f"a {kind}"} for kind in LABELS}
+    pictures.throughput(results, "any", "char", tmp_path / "throughput.png")
     assert saved[0].axes[0].get_xlabel().endswith("here: from scratch: a scratch; torch.nn.LSTM: a concise")
 
 

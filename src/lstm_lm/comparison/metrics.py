@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, model_validator
 
@@ -126,6 +126,7 @@ class Passages(Content):
 
     train: Passage
     valid: Passage
+    level: Literal["char", "word"]
 
 
 class ModelUnits(Content):

@@ -104,9 +104,9 @@ def generalisation(scores: Mapping[str, Any], tokens: Mapping[str, Any], corpus:
         save(figure, path)
 
 
-def throughput(results: Mapping[str, Any], corpus: str, path: Path) -> None:
-    """Median tokens per second with quartiles; on the book's corpus beside the book's, from another machine."""
-    beside_the_book = corpus == BOOK_CORPUS
+def throughput(results: Mapping[str, Any], corpus: str, level: str, path: Path) -> None:
+    """Median tokens per second with quartiles; of the book's characters beside the book's, from another machine."""
+    beside_the_book = (corpus, level) == (BOOK_CORPUS, "char")
     here = of_both({kind: str(result["device"]) for kind, result in results.items()})
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 3.2))
