@@ -59,6 +59,11 @@ def test_how_much_of_the_train_split_is_used_is_said_where_it_is_not_nearly_all(
         assert (result.exitcode, result.out.splitlines()[0].partition(" thread")[2]) == (0, said)
 
 
+def test_an_unknown_kind_of_model_is_not_trained(small_project: Project) -> None:
+    with pytest.raises(AttributeError, match="gru"):
+        experiment.train("gru", load_params(small_project.root / "params.yaml"), small_project.root)
+
+
 def test_whatever_the_bytes_depend_on_makes_another_training() -> None:
     keys = {
         experiment.training_key("concise", params_of(init=init), {"instructions": code}, {"train": digest})

@@ -110,8 +110,7 @@ def training_key(kind: str, params: Params, environment: dict[str, object], toke
     `tokens` has the digests of the vocabulary and of the streams. The tokenize stage wrote the latter: to hash a stream
     here, it would have to be read as a whole.
     """
-    own = params.scratch if kind == "scratch" else params.concise
-    settings = f"{params.seed} {params.model!r} {own!r} {params.train!r} {environment!r} {tokens!r}"
+    settings = f"{params.seed} {params.model!r} {getattr(params, kind)!r} {params.train!r} {environment!r} {tokens!r}"
     package = Path(__file__).parents[1]
     files = sorted(file for kind in ("py", "cpp", "h") for file in package.rglob(f"[!.]*.{kind}"))
     code = [file.read_bytes() for file in files]
