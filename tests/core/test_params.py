@@ -240,6 +240,13 @@ def test_a_learning_rate_that_reaches_zero_is_refused(changes: dict[str, Any], r
     assert (message in str(loaded)) == refused
 
 
+def test_windows_in_which_no_recurrent_weight_learns_are_refused(tmp_path: Path) -> None:
+    for sampling, num_steps, refused in (("random", 1, True), ("random", 2, False), ("sequential", 1, False)):
+        changes = {"train__sampling": sampling, "train__num_steps": num_steps}
+        loaded = load(tmp_path / "params.yaml", as_yaml(changed(**changes)))
+        assert ("train.sampling is 'random' and train.num_steps is 1: " in str(loaded)) == refused
+
+
 @pytest.mark.parametrize(
     "changes",
     [

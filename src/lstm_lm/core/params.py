@@ -164,6 +164,15 @@ class Train(Section):
         return self
 
     @model_validator(mode="after")
+    def _recurrent_weights_learn(self) -> "Train":
+        if self.sampling == "random" and self.num_steps == 1:
+            raise ValueError(
+                "train.sampling is 'random' and train.num_steps is 1: each window starts from zero, so that no "
+                "recurrent weight would learn; raise train.num_steps or set train.sampling to sequential"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _processes_share_rows(self) -> "Train":
         if self.batch_size % self.processes:
             raise ValueError(f"train.processes is {self.processes}; it must divide train.batch_size, {self.batch_size}")
