@@ -99,6 +99,14 @@ def test_a_tiny_text_has_a_passage_too(text: str, tmp_path: Path) -> None:
     assert "".join(row["text"] for row in found["test"]) == text[-len(found["test"]) :]
 
 
+@pytest.mark.parametrize(("length", "named"), [(40, False), (60, True)])
+def test_along_few_tokens_units_follow_nothing(length: int, named: bool, tmp_path: Path) -> None:
+    inspected("char", tmp_path, length=length)
+    found = json.loads((tmp_path / "data/units.json").read_text(encoding="utf-8"))
+    for row in found["scratch"]["units"]:
+        assert (row["cell state"] != ["nothing that has a name", 0.0]) == named
+
+
 def test_units_without_anything_to_follow_are_told_so(tmp_path: Path) -> None:
     inspected("word", tmp_path, "aa bb aa bb aa bb aa")
     found = json.loads((tmp_path / "data/units.json").read_text(encoding="utf-8"))

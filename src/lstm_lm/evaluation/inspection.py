@@ -25,6 +25,8 @@ HEAD = 10_000
 """The most tokens that the models read of a split; the passage is in their middle."""
 SHOWN = ("train", "valid")
 """The splits on whose passages the units of the cells are followed."""
+FEWEST = 100
+"""Tokens of these passages from which on units are said to follow a feature; along fewer, one does so by chance."""
 
 
 class Text(NamedTuple):
@@ -153,11 +155,12 @@ def _units(
     for text in texts.values():
         for name, numbers in features(text.pieces, level).items():
             named[name] += [numbers[number] for number in text.passage]
-    varying = {name: numbers for name, numbers in named.items() if len(set(numbers)) > 1}
+    tokens = sum(len(text.passage) for text in texts.values())
+    varying = {name: numbers for name, numbers in named.items() if len(set(numbers)) > 1 and tokens >= FEWEST}
     return {
         kind: units(
             {split: series(model, readings[split][kind]) for split in texts},
-            varying or {"nothing that has a name": [0.0] * sum(len(text.passage) for text in texts.values())},
+            varying or {"nothing that has a name": [0.0] * tokens},
             model.architecture.hidden,
         )
         for kind, model in models.items()
