@@ -218,7 +218,7 @@ def _textbook_clip(parameters: list[Tensor] | list[nn.Parameter]) -> None:
 
 def contestants(device: torch.device) -> list[str]:
     """The ways of training in CONTESTANTS that `device` can run."""
-    native = computes(device, "fp32")
+    native = computes(device)
     return [name for name in CONTESTANTS if name not in (PRODUCTS, FLASHRNN) and (native or "C++" not in name)]
 
 

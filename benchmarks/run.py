@@ -141,7 +141,7 @@ def stacks(pools: Mapping[str, Executor]) -> list[dict[str, Any]]:
 
 def one_step(pools: Mapping[str, Executor]) -> dict[str, Any]:
     """The share of C++ in a step, and steps beside two other processes."""
-    if not computes(CPU, "fp32"):
+    if not computes(CPU):
         return {}
     return {
         "share_of_native": pools["portable"].submit(step.share_of_native, Shape(), ROUNDS).result(),
@@ -156,7 +156,7 @@ def _possible(entries: tuple[Entry, ...]) -> list[Entry]:
 
 def measure() -> dict[str, Any]:
     """Everything that is measured, and on what."""
-    kernel = f"all; fused in PyTorch{' and C++' if computes(CPU, 'fp32') else ''}"
+    kernel = f"all; fused in PyTorch{' and C++' if computes(CPU) else ''}"
     with processes() as pools:
         results = default_shape(pools)
         return {

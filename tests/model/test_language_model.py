@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lstm_lm.model import language_model
 from lstm_lm.model.language_model import (
     Architecture,
     LanguageModel,
     build,
+    kernel_name,
     scratch_start,
 )
 from lstm_lm.model.layer import Dropout, Stack, State
@@ -42,6 +44,16 @@ def textbook() -> dict[str, Tensor]:
 
 def random_model(kernel: str, **parts: object) -> LanguageModel:
     return randomised(empty(kernel, **parts))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_whatever_cpp_has_a_part_in_is_recorded(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_model, "computes", lambda _: native)
+    in_cpp = ", update in C++" if native else ""
+    device = torch.device("cpu")
+    assert kernel_name("fused", device, "fp32") == ("fused in C++" if native else "fused in PyTorch")
+    assert kernel_name("fused", device, "bf16") == f"fused in PyTorch{in_cpp}"
+    assert kernel_name("book", device, "bf16") == f"book{in_cpp}"
 
 
 def test_each_gate_has_its_block() -> None:

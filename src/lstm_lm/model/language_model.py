@@ -172,11 +172,14 @@ FUSED_IN_CPP = "fused in C++"
 
 
 def kernel_name(kernel: str, device: torch.device, precision: str) -> str:
-    """The kernel of a training as it is recorded, with what C++ computes of it."""
-    native = computes(device, precision)
-    if kernel == "fused":
-        return FUSED_IN_CPP if native else "fused in PyTorch"
-    name = "torch.nn.LSTM" if kernel == "library" else kernel
+    """The kernel of a training as it is recorded, with what C++ computes of it.
+
+    In bfloat16, C++ has the update, which is in float32, and of `fused` the look-ups.
+    """
+    native = computes(device)
+    if kernel == "fused" and native and precision != "bf16":
+        return FUSED_IN_CPP
+    name = {"library": "torch.nn.LSTM", "fused": "fused in PyTorch"}.get(kernel, kernel)
     if not native:
         return name
     return f"{name}, {'output layer and ' if kernel == 'library' and is_portable() else ''}update in C++"

@@ -181,9 +181,9 @@ def undisturbed() -> Iterator[None]:
         _threads.reset(token)
 
 
-def computes(device: torch.device, precision: str) -> bool:
-    """Whether `NATIVE` computes a training on `device` in C++."""
-    return device.type == "cpu" and precision != "bf16" and compiled.library() is not None
+def computes(device: torch.device) -> bool:
+    """Whether the C++ code has a part in a training on `device`: at least the optimiser's updates."""
+    return device.type == "cpu" and compiled.library() is not None
 
 
 def supports(*tensors: Tensor) -> bool:
