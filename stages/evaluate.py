@@ -31,7 +31,7 @@ def main(params: Params, root: Path) -> None:
     fix_threads(models["concise"].architecture)
     if where.type == "cpu":
         for model in models.values():
-            for rows in sorted({1, score.rows_together(window)} if window else {1}):
+            for rows in sorted({1, score.rows_together(model.architecture, window)} if window else {1}):
                 check_arithmetic(model.architecture, rows)
     scores = {}
     for kind, model in models.items():

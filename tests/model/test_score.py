@@ -101,8 +101,21 @@ def test_each_window_is_read_from_the_zero_state(
     assert (found.nats == pytest.approx(whole.nats, rel=1e-6)) == (size >= 99)
 
 
-def test_windows_that_are_read_at_once_are_few() -> None:
-    assert [evaluation.rows_together(size) for size in (1, 64, 256, 8192, 10_000)] == [64, 64, 32, 1, 1]
+@pytest.mark.parametrize(
+    ("kernel", "vocab_size", "embedding", "rows"),
+    [
+        ("book", 65, None, [64, 64, 32, 1, 1]),
+        ("library", 10_000, None, [64, 13, 3, 1, 1]),
+        ("library", 10_000, 8, [64, 64, 32, 1, 1]),
+        ("fused", 10_000, None, [64, 64, 32, 1, 1]),
+    ],
+)
+def test_windows_that_are_read_at_once_are_few_and_fewer_of_large_one_hot_vectors(
+    kernel: str, vocab_size: int, embedding: int | None, rows: list[int]
+) -> None:
+    sizes = {"kernel": kernel, "vocab_size": vocab_size, "embedding": embedding, "hidden": 8}
+    architecture = Architecture.model_validate(sizes)
+    assert [evaluation.rows_together(architecture, size) for size in (1, 64, 256, 8192, 10_000)] == rows
 
 
 @pytest.mark.parametrize("scored", [score, lambda model, stream: evaluation.score_in_windows(model, stream, 7)])

@@ -33,6 +33,15 @@ def test_a_gpu_without_enough_memory_is_one_line_that_says_what_to_lower(
         experiment.train("scratch", params, small_project.root)
 
 
+@pytest.mark.parametrize(("kind", "gib"), [("scratch", 0.2), ("concise", 9.1)])
+def test_one_hot_vectors_count_where_they_are_made(kind: str, gib: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """80,000 vectors of 10,000 numbers are 8.9 GiB in 12 bytes a number."""
+    monkeypatch.setattr(experiment.devices, "total_memory", lambda _: 0)
+    params = params_of().changed({"train.batch_size": 800, "train.num_steps": 100, "tokenize.train_tokens": -1})
+    with pytest.raises(ValueError, match=rf"^training needs about {gib} GiB, cpu has 0\.0 GiB: "):
+        experiment.check_memory(kind, params, 10_000, torch.device("cpu"))
+
+
 @pytest.mark.parametrize("kind", LABELS)
 def test_a_model_whose_code_computes_wrong_values_is_not_trained(
     kind: str, small_project: Project, monkeypatch: pytest.MonkeyPatch

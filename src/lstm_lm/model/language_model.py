@@ -54,6 +54,11 @@ class Architecture(Section):
         """Numbers in an input of the first layer."""
         return self.embedding or self.vocab_size
 
+    @property
+    def one_hot(self) -> bool:
+        """Whether one-hot vectors are made, at least in training: where the fused kernels can, they look rows up."""
+        return self.embedding is None and (self.dropout > 0 or self.kernel in ("book", "library"))
+
 
 def architecture(kind: str, vocab_size: int, params: Params) -> Architecture:
     """The architecture of the "scratch" or the "concise" model that params.yaml asks for."""

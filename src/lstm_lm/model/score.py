@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lstm_lm.core import elementary
-from lstm_lm.model.language_model import LanguageModel
+from lstm_lm.model.language_model import Architecture, LanguageModel
 from lstm_lm.model.loss import rows_at_once
 from lstm_lm.tokens.batching import Window, separate_windows, whole_stream
 
@@ -18,7 +18,8 @@ CHUNK = 1000
 """The most time steps that are evaluated at once."""
 
 ROWS, TOGETHER = 64, 8192
-"""The most separate windows that are evaluated at once, and the most tokens of them, unless one window has more."""
+"""The most separate windows that are evaluated at once, and the most tokens of them, unless one window has more. Of
+one-hot vectors over many types there are fewer: as many as of rows of logits."""
 
 
 class Score(NamedTuple):
@@ -73,7 +74,7 @@ def score_in_windows(model: LanguageModel, stream: np.ndarray, size: int) -> Sco
     architecture, device = model.architecture, next(model.parameters()).device
     count, nats = rows_at_once(architecture.vocab_size), 0.0
     with _evaluating(model):
-        for window in separate_windows(stream, size, rows_together(size)):
+        for window in separate_windows(stream, size, rows_together(architecture, size)):
             window.check(architecture.vocab_size)
             state = model.initial_state(window.inputs.shape[1])
             hidden_states, _ = model.hidden_states(window.inputs.to(device), state)
@@ -83,9 +84,10 @@ def score_in_windows(model: LanguageModel, stream: np.ndarray, size: int) -> Sco
     return Score(nats, len(stream) - 1)
 
 
-def rows_together(size: int) -> int:
+def rows_together(architecture: Architecture, size: int) -> int:
     """How many windows of `size` tokens `score_in_windows` reads at once."""
-    return max(1, min(ROWS, TOGETHER // size))
+    tokens = min(TOGETHER, rows_at_once(architecture.vocab_size)) if architecture.one_hot else TOGETHER
+    return max(1, min(ROWS, tokens // size))
 
 
 def scores(

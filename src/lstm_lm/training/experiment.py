@@ -121,21 +121,20 @@ def check_memory(kind: str, params: Params, vocab_size: int, device: torch.devic
     """Raise ValueError, with an estimate, where a training does not fit into the device's memory.
 
     The estimate has three copies of the weights (with gradients and a temporary), and one for each average of the
-    optimiser. For each token of a window there are the input and about twelve vectors of `hidden` numbers a layer. The
-    logits of a piece of the loss count four times (logits, logarithms, two gradients). Each of several processes has
-    all this for its own rows, and one more copy of the gradients; on a CPU they share one memory.
+    optimiser. For each token of a window there are the input and about twelve vectors of `hidden` numbers a layer. A
+    one-hot input counts three times: it is made from integers of twice its size. The logits of a piece of the loss
+    count four times (logits, logarithms, two gradients). Each of several processes has all this for its own rows, and
+    one more copy of the gradients; on a CPU they share one memory.
     """
     count = params.train.processes
     parts, hidden = architecture(kind, vocab_size, params), params.model.hidden
     with torch.device("meta"):  # shapes without numbers
         weights = sum(parameter.numel() for parameter in LanguageModel(parts).parameters())
     copies = {"sgd": 3, "adam": 5}[params.train.optimizer] + (count > 1)
-    tokens, numbers = (
-        params.train.batch_size // count * params.train.num_steps,
-        parts.input_size + 12 * hidden * parts.layers,
-    )
+    tokens = params.train.batch_size // count * params.train.num_steps
+    inputs = 3 * vocab_size if parts.one_hot else parts.embedding or 0
     logits = 4 * vocab_size * min(tokens, rows_at_once(vocab_size))
-    estimate = 4 * (copies * weights + tokens * numbers + logits)
+    estimate = 4 * (copies * weights + tokens * (inputs + 12 * hidden * parts.layers) + logits)
     if device.type == "cpu":
         estimate *= processes.on_this_machine(count)
     total = devices.total_memory(device)
