@@ -159,6 +159,17 @@ def test_prefixes_that_the_models_read_alike_are_continued_once(cycling: Languag
     assert [row["prefix"] for row in rows if row["mode"] == "greedy"] == ["a b", "c", "a b "]
 
 
+def test_of_which_prefixes_tokens_are_unknown_is_said(
+    cycling: LanguageModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Evaluate(prefixes=["ab", "A sea", "xyz"], length=4, temperature=1.0, passage=1, window=None)
+    generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)
+    assert capsys.readouterr().out.splitlines() == [
+        "evaluate.prefixes: 3 of 5 tokens of 'a sea' are not in the vocabulary; they are read as <unk>",
+        "evaluate.prefixes: 3 of 3 tokens of 'xyz' are not in the vocabulary; they are read as <unk>",
+    ]
+
+
 def test_texts_and_their_readable_form(cycling: LanguageModel) -> None:
     settings = Evaluate(prefixes=["Ab? ", "c\n"], length=4, temperature=1.0, passage=1, window=None)
     rows = generation.texts({"scratch": cycling, "concise": cycling}, VOCABULARY, settings, seed=0)

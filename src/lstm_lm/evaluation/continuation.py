@@ -8,10 +8,12 @@ from torch import Tensor
 
 from lstm_lm.core import elementary
 from lstm_lm.core.params import Evaluate
+from lstm_lm.core.printable import say
+from lstm_lm.core.yaml_file import shown
 from lstm_lm.model.language_model import LanguageModel
 from lstm_lm.model.score import windows
 from lstm_lm.tokens.tokenizer import Tokenizer, one_line
-from lstm_lm.tokens.vocabulary import Vocabulary
+from lstm_lm.tokens.vocabulary import UNKNOWN, Vocabulary
 
 
 @torch.no_grad()
@@ -76,13 +78,18 @@ def texts(
 
     Each prefix is there once, as the models read it (`as_fed`). Each sample has its own seed, made of `seed` and the
     numbers of model and prefix. With one seed for all, a model that knows little would write the same text after each
-    prefix.
+    prefix. A line says of which prefixes the vocabulary does not know all tokens.
     """
-    tokenizer = vocabulary.tokenizer
+    tokenizer, known = vocabulary.tokenizer, set(vocabulary.tokens)
     modes = {"greedy": None, "sampled": settings.temperature}
     prefixes = {tokenizer.join(prefix): prefix for prefix in (as_fed(text, tokenizer) for text in settings.prefixes)}
     rows = []
     for prefix_number, (read, prefix) in enumerate(prefixes.items()):
+        if unknown := sum(token not in known for token in prefix):
+            say(
+                f"evaluate.prefixes: {unknown} of {len(prefix)} tokens of {shown(read)} are not in the vocabulary; "
+                f"they are read as {UNKNOWN}"
+            )
         for model_number, (kind, model) in enumerate(models.items()):
             seeds = (seed, model_number, prefix_number)
             for mode, temperature in modes.items():
