@@ -228,6 +228,8 @@ DECAY = {"train__schedule": "decay", "train__lr_decay": 0.5, "train__decay_after
         ({"train__epochs": 500, "train__lr_decay": 1.0}, False),
         ({"train__epochs": 500, "train__decay_after": 490}, False),
         ({"train__epochs": 500, "train__patience": 3}, False),
+        ({"train__epochs": 500, "train__patience": 48}, False),
+        ({"train__epochs": 500, "train__patience": 49}, True),
         ({"train__epochs": 500, "train__schedule": "constant"}, False),
     ],
     ids=str,

@@ -16,7 +16,7 @@ from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training import experiment
 from lstm_lm.training.group import ALONE
 from lstm_lm.training.loop import Epoch
-from projects import Project, params_of
+from projects import Project, params_of, train_of
 from trainings import model
 
 
@@ -61,11 +61,36 @@ def test_a_training_starts_without_the_slow_imports_of_other_stages(small_projec
     assert imported & {"charset_normalizer", "matplotlib", "pandas", "polars", "sympy", "torch._dynamo"} == set()
 
 
-def test_how_much_of_the_train_split_is_used_is_said_where_it_is_not_nearly_all(small_project: Project) -> None:
-    for num_steps, said in ((10, ""), (157, "; an epoch trains on 1,256 of 2,000 tokens")):
-        small_project.set(train__epochs=1, train__num_steps=num_steps)
+def test_what_of_the_train_split_and_of_the_parameters_is_not_used_is_said(small_project: Project) -> None:
+    for changes, said in (
+        ({}, ""),
+        ({"train__num_steps": 157}, "; an epoch trains on 1,256 of 2,000 tokens"),
+        (
+            {"train__keep": "best"},
+            "; too few validation scores (1 with train.valid_every 10) for train.keep best to change anything",
+        ),
+    ):
+        small_project.set(train__epochs=1, **changes)
         result = small_project.run("train_scratch")
         assert (result.exitcode, result.out.splitlines()[0].partition(" thread")[2]) == (0, said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"epochs": 10}, ""),
+        ({"epochs": 11, "keep": "best"}, ""),
+        ({"epochs": 20, "patience": 1}, "(2 with train.valid_every 10) for train.patience 1"),
+        ({"epochs": 21, "patience": 1}, ""),
+        (
+            {"epochs": 5, "patience": 3, "keep": "best"},
+            "(1 with train.valid_every 10) for train.keep best and train.patience 3",
+        ),
+    ],
+)
+def test_what_too_few_validation_scores_leave_without_effect_is_said(changes: dict[str, object], said: str) -> None:
+    message = f"; too few validation scores {said} to change anything" if said else ""
+    assert experiment._without_effect(train_of(**changes)) == message
 
 
 def test_an_unknown_kind_of_model_is_not_trained(small_project: Project) -> None:

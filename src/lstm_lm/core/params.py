@@ -151,15 +151,26 @@ class Train(Section):
         """The fewest tokens with which every epoch has a full window, whatever its random offset."""
         return (self.batch_size + 1) * self.num_steps + 1
 
+    @property
+    def scores(self) -> int:
+        """Validation scores of a training to the end: one every `valid_every` epochs, and one after the last epoch."""
+        return math.ceil(self.epochs / self.valid_every)
+
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether `patience` can end the training before its last score; the first score is an improvement."""
+        return self.patience is not None and self.patience + 1 < self.scores
+
     @model_validator(mode="after")
     def _decay_leaves_something_to_learn_with(self) -> "Train":
         decays = max(0, self.epochs - self.decay_after)
-        if self.schedule == "decay" and self.patience is None and self.lr_decay**decays < SMALLEST_RATE:
+        if self.schedule == "decay" and not self.may_stop_early and self.lr_decay**decays < SMALLEST_RATE:
             last = self.decay_after + math.floor(math.log(SMALLEST_RATE, self.lr_decay))
             raise ValueError(
                 f"train.schedule is 'decay': after epoch {last} of {self.epochs} (train.epochs) less than "
                 f"{SMALLEST_RATE:.0e} of train.lr is left; raise train.lr_decay ({self.lr_decay}) or "
-                f"train.decay_after ({self.decay_after}), or set train.patience"
+                f"train.decay_after ({self.decay_after}), or set train.patience and train.valid_every so that the "
+                "training can end early"
             )
         return self
 

@@ -68,7 +68,7 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
         checkpoint.drop_stored((root / "dvc.lock").read_text(encoding="utf-8"))
     say(
         f"{kind}: {kernel}, hidden {params.model.hidden}, corpus {params.corpus.name}, {_devices(device, group)}"
-        f"{_unused(params.train, len(streams['train']))}"
+        f"{_unused(params.train, len(streams['train']))}{_without_effect(params.train)}"
     )
 
     def write_curves() -> None:
@@ -102,6 +102,15 @@ def _unused(settings: Train, tokens: int) -> str:
     window = settings.batch_size * settings.num_steps
     used = window * max(0, windows_per_epoch(tokens, settings.batch_size, settings.num_steps))
     return f"; an epoch trains on {used:,} of {tokens:,} tokens" if used < 0.9 * tokens else ""
+
+
+def _without_effect(settings: Train) -> str:
+    """Which parameters change nothing since there are too few validation scores, for a message; "" for none."""
+    names = ["train.keep best"] if settings.keep == "best" and settings.scores == 1 else []
+    if settings.patience is not None and not settings.may_stop_early:
+        names.append(f"train.patience {settings.patience}")
+    scores = f"{settings.scores} with train.valid_every {settings.valid_every}"
+    return f"; too few validation scores ({scores}) for {' and '.join(names)} to change anything" if names else ""
 
 
 def training_key(kind: str, params: Params, environment: dict[str, object], tokens: dict[str, str]) -> str:
