@@ -1,15 +1,12 @@
 """Write report/report.md to a GitHub job summary, with pictures that show there.
 
 A job summary shows neither files of the runner nor data: URLs, but pictures that the repository holds. So each picture
-of the report is replaced by the one of the same name in plots/ of this commit, with a link to the report. Without
-GITHUB_STEP_SUMMARY (not on GitHub) the text goes to standard output.
+of the report is replaced by the one of the same name in plots/ of this commit, with a link to the report.
 """
 
 import os
 import re
 from pathlib import Path
-
-from lstm_lm.core.printable import say
 
 IMAGE = re.compile(r"!\[(?P<title>[^\]]*)\]\((?P<name>[^)\s]+)\)")
 
@@ -35,24 +32,12 @@ def summary(report: str, committed: set[str], raw_url: str, artifact_url: str) -
 
 def main() -> None:
     """Add the report to the job summary."""
-    server, repository, commit, artifact_url = (
-        os.environ.get(name, default)
-        for name, default in (
-            ("GITHUB_SERVER_URL", "https://github.com"),
-            ("GITHUB_REPOSITORY", ""),
-            ("GITHUB_SHA", "HEAD"),
-            ("ARTIFACT_URL", "report/index.html"),
-        )
-    )
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA", "ARTIFACT_URL", "GITHUB_STEP_SUMMARY")
+    server, repository, commit, artifact_url, target = (os.environ[name] for name in names)
     report = Path("report/report.md").read_text(encoding="utf-8")
     committed = {path.name for path in Path("plots").glob("*.png")}
-    text = summary(report, committed, f"{server}/{repository}/raw/{commit}/plots", artifact_url)
-    target = os.environ.get("GITHUB_STEP_SUMMARY")
-    if target:
-        with Path(target).open("a", encoding="utf-8") as file:
-            file.write(text)
-    else:
-        say(text)
+    with Path(target).open("a", encoding="utf-8") as file:
+        file.write(summary(report, committed, f"{server}/{repository}/raw/{commit}/plots", artifact_url))
 
 
 if __name__ == "__main__":
