@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from lstm_lm.comparison.measures import LABELS, shown_in, with_few_tokens
+from lstm_lm.comparison.measures import LABELS, not_shown, shown_in, with_few_tokens
 from lstm_lm.comparison.metrics import Evaluate, Generated, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
@@ -29,11 +29,13 @@ TEXT = 70
 
 
 def table(root: Path) -> str:
-    """One line for each measure, one column for each model. Raises ValueError as `Measure.value`."""
-    shown = shown_in("results", without=with_few_tokens(read(root, "tokenize", Tokenize)))
+    """A line for each measure, a column for each model, what is not shown. Raises ValueError as `Measure.value`."""
+    few = with_few_tokens(read(root, "tokenize", Tokenize))
+    shown = shown_in("results", without=few)
     rows = [[m.title, *(format(m.value(root, model), m.form) for model in LABELS)] for m in shown.values()]
     header = [f"Corpus: {read(root, 'evaluate', Evaluate)['corpus']}", *LABELS.values()]
-    return tabulate(rows, header, colalign=("left", *["right"] * len(LABELS)), disable_numparse=True)
+    numbers = tabulate(rows, header, colalign=("left", *["right"] * len(LABELS)), disable_numparse=True)
+    return "\n".join(filter(None, [numbers, not_shown("results", few)]))
 
 
 def continuations(root: Path) -> str:

@@ -16,6 +16,7 @@ from tools.docs import recipes
 from tools.recipes import standings
 from tools.recipes.recipe import load_recipe
 from tools.report import experiments, headline
+from tools.report.__main__ import notes
 from tools.report.difference import Change
 
 
@@ -44,7 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_score_of_few_tokens_is_shown_nowhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_score_of_few_tokens_is_not_shown_and_a_line_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scored = MEASURES["extra"]._replace(source="extra:{model}.test.x")
     monkeypatch.setitem(MEASURES, "extra", scored)
     for tokens, rows in ((FEW_TOKENS, 1), (FEW_TOKENS - 1, 0)):
@@ -52,10 +53,13 @@ def test_a_score_of_few_tokens_is_shown_nowhere(project: Path, monkeypatch: pyte
             (folder / "metrics/tokenize.json").write_text(json.dumps(TOKENIZE | {"test_tokens": tokens}))
             extra = {model: {"test": {"x": 1500}} for model in LABELS}
             (folder / "metrics/extra.json").write_text(json.dumps(extra))
-        assert len(summary.table(project).splitlines()) == 2 + rows
+        shown = summary.table(project)
+        said = "test: fewer than 1,000 tokens, not shown"
+        assert ("An extra" in shown, shown.splitlines()[-1] == said) == (rows == 1, rows == 0)
         assert [len(found) for found in standings.reached("mine", project).values()] == [rows, rows]
         count = {"metrics/tokenize.json": {"test_tokens": Change(None, tokens)}}
         assert len(headline.table(difference_of(count))) == rows
+        assert (said in notes(difference_of(count))) == (rows == 0)
 
 
 def test_the_summary_shows_it(project: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS, of_both
+from lstm_lm.comparison.measures import LABELS, MEASURES, SPLITS, not_shown, of_both
 from lstm_lm.core import stage
 from lstm_lm.core.params import Params
 from lstm_lm.core.printable import say
@@ -71,7 +71,7 @@ def notes(found: Difference) -> list[str]:
         )
     if wrong := _not_as_params_say(found):
         said.append(f"{'; '.join(wrong)}.")
-    return [*said, *filter(None, [_note_on_base(found)])]
+    return [*said, *filter(None, [not_shown("results", found.few), _note_on_base(found)])]
 
 
 def _note_on_base(found: Difference) -> str:

@@ -145,6 +145,12 @@ def shown_in(table: Table, without: Collection[str] = ()) -> dict[str, Measure]:
     }
 
 
+def not_shown(table: Table, few: Collection[str]) -> str:
+    """Names the splits whose scores a table leaves out, the splits `few`; "" where it leaves out none."""
+    splits = dict.fromkeys(SPLITS[measure.split] for measure in shown_in(table).values() if measure.split in few)
+    return f"{', '.join(splits)}: fewer than {FEW_TOKENS:,} tokens, not shown" if splits else ""
+
+
 def of_both(texts: Mapping[str, str]) -> str:
     """The text of both models, or each with its model where they differ."""
     if len(set(texts.values())) == 1:
