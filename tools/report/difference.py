@@ -52,6 +52,11 @@ class Difference(NamedTuple):
         counts = self.metrics.get("metrics/tokenize.json", {})
         return with_few_tokens({name: count.new for name, count in counts.items() if count.new is not None})
 
+    @property
+    def changed(self) -> set[str]:
+        """The parameters that differ."""
+        return {name for name, change in self.params.items() if change.old != change.new}
+
     def measure(self, measure: Measure, model: str) -> Change:
         """A measure of a model."""
         old, new = self.metric(*measure.place(model))

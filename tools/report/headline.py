@@ -6,6 +6,8 @@ A change is not called better or worse where something else may explain it:
 - rounding: the trainings have the same parameters, agree in their first epochs to a relative 1e-5 and part later, as
   sums in another order make them do;
 - another environment: metrics/environment_*.json differs, and no parameter chose that;
+- for a perplexity: another seed;
+- for the train perplexity of the last epoch: dropout or the sampling of windows differs, so it is measured otherwise;
 - for a speed: another machine or compiler, a model of another size, or the middle halves of the epochs overlap.
 """
 
@@ -33,6 +35,9 @@ _SAME_FUNCTION = (
     "train.processes",
 )
 """Parameters that do not change which function a training computes."""
+
+_MEASURED_WHILE_TRAINING = {"model.dropout", "train.sampling"}
+"""Parameters that change how the train perplexity is measured: with dropped units, in windows from the zero state."""
 
 
 class Cell(NamedTuple):
@@ -71,11 +76,10 @@ def other_environment(found: Difference, model: str) -> dict[str, Change]:
     The kernel decides whether bytes depend on torch and on instructions, so a record may lack them.
     """
     environment = found.metrics.get(f"metrics/environment_{model}.json", {})
-    parameters = {name for name, change in found.params.items() if change.old != change.new}
     return {
         key: change
         for key, change in environment.items()
-        if change.old != change.new and None not in change and not _CHOSEN.get(key, set()) & parameters
+        if change.old != change.new and None not in change and not _CHOSEN.get(key, set()) & found.changed
     }
 
 
@@ -131,6 +135,10 @@ def _reason(found: Difference, measure: Measure, model: str, change: Change) -> 
         return "other text"
     if measure is MEASURES["tokens_per_s"]:
         return _reason_of_speed(found, measure, model)
+    if measure is MEASURES["train_perplexity"] and _MEASURED_WHILE_TRAINING & found.changed:
+        return "measured in another way"
+    if "seed" in found.changed:
+        return "other seed"
     if _rounding(found, model, change):
         return "within rounding"
     return "other environment" if other_environment(found, model) else ""
@@ -155,9 +163,8 @@ def _reason_of_speed(found: Difference, measure: Measure, model: str) -> str:
 
 def _rounding(found: Difference, model: str, change: Change) -> bool:
     """Whether the trainings compute the same function, so that their results differ by rounding alone."""
-    changed = [name for name, value in found.params.items() if value.old != value.new]
     here, base = (found.curve(model, "train_perplexity", at_base) for at_base in (False, True))
-    if not here or here.keys() != base.keys() or not all(name.startswith(_SAME_FUNCTION) for name in changed):
+    if not here or here.keys() != base.keys() or not all(name.startswith(_SAME_FUNCTION) for name in found.changed):
         return False
     apart = [abs(here[epoch] / base[epoch] - 1) for epoch in sorted(here)]
     if max(apart) <= ROUNDING:  # they agree to the end, so later measurements must agree as well

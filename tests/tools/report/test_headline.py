@@ -18,17 +18,18 @@ def cell(difference: Difference, measure: Measure = MEASURES["valid_perplexity"]
 
 
 def compared(drift: float = 0.0, first: float = 0.0, **changes: Change) -> Difference:
-    """Validation perplexity 8 here, 10 at the base; the base's curve is `first` apart at once, `drift` at the end.
+    """Validation perplexity 8 here, 10 at the base; train perplexity 4 here, 5 there.
 
-    `changes` are parameters (model__hidden for model.hidden) or keys of the environment's record.
+    The base's curve is `first` apart at once, `drift` at the end. `changes` are parameters (model__hidden for
+    model.hidden, seed__ for seed) or keys of the environment's record.
     """
     here = {epoch: 9 - epoch / 10 for epoch in range(1, EPOCHS + 1)}
     base = {epoch: value * (1 + first) * (1 + (drift if epoch > FIRST_EPOCHS else 0)) for epoch, value in here.items()}
-    params = {name.replace("__", "."): change for name, change in changes.items() if "__" in name}
-    params |= {"numerics": changes.pop("numerics_")} if "numerics_" in changes else {}
+    params = {name.replace("__", ".").rstrip("."): change for name, change in changes.items() if "__" in name}
     environment = {name: change for name, change in changes.items() if "__" not in name}
     metrics = {
         "metrics/evaluate.json": {"scratch.valid.perplexity": Change(10.0, 8.0)},
+        "metrics/train_scratch.json": {"perplexity": Change(5.0, 4.0)},
         "metrics/environment_scratch.json": environment,
     }
     return difference_of(metrics, params, {"scratch": {"train_perplexity": Change(base, here)}})
@@ -57,7 +58,7 @@ def test_judgements(change, sense, expected):
         compared(drift=0.1, scratch__kernel=Change("book", "fused"), kernel=Change("book", "fused")),
         compared(drift=0.1, threads=Change(2, 4)),
         compared(drift=0.1, first=1e-7),
-        compared(drift=0.1, numerics_=Change("portable", "native"), instructions=Change("portable", "x86_64 AVX512")),
+        compared(drift=0.1, numerics__=Change("portable", "native"), instructions=Change("portable", "x86_64 AVX512")),
     ],
     ids=["another kernel", "another machine", "sums in another order", "native numerics"],
 )
@@ -92,6 +93,20 @@ def test_results_of_another_environment_are_shown_but_not_judged():
     assert notes(difference) == [
         "HEAD was trained in another environment (torch: 2.12 → 2.13): perplexities are not judged."
     ]
+
+
+def test_results_of_another_seed_are_shown_but_not_judged():
+    difference = compared(first=0.1, model__hidden=Change(256, 64), seed__=Change(0, 1))
+    assert cell(difference)[2:] == ("other", "▼", "from 10.00, other seed")
+
+
+@pytest.mark.parametrize(
+    "change", [{"model__dropout": Change(0.0, 0.5)}, {"train__sampling": Change("sequential", "random")}]
+)
+def test_the_train_perplexity_is_judged_only_where_it_is_measured_in_one_way(change):
+    difference = compared(first=0.1, **change)
+    assert cell(difference, MEASURES["train_perplexity"]).change == "from 5.00, measured in another way"
+    assert cell(difference).judgement == "better"
 
 
 def test_what_a_parameter_chooses_is_no_other_environment():
