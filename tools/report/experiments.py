@@ -17,17 +17,23 @@ from tools.project import repository, resolve
 from tools.report.difference import base_argument
 from tools.report.headline import write
 
+_INPUTS = ("data/raw", "src/", "stages/")
+_DRAWING = {"src/lstm_lm/comparison", "stages/compare.py"}
+"""Dependencies of the pipeline that no perplexity depends on."""
+
 
 class Experiments(NamedTuple):
     """Tables with one row for each experiment, under its name; the first row is the revision that they started from.
 
     `params` has the parameters under DVC's names, `measures` the numbers under (measure's title, model), or NaN.
-    `states` is "success", "queued", "running" or "failed".
+    `states` is "success", "queued", "running" or "failed". `inputs` has the hashes of the text and the code behind the
+    perplexities, under their paths.
     """
 
     params: pd.DataFrame
     measures: pd.DataFrame
     states: pd.Series
+    inputs: pd.DataFrame
 
 
 def main(params: Params, root: Path) -> None:
@@ -65,7 +71,10 @@ def experiments(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Expe
     }
     numbers = pd.DataFrame(measures, index).apply(pd.to_numeric, errors="coerce")
     numbers.loc[states != "success"] = float("nan")
-    return Experiments(pd.DataFrame(params, index, dtype=object), pd.DataFrame(numbers), states)
+    inputs = [{key: row[key] for key in row if key.startswith(_INPUTS) and key not in _DRAWING} for row in rows]
+    return Experiments(
+        pd.DataFrame(params, index, dtype=object), pd.DataFrame(numbers), states, pd.DataFrame(inputs, index)
+    )
 
 
 def table(found: Experiments) -> str:

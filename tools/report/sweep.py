@@ -23,7 +23,7 @@ class Sweep(NamedTuple):
     """The swept parameter, its values and what else differs ("" for nothing), in order, and every outcome.
 
     An outcome is about one setting, value, model and split: mean, lowest and highest perplexity over so many seeds.
-    `left_out` counts the experiments without results.
+    `left_out` counts the experiments without results, `repeated` those with the parameters of a newer one.
     """
 
     parameter: str
@@ -31,6 +31,7 @@ class Sweep(NamedTuple):
     settings: list[str]
     outcomes: list[dict[str, Any]]
     left_out: int
+    repeated: int
 
 
 def main(params: Params, root: Path) -> None:
@@ -48,6 +49,7 @@ def report(swept: Sweep, folder: Path) -> str:
     if fewer := sum(row["seeds"] < best["seeds"] for row in rows):
         verdict += f" Not compared, with fewer than {best['seeds']} seeds: {fewer} of {len(rows)} choices."
     run = f"{sum(row['seeds'] for row in rows)} experiments with results"
+    run += f", {swept.repeated} older with the same parameters" if swept.repeated else ""
     content = {
         "parameter": swept.parameter,
         "labels": LABELS,
@@ -63,13 +65,16 @@ def sweep(found: Experiments) -> Sweep:
     """Choose the swept parameter, the one with the most values, and average over the seeds of each choice.
 
     Raises:
-        ValueError: no experiment has results, they are about different texts, or differ in nothing but the seed.
+        ValueError: no experiment has results, they are about different texts or of different code, or differ in nothing
+            but the seed.
     """
     shown = found.measures.reindex(columns=[(m.title, model) for m in _SHOWN.values() for model in LABELS])
     done = shown.notna().all(axis=1)
     done.iloc[0] = False
-    params = found.params.loc[done].drop_duplicates()
+    finished = found.params.loc[done]
+    params = finished.drop_duplicates()
     parameter, values = _swept(params)
+    _check_inputs(found.inputs.loc[done])
     others = [name for name in values if len(values[name]) > 1 and name != parameter]
     settings = [", ".join(f"{name}={row[name]}" for name in others) for row in params.to_dict("records")]
     choices = pd.DataFrame(
@@ -82,7 +87,8 @@ def sweep(found: Experiments) -> Sweep:
     ).sort_values(["setting", "value"], kind="stable")
     groups = scores.groupby(["setting", "value", "model", "split"], sort=False, observed=True)["perplexity"]
     outcomes = groups.agg(mean="mean", lowest="min", highest="max", seeds="size").reset_index().to_dict("records")
-    return Sweep(parameter, values[parameter], sorted(set(settings)), outcomes, int((~done).sum()) - 1)
+    left_out, repeated = int((~done).sum()) - 1, len(finished) - len(params)
+    return Sweep(parameter, values[parameter], sorted(set(settings)), outcomes, left_out, repeated)
 
 
 def _swept(params: pd.DataFrame) -> tuple[str, dict[str, list[Any]]]:
@@ -99,6 +105,18 @@ def _swept(params: pd.DataFrame) -> tuple[str, dict[str, list[Any]]]:
     if not varying:
         raise ValueError("the experiments differ in nothing but the seed: sweep another parameter as well")
     return max(varying, key=lambda name: (len(values[name]), _numbers(values[name]))), values
+
+
+def _check_inputs(inputs: pd.DataFrame) -> None:
+    """Raise ValueError where text or code is not that of the newest experiment, the first one."""
+    newest = inputs.iloc[0]
+    differ = inputs.ne(newest) & inputs.notna() & newest.notna()
+    if differ.any(axis=None):
+        paths, others = inputs.columns[differ.any()], inputs.index[differ.any(axis=1)]
+        raise ValueError(
+            f"the experiments have different text or code ({', '.join(paths)}), so their perplexities cannot be "
+            f"ranked: dvc exp remove {' '.join(others)} leaves those that agree with the newest, {newest.name}"
+        )
 
 
 def table(swept: Sweep) -> list[dict[str, Any]]:

@@ -26,8 +26,12 @@ def test_an_experiment_that_dvc_cannot_read_does_not_count():
     assert (swept.values, swept.left_out) == ([8, 16, 48], 2)
 
 
-def test_an_experiment_queued_twice_counts_once():
-    assert sweep(experiments_of(*SWEPT, {"state": "Success", **SWEPT[0]})) == sweep(experiments_of(*SWEPT))
+def test_an_experiment_run_twice_counts_once_and_the_page_says_so(tmp_path):
+    swept = sweep(experiments_of(*SWEPT, {"state": "Success", **SWEPT[0]}))
+    assert swept == sweep(experiments_of(*SWEPT))._replace(repeated=1)
+    report(swept, tmp_path)
+    said = "\n5 experiments with results, 1 older with the same parameters\n"
+    assert said in (tmp_path / "sweep.md").read_text(encoding="utf-8")
 
 
 def test_mean_and_spread_are_over_the_seeds_of_one_choice():
@@ -66,6 +70,19 @@ def test_the_parameter_with_most_values_is_the_axis():
 def test_different_texts_are_not_ranked():
     with pytest.raises(ValueError, match=re.escape("different texts (corpus.name: other, sample)")):
         sweep(experiments_of({"model.hidden": 8.0}, {"model.hidden": 16.0, "corpus.name": "other"}))
+
+
+@pytest.mark.parametrize("path", ["data/raw", "src/lstm_lm/model", "stages/train_scratch.py"])
+def test_different_text_or_code_is_not_ranked(path):
+    changes = [{"model.hidden": size, path: digest} for size, digest in ((8.0, "b"), (16.0, "a"), (32.0, None))]
+    with pytest.raises(ValueError, match=rf"code \({path}\).*: dvc exp remove e-1 leaves .* newest, e-0$"):
+        sweep(experiments_of(*changes))
+
+
+def test_other_code_of_the_pictures_or_of_an_experiment_without_results_is_ranked():
+    pictures = [{**change, "src/lstm_lm/comparison": str(place)} for place, change in enumerate(SWEPT)]
+    failed = {"state": "Failed", "src/lstm_lm/model": "other"}
+    assert sweep(experiments_of(*pictures, failed)) == sweep(experiments_of(*SWEPT))._replace(left_out=1)
 
 
 def test_the_page_the_markdown_and_the_pictures_show_the_sweep(tmp_path):
