@@ -22,7 +22,8 @@ _SHOWN = {"validation": MEASURES["valid_perplexity"], "train": MEASURES["train_s
 class Sweep(NamedTuple):
     """The swept parameter, its values and what else differs ("" for nothing), in order, and every outcome.
 
-    An outcome is about one setting, value, model and split: mean, lowest and highest perplexity over so many seeds.
+    An outcome is about one setting, value, model and split: its seeds, and the arithmetic mean, standard deviation
+    (n - 1; NaN for one seed), lowest and highest of their perplexities.
     `left_out` counts the experiments without results, `repeated` those with the parameters of a newer one.
     """
 
@@ -42,13 +43,17 @@ def main(params: Params, root: Path) -> None:
 
 def report(swept: Sweep, folder: Path) -> str:
     """Write sweep.html, sweep.md and their pictures into `folder`; the verdict in a sentence."""
-    best = min(_compared(swept), key=itemgetter("mean"))
+    compared = _compared(swept)
+    best = min(compared, key=itemgetter("mean"))
     place = ", ".join(filter(None, [f"{swept.parameter}={best['value']}", best["setting"]]))
-    verdict = f"Lowest mean validation perplexity: {best['mean']:,.2f}, {LABELS[best['model']]} at {place}."
+    verdict = f"Lowest mean validation perplexity: {best['mean']:,.3f}, {LABELS[best['model']]} at {place}."
     rows = table(swept)
-    if fewer := sum(row["seeds"] < best["seeds"] for row in rows):
-        verdict += f" Not compared, with fewer than {best['seeds']} seeds: {fewer} of {len(rows)} choices."
-    run = f"{sum(row['seeds'] for row in rows)} experiments with results"
+    most = len(best["seeds"])
+    if fewer := sum(len(row["seeds"]) < most for row in rows):
+        verdict += f" Not compared, with fewer than {most} seeds: {fewer} of {len(rows)} choices."
+    if len({outcome["seeds"] for outcome in compared}) > 1:
+        verdict += " The compared choices have different seeds."
+    run = f"{sum(len(row['seeds']) for row in rows)} experiments with results"
     run += f", {swept.repeated} older with the same parameters" if swept.repeated else ""
     content = {
         "parameter": swept.parameter,
@@ -64,9 +69,10 @@ def report(swept: Sweep, folder: Path) -> str:
 def sweep(found: Experiments) -> Sweep:
     """Choose the swept parameter, the one with the most values, and average over the seeds of each choice.
 
+    Where experiments differ in nothing but the seed, the parameter is corpus.name, with one value.
+
     Raises:
-        ValueError: no experiment has results, they are about different texts or of different code, or differ in nothing
-            but the seed.
+        ValueError: no experiment has results, or they are about different texts or of different code.
     """
     shown = found.measures.reindex(columns=[(m.title, model) for m in _SHOWN.values() for model in LABELS])
     done = shown.notna().all(axis=1)
@@ -81,12 +87,16 @@ def sweep(found: Experiments) -> Sweep:
         {"setting": settings, "value": pd.Categorical(params[parameter], values[parameter], ordered=True)}, params.index
     )
     scores = pd.concat(
-        choices.assign(model=model, split=split, perplexity=shown.loc[done, (measure.title, model)])
+        choices.assign(
+            model=model, split=split, seed=params["seed"], perplexity=shown.loc[done, (measure.title, model)]
+        )
         for split, measure in _SHOWN.items()
         for model in LABELS
-    ).sort_values(["setting", "value"], kind="stable")
-    groups = scores.groupby(["setting", "value", "model", "split"], sort=False, observed=True)["perplexity"]
-    outcomes = groups.agg(mean="mean", lowest="min", highest="max", seeds="size").reset_index().to_dict("records")
+    ).sort_values(["setting", "value", "seed"], kind="stable")
+    groups = scores.groupby(["setting", "value", "model", "split"], sort=False, observed=True)
+    kinds = {"mean": "mean", "deviation": "std", "lowest": "min", "highest": "max"}
+    numbers = {name: ("perplexity", kind) for name, kind in kinds.items()}
+    outcomes = groups.agg(seeds=("seed", tuple), **numbers).reset_index().to_dict("records")
     left_out, repeated = int((~done).sum()) - 1, len(finished) - len(params)
     return Sweep(parameter, values[parameter], sorted(set(settings)), outcomes, left_out, repeated)
 
@@ -102,9 +112,7 @@ def _swept(params: pd.DataFrame) -> tuple[str, dict[str, list[Any]]]:
             f"the experiments are about different texts ({name}: {', '.join(map(str, values[name]))}), so their "
             "perplexities cannot be ranked: make experiments lists them, dvc exp remove removes one"
         )
-    if not varying:
-        raise ValueError("the experiments differ in nothing but the seed: sweep another parameter as well")
-    return max(varying, key=lambda name: (len(values[name]), _numbers(values[name]))), values
+    return max(varying or ["corpus.name"], key=lambda name: (len(values[name]), _numbers(values[name]))), values
 
 
 def _check_inputs(inputs: pd.DataFrame) -> None:
@@ -136,8 +144,8 @@ def table(swept: Sweep) -> list[dict[str, Any]]:
 
 def _compared(swept: Sweep) -> list[dict[str, Any]]:
     """The outcomes on the validation split with the most seeds: the mean of fewer may be lower by chance."""
-    most = max(outcome["seeds"] for outcome in swept.outcomes)
-    return [outcome for outcome in _outcomes(swept, "validation") if outcome["seeds"] == most]
+    most = max(len(outcome["seeds"]) for outcome in swept.outcomes)
+    return [outcome for outcome in _outcomes(swept, "validation") if len(outcome["seeds"]) == most]
 
 
 def _outcomes(swept: Sweep, split: str) -> list[dict[str, Any]]:
@@ -145,10 +153,13 @@ def _outcomes(swept: Sweep, split: str) -> list[dict[str, Any]]:
 
 
 def _figure(swept: Sweep, split: str) -> Figure:
-    points = [outcome | {"model": LABELS[outcome["model"]]} for outcome in _outcomes(swept, split)]
+    forms = {"value": "", "setting": "", "model": "", "mean": ",.4f", "lowest": ",.4f", "highest": ",.4f", "seeds": ""}
+    points = [
+        {key: outcome[key] for key in forms} | {"model": LABELS[outcome["model"]], "seeds": len(outcome["seeds"])}
+        for outcome in _outcomes(swept, split)
+    ]
     spec = chart.sweep(points, swept.parameter, swept.values, swept.settings)
     summary = f"Mean {split} perplexity over seeds against {swept.parameter}; bars from the lowest to the highest seed."
-    forms = {"value": "", "setting": "", "model": "", "mean": ",.4f", "lowest": ",.4f", "highest": ",.4f", "seeds": ""}
     rows = [[format(point[key], form) for key, form in forms.items()] for point in points]
     return Figure(_SHOWN[split].title, spec, summary, [swept.parameter, "with", *list(forms)[2:]], rows)
 

@@ -27,10 +27,10 @@ def test_an_experiment_that_dvc_cannot_read_does_not_count():
 
 
 def test_an_experiment_run_twice_counts_once_and_the_page_says_so(tmp_path):
-    swept = sweep(experiments_of(*SWEPT, {"state": "Success", **SWEPT[0]}))
-    assert swept == sweep(experiments_of(*SWEPT))._replace(repeated=1)
+    swept = sweep(experiments_of(*SWEPT[:4], {"state": "Success", **SWEPT[0]}))
+    assert swept == sweep(experiments_of(*SWEPT[:4]))._replace(repeated=1)
     report(swept, tmp_path)
-    said = "\n5 experiments with results, 1 older with the same parameters\n"
+    said = "\n4 experiments with results, 1 older with the same parameters\n"
     assert said in (tmp_path / "sweep.md").read_text(encoding="utf-8")
 
 
@@ -45,7 +45,8 @@ def test_mean_and_spread_are_over_the_seeds_of_one_choice():
     outcome = found[8, "scratch", "validation"]
     assert (outcome["lowest"], outcome["highest"]) == (19.2, 20.2)
     assert outcome["mean"] == pytest.approx(19.7)
-    assert (outcome["seeds"], outcome["setting"]) == (2, "train.lr=2")
+    assert outcome["deviation"] == pytest.approx(0.5**0.5)
+    assert (outcome["seeds"], outcome["setting"]) == ((0, 1), "train.lr=2")
     assert found[8, "scratch", "train"]["lowest"] == 9.6
     assert [(row["value"], row["best"]) for row in table(swept)] == [
         (48, set()),
@@ -80,38 +81,44 @@ def test_different_text_or_code_is_not_ranked(path):
 
 
 def test_other_code_of_the_pictures_or_of_an_experiment_without_results_is_ranked():
-    pictures = [{**change, "src/lstm_lm/comparison": str(place)} for place, change in enumerate(SWEPT)]
+    pictures = [{**change, "src/lstm_lm/comparison": str(place)} for place, change in enumerate(SWEPT[:4])]
     failed = {"state": "Failed", "src/lstm_lm/model": "other"}
-    assert sweep(experiments_of(*pictures, failed)) == sweep(experiments_of(*SWEPT))._replace(left_out=1)
+    assert sweep(experiments_of(*pictures, failed)) == sweep(experiments_of(*SWEPT[:4]))._replace(left_out=1)
 
 
 def test_the_page_the_markdown_and_the_pictures_show_the_sweep(tmp_path):
     verdict = report(sweep(experiments_of(*SWEPT)), tmp_path)
     assert verdict == (
-        "Lowest mean validation perplexity: 11.50, torch.nn.LSTM at model.hidden=8, train.lr=2. "
+        "Lowest mean validation perplexity: 11.500, torch.nn.LSTM at model.hidden=8, train.lr=2. "
         "Not compared, with fewer than 2 seeds: 1 of 3 choices."
     )
     markdown = (tmp_path / "sweep.md").read_text(encoding="utf-8")
-    cells = "| 8 | train.lr=2 | 2 | 19.70 (19.20 to 20.20) | 9.85 | **11.50** (11.00 to 12.00) | 5.75 |"
-    assert cells in markdown
+    scratch, concise = "19.700 ± 0.707 (19.200 to 20.200) | 9.850", "**11.500** ± 0.707 (11.000 to 12.000) | 5.750"
+    assert f"| 8 | train.lr=2 | 2 | {scratch} | {concise} |" in markdown
+    assert "| 48 | train.lr=1 | 1 | 10.500 | 5.250 | 9.500 | 4.750 |" in markdown
     assert re.findall(r"\]\((.*?)\)", markdown) == ["sweep_validation.png", "sweep_train.png"]
     for name in ("sweep_validation", "sweep_train"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     html = (tmp_path / "sweep.html").read_text(encoding="utf-8")
-    assert "19.20 to 20.20" in html
+    assert "± 0.707, 19.200 to 20.200" in html
     assert verdict in html
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ([{"seed": 0.0}, {"seed": 1.0}], "differ in nothing but the seed"),
-        ([{"state": "Queued"}], "no experiment has results yet"),
-    ],
-)
-def test_nothing_to_show_is_one_clear_line(changes, message):
-    with pytest.raises(ValueError, match=message):
-        sweep(experiments_of(*changes))
+def test_the_seeds_of_one_setting_are_one_row(tmp_path):
+    swept = sweep(experiments_of(*({"seed": seed, "concise": 1.0 + seed} for seed in (0.0, 1.0, 2.0))))
+    assert [(row["value"], row["setting"], row["seeds"]) for row in table(swept)] == [("sample", "", (0, 1, 2))]
+    verdict = report(swept, tmp_path)
+    assert verdict == "Lowest mean validation perplexity: 2.000, from scratch at corpus.name=sample."
+
+
+def test_choices_with_different_seeds_are_compared_with_a_word_of_warning(tmp_path):
+    changes = [{"model.hidden": 8.0, "seed": 0.0}, {"model.hidden": 16.0, "seed": 1.0}]
+    assert report(sweep(experiments_of(*changes)), tmp_path).endswith(" The compared choices have different seeds.")
+
+
+def test_nothing_to_show_is_one_clear_line():
+    with pytest.raises(ValueError, match="no experiment has results yet"):
+        sweep(experiments_of({"state": "Queued"}))
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +161,7 @@ def test_a_sweep_is_found_by_the_revision_that_it_started_from(swept):
     done = tool(swept, "report.sweep", "HEAD~1")
     assert done.stderr == ""
     assert done.stdout == (
-        "report/sweep.html: Lowest mean validation perplexity: 9.38, torch.nn.LSTM at model.hidden=64.\n"
+        "report/sweep.html: Lowest mean validation perplexity: 9.375, torch.nn.LSTM at model.hidden=64.\n"
     )
 
 
