@@ -111,8 +111,7 @@ def test_each_window_has_the_learning_rate_of_its_place(monkeypatch: pytest.Monk
 
 
 def test_the_time_left_is_that_of_the_epochs_left(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(10, 0) as progress:
-        progress.show(5, "perplexity 2", 100.0, 20.0)
+    Progress(10, 0).show(5, "perplexity 2", 100.0, 20.0)
     assert capsys.readouterr().err == "epoch 5/10: perplexity 2, 100 tokens/s, 20 s left\n"
 
 

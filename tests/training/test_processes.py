@@ -199,8 +199,8 @@ def test_a_process_that_is_lost_leaves_no_semaphore() -> None:
 import multiprocessing, os
 multiprocessing.set_start_method("spawn")
 from lstm_lm.training.progress import Progress
-with Progress(epochs=1, done=0):
-    os._exit(0)
+Progress(epochs=1, done=0)
+os._exit(0)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     lost = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

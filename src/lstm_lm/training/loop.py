@@ -100,7 +100,7 @@ class Training:
         self._restore()
         self.model.train()
         signals, progress = Signals(launched=self.group.size > 1), Progress(self.settings.epochs, len(self.epochs))
-        with signals, progress:
+        with signals, progress.bar:
             started = time.monotonic() - self.wall
             while len(self.epochs) < self.settings.epochs and not self._is_out_of_patience():
                 epoch = self._run_epoch(signals, started)

@@ -2,7 +2,6 @@
 
 import sys
 from threading import RLock
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -27,14 +26,6 @@ class Progress:
         self.epochs = epochs
         self.every = max(1, epochs // LINES)
         self.bar = tqdm(total=epochs, initial=done, unit="epoch", disable=None, dynamic_ncols=True)
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.close()
 
     def show(self, epoch: int, reached: str, tokens_per_second: float, seconds: float) -> None:
         """Show the state after epoch `epoch`, counted from 1, `seconds` after the training began."""
