@@ -15,7 +15,8 @@ import torch
 from torch import distributed
 
 from lstm_lm.core.interruption import Interrupted, Signals
-from lstm_lm.training import launcher, processes
+from lstm_lm.core.params import load_params
+from lstm_lm.training import experiment, launcher, processes
 from lstm_lm.training.checkpoint import Checkpoint
 from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
@@ -129,6 +130,18 @@ def test_one_that_is_lost_again_and_again(monkeypatch: pytest.MonkeyPatch, capfd
     with pytest.raises(ValueError, match=r"^process 2 of 2 was killed by SIGKILL, after 1 restarts\. Is there enough"):
         processes.run(die, 2, CPU, signal.SIGKILL)
     assert capfd.readouterr().err == "process 2 of 2 was killed by SIGKILL: all start again, restart 1 of 1\n"
+
+
+def train_with_own_seed(group: Group, device: torch.device, root: Path) -> None:
+    params = load_params(root / "params.yaml").model_copy(update={"seed": group.rank})
+    experiment.train_together(group, device, "scratch", params, root)
+
+
+def test_all_must_do_the_same_training(small_project: Project) -> None:
+    small_project.set(train__processes=2)
+    with pytest.raises(ValueError, match=r"^process 2 of 2 does not do the same training as the first: "):
+        processes.run(train_with_own_seed, 2, CPU, small_project.root)
+    assert not (small_project.root / "data/models/scratch.safetensors").exists()
 
 
 def hang(group: Group, _device: torch.device) -> None:

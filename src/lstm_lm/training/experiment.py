@@ -43,7 +43,8 @@ def train(kind: str, params: Params, root: Path) -> None:
     checkpoint, and when the training fails or is stopped. Of several processes, the first one writes.
 
     Raises:
-        ValueError: the device, the window sizes or the memory do not allow it, or the loss diverges.
+        ValueError: the device, the window sizes or the memory do not allow it, the processes differ, or the loss
+            diverges.
         Interrupted: stopped by a signal, with the state saved.
     """
     processes.run(train_together, params.train.processes, devices.choose(params.device), kind, params, root)
@@ -63,6 +64,11 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
         check_arithmetic(model.architecture, params.train.batch_size // group.size)
     digests = read_digests(root / "data/tokens") | {"vocabulary": vocabulary.digest}
     key = training_key(kind, params, environment, digests)
+    if group.from_first(key.encode) != key.encode():
+        raise ValueError(
+            f"process {group.rank + 1} of {group.size} does not do the same training as the first: "
+            "its code, parameters, tokens, libraries or hardware differ; make them equal"
+        )
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.checkpoint.seconds)
     if group.is_first and (root / "dvc.lock").exists():
         checkpoint.drop_stored((root / "dvc.lock").read_text(encoding="utf-8"))
