@@ -114,8 +114,10 @@ def tell_patience(group: Group, _device: torch.device) -> None:
 
 def test_the_others_wait_for_hours_while_the_first_validates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", launcher.LOOPBACK)
-    told = processes._take_part(launcher.FileStore(str(tmp_path / "store"), 1), 0, 1, tell_patience, CPU)
-    assert re.match(r"\d\d days", str(processes._exception(told)))
+    told: list[bytes] = []
+    store = launcher.FileStore(str(tmp_path / "store"), 1)
+    processes._take_part(store, told.append, 0, 1, tell_patience, CPU)
+    assert re.match(r"\d\d days", str(processes._exception(*told)))
 
 
 def die(group: Group, _device: torch.device, number: int) -> None:
@@ -161,8 +163,25 @@ def test_a_store_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch
         raise distributed.DistStoreError("No space left on device")
 
     monkeypatch.setattr(launcher, "FileStore", full)
-    with pytest.raises(OSError, match=r"^cannot write /.*/0: No space left on device$"):
+    with pytest.raises(OSError, match=r"^cannot write /.*/store: No space left on device$"):
         processes.run(agree, 2, CPU)
+
+
+def tear_the_store(group: Group, _device: torch.device, folder: Path) -> None:
+    """Leave half a record, as torch does where the disk is full, then fail."""
+    group.highest(0)
+    if group.is_first:
+        (store,) = folder.glob("*/*")
+        with store.open("ab") as file:
+            file.write((100).to_bytes(8, sys.byteorder))
+        raise OSError("the disk is full")
+    group.highest(0)
+
+
+def test_a_failure_needs_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(ValueError, match=r"^the disk is full"):
+        processes.run(tear_the_store, 2, CPU, tmp_path)
 
 
 @pytest.mark.parametrize(

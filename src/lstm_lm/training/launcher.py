@@ -1,11 +1,14 @@
 """Starts processes on this machine with a common store, restarts all if one is lost, and ends them together."""
 
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from torch.distributed import DistStoreError, FileStore  # pyright: ignore[reportPrivateImportUsage]
@@ -19,16 +22,14 @@ RESTARTS = 3
 GRACE_SECONDS = 30.0
 """The others must end within this time after one has failed or was lost."""
 
-FAILURE = "failure"
-"""The store's key for the reason of a failure; the process that failed then ends with status 0."""
-
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
-def launch(target: Callable[..., object], count: int, *arguments: object) -> str:
-    """Call `target(store, rank, count, *arguments)` in `count` processes; return the reason of a failure, or "".
+def launch(target: Callable[..., object], count: int, *arguments: object) -> bytes | None:
+    """Call `target(store, tell, rank, count, *arguments)` in `count` processes; return the first failure told, or None.
 
-    The store is a file that only this user can open, and messages stay on the loopback interface.
+    A process that fails calls `tell` with a JSON list whose first item is the time, and then ends with status 0. The
+    store is a file that only this user can open; none but the start needs it. Messages stay on the loopback interface.
 
     Raises:
         ValueError: a process was lost after the last restart too.
@@ -36,17 +37,19 @@ def launch(target: Callable[..., object], count: int, *arguments: object) -> str
     """
     os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = LOOPBACK
     lost = ""
-    with TemporaryDirectory() as folder, Signals() as signals:
+    with Signals() as signals:
         for restart in range(1 + RESTARTS):
-            place = f"{folder}/{restart}"
-            store = _store(place)
-            lost = _wait(_start(target, place, count, arguments), store, signals)
-            if not lost and store.check([FAILURE]):
-                return store.get(FAILURE).decode()
+            # The writers stay open here: a reader is ready when a failure was told, not when a process has ended.
+            readers, writers = zip(*(connection.Pipe(duplex=False) for _ in range(count)), strict=True)
+            with TemporaryDirectory() as folder:
+                lost = _wait(_start(target, f"{folder}/store", writers, arguments), readers, signals)
+            told = [reader.recv_bytes() for reader in readers if reader.poll()]
+            if told and not lost:
+                return min(told, key=json.loads)
             if signals.received:
                 raise Interrupted(signals.received)
             if not lost:
-                return ""
+                return None
             if restart < RESTARTS:
                 say(f"{lost}: all start again, restart {restart + 1} of {RESTARTS}", sys.stderr)
     raise ValueError(
@@ -54,18 +57,18 @@ def launch(target: Callable[..., object], count: int, *arguments: object) -> str
     )
 
 
-def _store(place: str) -> FileStore:
+def _start(
+    target: Callable[..., object], place: str, writers: Sequence[Connection], arguments: tuple[object, ...]
+) -> list[SpawnProcess]:
+    """Start the processes, with the signals blocked that a terminal sends to a whole group."""
     try:
-        return FileStore(place)
+        FileStore(place)
     except DistStoreError as error:
         raise OSError(f"cannot write {place}: {error}") from error
-
-
-def _start(target: Callable[..., object], place: str, count: int, arguments: tuple[object, ...]) -> list[SpawnProcess]:
-    """Start the processes, with the signals blocked that a terminal sends to a whole group."""
     process = get_context("spawn").Process
     workers = [
-        process(target=_work, args=(target, place, rank, count, *arguments), daemon=True) for rank in range(count)
+        process(target=_work, args=(target, place, writer, rank, len(writers), *arguments), daemon=True)
+        for rank, writer in enumerate(writers)
     ]
     resource_tracker.ensure_running()  # now: started by the first process, it would unblock the signals
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
@@ -75,21 +78,25 @@ def _start(target: Callable[..., object], place: str, count: int, arguments: tup
     return workers
 
 
-def _work(target: Callable[..., object], place: str, *arguments: object) -> None:
+def _work(target: Callable[..., object], place: str, writer: Connection, *arguments: object) -> None:
     end_with_parent()
+    store = FileStore(place)
     try:
-        target(FileStore(place), *arguments)
+        target(store, writer.send_bytes, *arguments)
     except Interrupted as stopped:
         sys.exit(stopped.status)
+    finally:
+        Path(place).unlink(missing_ok=True)  # else torch writes to it again, and hangs where the disk is full
 
 
-def _wait(workers: list[SpawnProcess], store: FileStore, signals: Signals) -> str:
+def _wait(workers: list[SpawnProcess], readers: Sequence[Connection], signals: Signals) -> str:
     """Wait until all have ended, at most GRACE_SECONDS after a failure; return which one was lost and how, or ""."""
     try:
         while alive := [worker.sentinel for worker in workers if worker.is_alive()]:
-            if signals.received or store.check([FAILURE]) or any(worker.exitcode for worker in workers):
+            told = any(reader.poll() for reader in readers)
+            if signals.received or told or any(worker.exitcode for worker in workers):
                 break
-            connection.wait(alive, timeout=0.2)
+            connection.wait([*alive, *readers], timeout=0.2)
         for worker in workers:
             if signals.received:
                 worker.terminate()

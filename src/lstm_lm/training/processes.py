@@ -6,6 +6,7 @@ An exception in one process is raised in all.
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,7 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 from lstm_lm.core.interruption import Interrupted, end_with_parent
 from lstm_lm.core.stage import one_line
 from lstm_lm.training.group import ALONE, Group
-from lstm_lm.training.launcher import FAILURE, launch
+from lstm_lm.training.launcher import launch
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """Type of the device -> torch.distributed's backends. Tensors on the CPU always go through gloo."""
@@ -28,8 +29,14 @@ BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 PATIENCE = timedelta(days=30)
 """A process waits so long for another, which may validate for hours. The launcher notices a lost process."""
 
+FAILURE = "failure"
+"""torchrun's store has the first failure at this key."""
+
 Work = Callable[..., None]
 """Called with the group, the device and the other arguments of `run`; pickled, so a function of a module."""
+
+Tell = Callable[[bytes], bytes | None]
+"""Takes the failure of a process, as JSON; returns the first failure of all where the caller needs it."""
 
 
 def run(work: Work, count: int, device: torch.device, *arguments: object) -> None:
@@ -51,7 +58,9 @@ def run(work: Work, count: int, device: torch.device, *arguments: object) -> Non
     check_device(device, on_this_machine(count), count)
     if by_torchrun:
         store, rank, _ = next(rendezvous("env://"))
-        failure = _take_part(store, rank, count, work, device, *arguments)
+        failure = _take_part(
+            store, lambda told: store.compare_set(FAILURE, "", told.decode()), rank, count, work, device, *arguments
+        )
     else:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
         failure = launch(_take_part, count, work, device, *arguments)
@@ -88,8 +97,10 @@ def _started_by_torchrun(count: int) -> bool:
     return True
 
 
-def _take_part(store: Store, rank: int, count: int, work: Work, device: torch.device, *arguments: object) -> str:
-    """Be process `rank` of `count`; return the message of the first process that failed, or ""."""
+def _take_part(
+    store: Store, tell: Tell, rank: int, count: int, work: Work, device: torch.device, *arguments: object
+) -> bytes | None:
+    """Be process `rank` of `count`; `tell` a failure, and return what that returns."""
     if rank:
         sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if device.type == "cuda":
@@ -103,23 +114,22 @@ def _take_part(store: Store, rank: int, count: int, work: Work, device: torch.de
     except Interrupted:  # in all processes
         raise
     except Exception as failure:  # such as torch's RuntimeError because another process has failed
-        if not store.check([FAILURE]):
-            store.set(FAILURE, _told(failure))
-        return store.get(FAILURE).decode()
+        return tell(_told(failure))
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
-    return ""
+    return None
 
 
-def _told(failure: Exception) -> str:
-    """A failure as JSON."""
-    return json.dumps([one_line(failure), repr(failure), "".join(traceback.format_tb(failure.__traceback__))])
+def _told(failure: Exception) -> bytes:
+    """A failure as JSON, with the time; short enough to fit into a pipe that nobody reads yet."""
+    trace = "".join(traceback.format_tb(failure.__traceback__, limit=-20))
+    return json.dumps([time.monotonic(), one_line(failure), repr(failure), trace]).encode()
 
 
-def _exception(told: str) -> Exception:
+def _exception(told: bytes) -> Exception:
     """The exception for `_told`'s JSON: RuntimeError for a mistake in the code, else ValueError."""
-    message, words, trace = json.loads(told)
+    _, message, words, trace = json.loads(told)
     failure = ValueError(message) if message else RuntimeError(words)
     failure.add_note(trace)
     return failure
