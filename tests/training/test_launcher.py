@@ -120,6 +120,16 @@ def test_the_others_wait_for_hours_while_the_first_validates(tmp_path: Path, mon
     assert re.match(r"\d\d days", str(processes._exception(*told)))
 
 
+def test_a_device_that_cannot_be_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_device: int) -> None:
+        raise OSError("no such device")
+
+    monkeypatch.setattr(torch.cuda, "set_device", refuse)
+    told: list[bytes] = []
+    processes._take_part(launcher.FileStore(str(tmp_path / "store")), told.append, 0, 1, agree, torch.device("cuda"))
+    assert str(processes._exception(*told)) == "no such device"
+
+
 def die(group: Group, _device: torch.device, number: int) -> None:
     group.highest(0)
     if not group.is_first:

@@ -103,10 +103,10 @@ def _take_part(
     """Be process `rank` of `count`; `tell` a failure, and return what that returns."""
     if rank:
         sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) if distributed.is_torchelastic_launched() else rank)
     store.set_timeout(PATIENCE)
     try:
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) if distributed.is_torchelastic_launched() else rank)
         distributed.init_process_group(
             BACKENDS[device.type], timeout=PATIENCE, store=store, rank=rank, world_size=count
         )
