@@ -9,15 +9,18 @@ from types import FrameType, TracebackType
 
 
 class Interrupted(Exception):
-    """A training was stopped by a signal, its state saved. `status` is the exit status."""
+    """A training was stopped by a signal; `saved`: with its state saved. `status` is the exit status."""
 
-    def __init__(self, signum: int) -> None:
+    def __init__(self, signum: int, saved: bool = True) -> None:
         super().__init__(signum)
-        self.signum = signum
+        self.signum, self.saved = signum, saved
         self.status = 128 + signum  # as in a shell
 
     def __str__(self) -> str:
-        return f"stopped by {signal.Signals(self.signum).name}; the state is saved, the same command goes on"
+        kept = "the state is saved, the same command goes on"
+        if not self.saved:
+            kept = "the same command goes on from the last checkpoint, if there is one"
+        return f"stopped by {signal.Signals(self.signum).name}; {kept}"
 
 
 class Signals:

@@ -22,6 +22,9 @@ RESTARTS = 3
 GRACE_SECONDS = 30.0
 """The others must end within this time after one has failed or was lost."""
 
+SAVED = Interrupted(signal.SIGTERM).status
+"""The exit status of a process that has saved the state after `launch` sent it a SIGTERM."""
+
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
@@ -42,12 +45,13 @@ def launch(target: Callable[..., object], count: int, *arguments: object) -> byt
             # The writers stay open here: a reader is ready when a failure was told, not when a process has ended.
             readers, writers = zip(*(connection.Pipe(duplex=False) for _ in range(count)), strict=True)
             with TemporaryDirectory() as folder:
-                lost = _wait(_start(target, f"{folder}/store", writers, arguments), readers, signals)
+                workers = _start(target, f"{folder}/store", writers, arguments)
+                lost = _wait(workers, readers, signals)
             told = [reader.recv_bytes() for reader in readers if reader.poll()]
             if told and not lost:
                 return min(told, key=json.loads)
             if signals.received:
-                raise Interrupted(signals.received)
+                raise Interrupted(signals.received, saved=all(worker.exitcode == SAVED for worker in workers))
             if not lost:
                 return None
             if restart < RESTARTS:
@@ -102,7 +106,7 @@ def _wait(workers: list[SpawnProcess], readers: Sequence[Connection], signals: S
                 worker.terminate()
         for worker in workers:
             worker.join(None if signals.received else GRACE_SECONDS)
-        heeded = Interrupted(signal.SIGTERM).status if signals.received else 0
+        heeded = SAVED if signals.received else 0
         ends = [(worker.exitcode, number) for number, worker in enumerate(workers, 1)]
         lost = [(code, number) for code, number in ends if code and code != heeded]
     finally:
