@@ -150,6 +150,18 @@ def test_the_last_state_goes_when_its_result_is_stored(saved: Checkpoint) -> Non
     assert saved.load() is None
 
 
+def test_a_kill_while_a_training_is_finished_loses_no_state(saved: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved.path.with_name("scratch-0000.finished").touch()
+
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", kill)
+    with pytest.raises(KeyboardInterrupt):
+        saved.finish("0123abcd")
+    assert saved.load()
+
+
 def test_no_other_training_is_touched(saved: Checkpoint) -> None:
     paused, of_another_kind = Checkpoint(saved.path.parent, "scratch", "another key", 30), saved.path.with_name("note")
     paused.save(state())

@@ -110,11 +110,11 @@ class Checkpoint:
         """
         remove_stale(self.path)
         kept = self.path.with_name(f"{self.kind}-{result}.finished")
-        with suppress(OSError):  # no save was due, or another worker has finished the same training
-            self.path.replace(kept)
         for path in self._finished():
             if path != kept:
                 path.unlink(missing_ok=True)
+        with suppress(OSError):  # no save was due, or another worker has finished the same training
+            self.path.replace(kept)
 
     def drop_stored(self, lock: str) -> None:
         """Remove the state of the finished training of this kind if `lock`, the text of dvc.lock, has its result."""
