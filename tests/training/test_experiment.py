@@ -16,6 +16,7 @@ from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training import experiment
 from lstm_lm.training.group import ALONE
 from lstm_lm.training.loop import Epoch
+from lstm_lm.training.losses import Diverged
 from projects import Project, params_of, train_of
 from trainings import model
 
@@ -40,6 +41,21 @@ def test_one_hot_vectors_count_where_they_are_made(kind: str, gib: float, monkey
     params = params_of().changed({"train.batch_size": 800, "train.num_steps": 100, "tokenize.train_tokens": -1})
     with pytest.raises(ValueError, match=rf"^training needs about {gib} GiB, cpu has 0\.0 GiB: "):
         experiment.check_memory(kind, params, 10_000, torch.device("cpu"))
+
+
+def test_curves_that_cannot_be_written_hide_no_failure(small_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("cannot write the curves")
+
+    def diverge(_training: experiment.Training) -> None:
+        raise Diverged("the training diverged")
+
+    monkeypatch.setattr(experiment.curves, "write", full)
+    params = load_params(small_project.root / "params.yaml")
+    for run, failure in ((diverge, "the training diverged"), (lambda _: None, "cannot write the curves")):
+        monkeypatch.setattr(experiment.Training, "run", run)
+        with pytest.raises((ValueError, OSError), match=failure):
+            experiment.train("scratch", params, small_project.root)
 
 
 @pytest.mark.parametrize("kind", LABELS)

@@ -1,6 +1,7 @@
 """A training stage: tokens and parameters in; weights, metrics, curves out."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +65,7 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
         check_arithmetic(model.architecture, params.train.batch_size // group.size)
     digests = read_digests(root / "data/tokens") | {"vocabulary": vocabulary.digest}
     key = training_key(kind, params, environment, digests)
-    if group.from_first(key.encode) != key.encode():
-        raise ValueError(
-            f"process {group.rank + 1} of {group.size} does not do the same training as the first: "
-            "its code, parameters, tokens, libraries or hardware differ; make them equal"
-        )
+    check_same_training(group, key)
     checkpoint = Checkpoint(project(root) / ".checkpoints", kind, key, params.checkpoint.seconds)
     if group.is_first and (root / "dvc.lock").exists():
         checkpoint.drop_stored((root / "dvc.lock").read_text(encoding="utf-8"))
@@ -86,12 +83,15 @@ def train_together(group: Group, device: torch.device, kind: str, params: Params
     )
     try:
         training.run()
-    except torch.OutOfMemoryError as error:
-        raise ValueError(
-            f"{devices.device_name(device)} is out of memory: {_what_to_lower(params, len(vocabulary))}"
-        ) from error
-    finally:
-        write_curves()
+    except BaseException as error:
+        with suppress(OSError):  # which would hide `error`
+            write_curves()
+        if isinstance(error, torch.OutOfMemoryError):
+            raise ValueError(
+                f"{devices.device_name(device)} is out of memory: {_what_to_lower(params, len(vocabulary))}"
+            ) from error
+        raise
+    write_curves()
     if group.is_first:
         write_results(kind, params, root, training, environment, vocabulary)
         checkpoint.finish(hashlib.md5((root / f"data/models/{kind}.safetensors").read_bytes()).hexdigest())
@@ -130,6 +130,15 @@ def training_key(kind: str, params: Params, environment: dict[str, object], toke
     files = sorted(file for kind in ("py", "cpp", "h") for file in package.rglob(f"[!.]*.{kind}"))
     code = [file.read_bytes() for file in files]
     return digest(kind.encode(), settings.encode(), *code)
+
+
+def check_same_training(group: Group, key: str) -> None:
+    """Raise ValueError if the first process of `group` has another key."""
+    if group.from_first(key.encode) != key.encode():
+        raise ValueError(
+            f"process {group.rank + 1} of {group.size} does not do the same training as the first: "
+            "its code, parameters, tokens, libraries or hardware differ; make them equal"
+        )
 
 
 def check_memory(kind: str, params: Params, vocab_size: int, device: torch.device) -> None:
