@@ -42,6 +42,16 @@ def poor_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "eth9")
 
 
+def test_more_processes_than_cores_are_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(processes, "launch", lambda *_: None)
+    for count, said in ((2, ""), (32, "32 processes on 2 cores: they take turns\n")):
+        processes.run(agree, count, CPU)
+        assert capsys.readouterr().out == said
+
+
 def listening(process: psutil.Process) -> list[str]:
     """The addresses on which a process and those that it started listen."""
     family = [process, *process.children(recursive=True)]

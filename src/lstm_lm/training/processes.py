@@ -19,6 +19,7 @@ from torch.distributed import Store  # pyright: ignore[reportPrivateImportUsage]
 from torch.distributed.rendezvous import rendezvous
 
 from lstm_lm.core.interruption import Interrupted, end_with_parent
+from lstm_lm.core.printable import say
 from lstm_lm.core.stage import one_line
 from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.launcher import launch
@@ -62,6 +63,9 @@ def run(work: Work, count: int, device: torch.device, *arguments: object) -> Non
             store, lambda told: store.compare_set(FAILURE, "", told.decode()), rank, count, work, device, *arguments
         )
     else:
+        cores = os.cpu_count()
+        if device.type == "cpu" and cores and count > cores:
+            say(f"{count} processes on {cores} cores: they take turns")
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // count)))
         failure = launch(_take_part, count, work, device, *arguments)
     if failure:
