@@ -67,9 +67,11 @@ INSTEAD = {
         "tests/benchmarks/test_measure.py runs a small one",
     ),
     "python -m benchmarks.group": ("test -f benchmarks/group.py", "tests/benchmarks/test_group.py runs it"),
-    "torchrun --standalone --nproc-per-node 2 stages/train_scratch.py": (
-        "python -m torch.distributed.run --standalone --nproc-per-node 2 stages/train_scratch.py",
-        "the environment of the test has no torchrun",
+    "OMP_NUM_THREADS=2 torchrun --standalone --nproc-per-node 2 stages/train_scratch.py && "
+    "dvc commit --force train_scratch": (
+        "OMP_NUM_THREADS=2 python -m torch.distributed.run --standalone --nproc-per-node 2 stages/train_scratch.py\n"
+        "dvc commit --force train_scratch",
+        "the environment of the test has no torchrun, and bash -e heeds no failure before `&&`",
     ),
     "python -m pytest -k killed_at_random tests/training": ("python -m pytest --version", "make test runs it"),
     "make curves": ("make --dry-run curves", "it takes minutes"),

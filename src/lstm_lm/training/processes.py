@@ -28,7 +28,11 @@ BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """Type of the device -> torch.distributed's backends. Tensors on the CPU always go through gloo."""
 
 PATIENCE = timedelta(days=30)
-"""A process waits so long for another, which may validate for hours. The launcher notices a lost process."""
+"""A process waits so long for another, which may validate for hours.
+
+Our launcher and torchrun notice a lost process. A machine without power or network is noticed by nobody here: the batch
+system must end the job.
+"""
 
 FAILURE = "failure"
 """torchrun's store has the first failure at this key."""
