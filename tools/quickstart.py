@@ -8,7 +8,7 @@ from lstm_lm.core import atomic, stage
 from lstm_lm.core.params import Params, load_params
 from lstm_lm.core.printable import say
 from lstm_lm.corpus.record import load_record
-from lstm_lm.corpus.source import CorpusUnavailable, Sources, fetch
+from lstm_lm.corpus.source import CorpusUnavailable, Sources, check_own_texts, fetch
 from tools.project import repository
 
 SAMPLE = "sample"
@@ -19,9 +19,10 @@ def main(params: Params, root: Path) -> None:
 
     Raises:
         CorpusUnavailable: a text that can be had from nowhere else is not here, or not as its record says.
-        ValueError: as `use_sample`.
+        ValueError: as `check_own_texts` and `use_sample`.
     """
     if _fetched(root):
+        check_own_texts(params.corpus.name, root / "data/corpora")
         return
     try:
         _reach(params.corpus.name, root)

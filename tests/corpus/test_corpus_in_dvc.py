@@ -92,6 +92,19 @@ def test_a_change_of_code_without_a_network_keeps_the_corpus(project: Repository
     assert (project.folder / "data/raw/corpus.txt").read_bytes() == TEXT
 
 
+def test_an_edited_text_is_noticed_until_it_has_a_new_record(project: Repository) -> None:
+    text = add_own(project)
+    assert repro(project) == set(STAGES)
+    text.write_bytes(TEXT * 2)
+    for module in ("tools.quickstart", "tools.checks.current"):
+        [line] = fails(project, sys.executable, "-m", module).splitlines()
+        assert "data/corpora/own.txt is not the text that its record describes" in line
+        assert line.endswith("write its new record with make corpus FILE=data/corpora/own.txt")
+    project.run(sys.executable, "-m", "tools.corpus", "data/corpora/own.txt")
+    assert project.run(sys.executable, "-m", "tools.quickstart") == ""
+    assert repro(project) == set(STAGES)
+
+
 def test_another_corpus_in_dvcs_cache_is_no_news(project: Repository) -> None:
     add_own(project).unlink()
     said = fails(project, "dvc", "repro", "--single-item", "fetch")

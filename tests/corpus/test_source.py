@@ -112,6 +112,16 @@ def test_a_users_text_that_cannot_be_used_is_refused_with_the_ways_out(shelf: Sh
     assert shelf.contents() == {"corpus.txt": OLD}
 
 
+def test_an_edited_text_of_the_user_is_refused_although_another_source_has_the_recorded_one(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.add("tale", {"corpus": TEXT}, tmp_path / "mirror")
+    (shelf.corpora / "tale.txt").write_bytes(TEXT[1:])
+    with pytest.raises(CorpusUnavailable, match="other bytes instead of the text"):
+        shelf.fetch("tale", str(tmp_path / "mirror"))
+    assert shelf.contents() == {"corpus.txt": OLD}
+
+
 def test_a_corpus_of_three_files_takes_the_place_of_one(shelf: Shelf, tmp_path: Path) -> None:
     paths = shelf.add("triple", PARTS, tmp_path / "mirror")
     assert shelf.fetch("triple", str(tmp_path / "mirror")) == paths
@@ -121,8 +131,13 @@ def test_a_corpus_of_three_files_takes_the_place_of_one(shelf: Shelf, tmp_path: 
 def test_of_three_files_all_come_or_none(shelf: Shelf) -> None:
     *_, last = shelf.add("triple", PARTS)
     Path(last).unlink()
-    with pytest.raises(CorpusUnavailable, match=r"no source has triple\.test\.txt"):
+    with pytest.raises(CorpusUnavailable, match=r"no source has triple\.test\.txt") as caught:
         shelf.fetch("triple")
+    texts = " ".join(
+        f"{name}={shelf.corpora}/triple.{part}.txt"
+        for name, part in {"FILE": "train", "VALIDATION": "valid", "TEST": "test"}.items()
+    )
+    assert str(caught.value).endswith(f"with make corpus {texts}")
     assert shelf.contents() == {"corpus.txt": OLD}
 
 

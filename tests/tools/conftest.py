@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import set_params
+from projects import ROOT, params_text, set_params
 from reported import HOSTILE, PREFIX, commit, make_project, run, tool, write_results
 
 PIPELINE = """\
@@ -40,6 +40,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (folder / "dvc.yaml").write_text(PIPELINE.format(python=sys.executable))
     (folder / "train.py").write_text(TRAIN)
+    (folder / "params.yaml").write_text(params_text())
+    (folder / "data/corpora").mkdir(parents=True)
+    shutil.copy(ROOT / "data/corpora/sample.yaml", folder / "data/corpora")
     made = run(folder, sys.executable, "-m", "dvc", "repro", "--quiet")
     assert made.returncode == 0, made.stderr
     return folder

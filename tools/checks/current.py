@@ -5,7 +5,9 @@ from pathlib import Path
 from dvc.output import Output
 from dvc.repo import lock_repo
 
+from lstm_lm.core.params import load_params
 from lstm_lm.core.printable import fail, say
+from lstm_lm.corpus.source import check_own_texts
 from tools.project import digests, git, has_git, repository
 
 
@@ -43,9 +45,13 @@ def uncommitted(root: Path) -> list[str]:
 
 
 def main() -> None:
-    """Judge the project in the working directory; exit status 1 if a stage would run or DVC cannot tell."""
+    """Judge the project in the working directory.
+
+    Exit status 1: a stage would run, the text is not the recorded one, or DVC cannot tell.
+    """
     root = Path()
     try:
+        check_own_texts(load_params(root / "params.yaml").corpus.name, root / "data/corpora")
         if stages := outdated(root):
             fail(
                 f"The results are out of date (changed: {', '.join(stages)}): "

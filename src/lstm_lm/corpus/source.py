@@ -1,5 +1,6 @@
 """Sources: where the files of a corpus can be had, and how they get into the project, whole and right or not at all."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -46,6 +47,8 @@ class Sources:
         """The sources of one file of a corpus in the order in which to try them, each under its place."""
         local, home = self.corpora / file_name(name, part), project(Path.cwd())
         places = [str(local.absolute()), str(home / local)]
+        if not file.sources and (here := [place for place in places if os.path.lexists(place)]):
+            return {here[0]: self._at(here[0])}  # a user's text that was edited is refused, not passed over
         if self.mirror:
             base = self.mirror if URL.match(self.mirror) else str(home / self.mirror)
             places.append(f"{base.rstrip('/')}/{local.name}")
@@ -82,6 +85,22 @@ def fetch(name: str, raw: Path, sources: Sources) -> list[str]:
     return origins
 
 
+def check_own_texts(name: str, corpora: Path) -> None:
+    """Check that the user's own texts of the corpus `name`, as far as they are in `corpora`, are as recorded.
+
+    DVC sees the record alone. Files that can be downloaded are left out: fetch passes over other bytes in their place.
+
+    Raises:
+        ValueError: one is another text, or there is no such corpus.
+    """
+    for part, file in load_record(name, corpora).files.items():
+        local = corpora / file_name(name, part)
+        if not file.sources and local.exists():
+            with local.open("rb") as text:
+                if hashlib.file_digest(text, "sha256").hexdigest() != file.sha256:
+                    raise ValueError(f"{local} is not the text that its record describes: {_ways_out(file, part, str(local))}")
+
+
 def _bring(file: File, destination: Path, sources: dict[str, Source], together: ExitStack) -> str:
     """Write a file beside `destination`, from the first source that has it; `together` puts it in its place."""
     failures: dict[str, str] = {}
@@ -98,14 +117,17 @@ def _bring(file: File, destination: Path, sources: dict[str, Source], together: 
             return _shown(place) + "".join(damaged)
     local = next(iter(sources))
     reasons = "".join(f"  {place}: {why};\n" for place, why in failures.items())
-    raise CorpusUnavailable(f"no source has {Path(local).name}:\n{reasons}ways out: {_ways_out(file, local)}")
+    raise CorpusUnavailable(f"no source has {Path(local).name}:\n{reasons}ways out: {_ways_out(file, destination.stem, local)}")
 
 
-def _ways_out(file: File, local: str) -> str:
+def _ways_out(file: File, part: str, local: str) -> str:
     if not file.sources:
+        stem, texts = local.removesuffix(f".{part}.txt"), f"FILE={local}"
+        if part != "corpus":
+            texts = f"FILE={stem}.train.txt VALIDATION={stem}.valid.txt TEST={stem}.test.txt"
         return (
             f"bring {local} back (git checkout or dvc pull), "
-            f"or, if the text was changed on purpose, write its new record with make corpus FILE={local}"
+            f"or, if the text was changed on purpose, write its new record with make corpus {texts}"
         )
     return (
         f"set CORPUS_MIRROR to a folder or base URL that holds {Path(local).name}, put the file at {local}, "
