@@ -13,7 +13,7 @@ from lstm_lm.core.atomic import write_record
 from lstm_lm.core.params import Params
 from lstm_lm.core.printable import say
 from lstm_lm.tokens import compressors, text
-from lstm_lm.tokens.draft import Draft
+from lstm_lm.tokens.draft import MANY_LETTERS, Draft
 from lstm_lm.tokens.streams import write_digests, write_streams
 from lstm_lm.tokens.tokenizer import LINE_END, Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
@@ -29,10 +29,10 @@ def main(params: Params, root: Path) -> None:
     with Draft(folder, tokenizer) as draft:
         for path in text.corpus_files(root / "data/raw"):
             draft.add(path)
-        if draft.dropped_share > LARGE_SHARE:
+        if draft.dropped_share > LARGE_SHARE or draft.lost_letters > MANY_LETTERS:
             say(
                 f"tokenize.normalize letters keeps a to z only: it drops {draft.dropped_share:.0%} of this text's "
-                "characters; none keeps all of them"
+                f"characters and {draft.lost_letters:.1%} of its letters; none keeps all of them"
             )
         if times := draft.literal_line_ends:
             say(f"the text itself has the word {LINE_END}, {times:,} times: each counts as one more line end")

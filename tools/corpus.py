@@ -7,7 +7,7 @@ import filecmp
 import hashlib
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -16,8 +16,10 @@ from lstm_lm.core.atomic import replacing, write_text
 from lstm_lm.core.corpus_name import corpus_name
 from lstm_lm.core.printable import fail, say
 from lstm_lm.corpus.record import File, Part, Record, file_name, load_record
+from lstm_lm.tokens.draft import MANY_LETTERS, Draft
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.text import SPLITS
+from lstm_lm.tokens.tokenizer import Tokenizer
 from tools.project import has_git
 
 CORPORA = Path("data/corpora")
@@ -48,6 +50,14 @@ def add(texts: Mapping[Part, Path], corpora: Path) -> str:
     return name
 
 
+def lost_letters(texts: Iterable[Path]) -> float:
+    """The share of the texts' letters that tokenize.normalize letters drops. Raises ValueError, OSError."""
+    with Draft(CORPORA, Tokenizer("char", "letters")) as draft:
+        for text in texts:
+            draft.add(text)
+        return draft.lost_letters
+
+
 def _copied(text: Path, copy: Path) -> File:
     """Copy a text, unless the copy exists; its entry in the record."""
     if not copy.exists():
@@ -75,19 +85,29 @@ def main() -> None:
     parts: tuple[Part, ...] = ("corpus",) if len(paths) == 1 else ("train", "valid", "test")
     try:
         name = add(dict(zip(parts, paths, strict=True)), CORPORA)
+        texts = [CORPORA / file_name(name, part) for part in parts]
+        lost = lost_letters(texts)
     except (ValueError, OSError) as error:
         fail(f"corpus: {error}")
-    record, copies = CORPORA / f"{name}.yaml", " ".join(str(CORPORA / file_name(name, part)) for part in parts)
+    record, copies = CORPORA / f"{name}.yaml", " ".join(map(str, texts))
     say(f"{record} is the record of {copies}.")
+    settings = ["tokenize.train_tokens=-1"] if len(parts) == 1 else [f"tokenize.{split}_tokens=-1" for split in SPLITS]
+    if lost > MANY_LETTERS:
+        settings.append("tokenize.normalize=none")
     if has_git(Path()):
         say(
             "Give them to git, or the texts to DVC (dvc add); then run the pipeline on them:\n"
             f"    git add {record} {copies}\n"
-            f"    dvc exp run -S \"corpus.name='{name}'\" -S tokenize.train_tokens=-1 -S train.epochs=20"
+            f"    dvc exp run -S \"corpus.name='{name}'\" -S {' -S '.join(settings)} -S train.epochs=20"
         )
     else:
         say(f"In params.yaml, set corpus.name to '{name}'; then run the pipeline:\n    make run")
-    say("tokenize.train_tokens -1 trains on all of the text but the other two splits, the default on 10,000 tokens.")
+    if len(parts) == 1:
+        say("tokenize.train_tokens -1 trains on all of the text but the other two splits, the default on 10,000 tokens.")
+    else:
+        say("tokenize.train_tokens -1 takes all tokens of the train file, the default 10,000; so for the other two files.")
+    if lost > MANY_LETTERS:
+        say(f"tokenize.normalize none keeps all letters; the default keeps a to z only and drops {lost:.1%} of them.")
 
 
 if __name__ == "__main__":

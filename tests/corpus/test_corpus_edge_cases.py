@@ -160,21 +160,24 @@ def test_a_text_cut_in_the_middle_of_a_character_is_said_to_be_so(project: Proje
 
 
 def test_the_share_that_is_dropped_is_recorded_and_said_where_it_is_large(project: Project) -> None:
-    for content, share in (((PROSE * 50).encode(), 5 / 47), ((RUSSIAN * 50 + PROSE * 50).encode(), None)):
-        put(project, content)
+    for text, share, letters in (
+        (PROSE * 50 + "é", 5 / 47, None),
+        (RUSSIAN * 50 + PROSE * 50, 54 / 95, "54.8%"),
+        (PROSE * 50 + "für " * 50, 0.13, "2.2%"),
+    ):
+        put(project, text.encode())
         project.run_through("fetch")
         result = project.run("tokenize_corpus")
         metrics = read_json(project.root / "metrics/tokenize.json")
         assert (result.exitcode, result.err) == (0, "")
-        if share is not None:
-            assert metrics["dropped_share"] == pytest.approx(share)
-            assert result.out == ""
-        else:
-            assert metrics["dropped_share"] == pytest.approx(54 / 95, abs=0.02)
-            assert result.out == (
-                "tokenize.normalize letters keeps a to z only: "
-                f"it drops {metrics['dropped_share']:.0%} of this text's characters; none keeps all of them\n"
-            )
+        assert metrics["dropped_share"] == pytest.approx(share, abs=0.02)
+        assert result.out == (
+            "tokenize.normalize letters keeps a to z only: it drops "
+            f"{metrics['dropped_share']:.0%} of this text's characters and {letters} of its letters; "
+            "none keeps all of them\n"
+            if letters
+            else ""
+        )
 
 
 def test_three_files_are_the_three_splits(project: Project) -> None:

@@ -23,6 +23,7 @@ SMALLER = {
     "numerics=native -S train.epochs=20": "numerics=native -S train.epochs=1 train_scratch",
     "train_tokens=-1 -S train.epochs=20": "train_tokens=-1 -S train.epochs=1 tokenize",
     "test_tokens=1000 -S train.epochs=20": "test_tokens=1000 -S train.epochs=1 tokenize",
+    "test_tokens=-1 -S train.epochs=20": "test_tokens=-1 -S train.epochs=1 tokenize",
     "CORPUS_MIRROR=/mnt/texts dvc repro": "CORPUS_MIRROR=/mnt/texts dvc repro tokenize",
     "train.lr=0.25 -S train.epochs=20": "train.lr=0.25 -S train.epochs=1 train_scratch",
     "model.embedding=128 -S train.epochs=20": "model.embedding=128 -S train.epochs=1 train_scratch",

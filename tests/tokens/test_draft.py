@@ -33,7 +33,8 @@ def drafted(path: Path, tokenizer: Tokenizer, size: int) -> tuple:
     with Draft(path.parent, tokenizer) as found:
         found.add(path, size)
         numbers = np.concatenate([np.zeros(0, int), *found.read(found.parts[0])])
-        return found.types, found.counts.tolist(), numbers.tolist(), found.characters, found.dropped_share
+        shares = found.dropped_share, found.lost_letters
+        return found.types, found.counts.tolist(), numbers.tolist(), found.characters, *shares
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=str)
@@ -44,7 +45,7 @@ def test_blocks_of_any_size_give_what_the_whole_text_gives(tokenizer: Tokenizer,
     @given(texts, st.integers(1, 40))
     def check(text: str, size: int) -> None:
         path.write_bytes(text.encode())
-        types, counts, numbers, characters, dropped = drafted(path, tokenizer, size)
+        types, counts, numbers, characters, dropped, lost = drafted(path, tokenizer, size)
         normalized = tokenizer.normalize(text)
         tokens = list(tokenizer.tokens(normalized))
         assert [types[number] for number in numbers] == tokens
@@ -53,6 +54,8 @@ def test_blocks_of_any_size_give_what_the_whole_text_gives(tokenizer: Tokenizer,
         if tokenizer.kept == "letters":
             solid = sum(map(len, text.split()))
             assert dropped == ((solid - sum(map(len, normalized.split()))) / solid if solid else 0)
+            letters = list(filter(str.isalpha, text))
+            assert lost == (sum(not letter.isascii() for letter in letters) / len(letters) if letters else 0)
 
     check()
 

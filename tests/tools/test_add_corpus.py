@@ -89,7 +89,20 @@ def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None
     (tmp_path / ".git").mkdir()
     done = tool(tmp_path, "corpus", "data/corpora/1984.txt")
     assert "git add data/corpora/1984.yaml data/corpora/1984.txt\n" in done.stdout
-    assert "dvc exp run -S \"corpus.name='1984'\" -S tokenize.train_tokens=-1 -S train.epochs=20\n" in done.stdout
+    tokens = "-S tokenize.train_tokens=-1"
+    kept = "-S tokenize.normalize=none"
+    command = "    dvc exp run -S \"corpus.name='1984'\""
+    assert f"{command} {tokens} {kept} -S train.epochs=20\n" in done.stdout
+    assert "the default keeps a to z only and drops 7.1% of them.\n" in done.stdout
+    (corpora / "1984.txt").write_bytes(b"A plain text. " * 100 + TEXT[:20])
+    assert f"{command} {tokens} -S train.epochs=20\n" in tool(tmp_path, "corpus", "data/corpora/1984.txt").stdout
+    parts = [f"data/corpora/1984.{part}.txt" for part in ("train", "valid", "test")]
+    for part in parts:
+        (tmp_path / part).write_bytes(TEXT)
+    done = tool(tmp_path, "corpus", *parts)
+    tokens += " -S tokenize.valid_tokens=-1 -S tokenize.test_tokens=-1"
+    assert f"{command} {tokens} {kept} -S train.epochs=20\n" in done.stdout
+    assert "-1 takes all tokens of the train file, the default 10,000; so for the other two files.\n" in done.stdout
     for arguments, message in (
         ((), "usage: make corpus FILE="),
         (("",), "usage: "),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lstm_lm.tokens.words import Words
 
 
+MANY_LETTERS = 0.005
+"""Share of a text's letters that are not a to z: more than English prose has by its foreign words."""
+
 POLARS_BYTES = 2**31
 """Address space that Polars may need for words; where it gets less, it ends the whole process."""
 
@@ -61,7 +64,7 @@ class Draft:
         self.characters, self.types = 0, list[str]()
         self._numbering = _numbering(tokenizer)
         self._counts = np.zeros(1, np.int64)  # with room for more types
-        self._solid = self._line_ends = 0
+        self._solid = self._other_letters = self._line_ends = 0
         self._blocks: list[tuple[int, np.dtype]] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
@@ -91,12 +94,19 @@ class Draft:
     @property
     def dropped_share(self) -> float:
         """The share of the texts' characters, white space apart, that the normalisation drops."""
-        if self.tokenizer.kept == "none" or not self._solid:
-            return 0.0
-        kept = sum(
+        return (self._solid - self._kept) / self._solid if self._solid else 0.0
+
+    @property
+    def lost_letters(self) -> float:
+        """The share of the texts' letters that the normalisation drops, since they are not a to z."""
+        return self._other_letters / (self._other_letters + self._kept) if self._other_letters else 0.0
+
+    @property
+    def _kept(self) -> int:
+        """How many characters of the texts the tokens have, spaces apart."""
+        return sum(
             count * len(token) for token, count in zip(self.types, self.counts.tolist(), strict=True) if token != " "
         )
-        return (self._solid - kept) / self._solid
 
     def add(self, path: Path, size: int = BLOCK_BYTES) -> None:
         """Tokenise the text in a file, in pieces of about `size` bytes.
@@ -129,6 +139,7 @@ class Draft:
             self.characters += len(text)
             if self.tokenizer.kept == "letters":
                 self._solid += _solid(text)
+                self._other_letters += _other_letters(text)
             normalized = self.tokenizer.normalize(text)
             self._line_ends += normalized.count("\n")
             yield normalized
@@ -174,3 +185,11 @@ def _solid(text: str) -> int:
     points = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
     white = (points - 9 < 5) | (points - 28 < 5)  # those of ASCII
     return len(text) - int(np.count_nonzero(white)) - sum(map(text.count, SPACES[10:]))
+
+
+def _other_letters(text: str) -> int:
+    """How many letters are not a to z."""
+    if text.isascii():
+        return 0
+    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    return sum(map(str.isalpha, points[points > 127].tobytes().decode("utf-32-le")))
