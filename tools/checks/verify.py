@@ -11,7 +11,7 @@ from lstm_lm.comparison.measures import LABELS
 from lstm_lm.core.printable import fail, say
 from tools.checks.verdict import ALL_ALONG, AT_FIRST, ENVIRONMENT, Bound, Status, compare, is_deterministic
 from tools.project import copied, dvc, outputs
-from tools.recipes.recipe import apply, load_recipe, results_folder
+from tools.recipes.recipe import apply, changes, load_recipe, results_folder
 
 
 def prepare(name: str, project: Path) -> tuple[Path, Bound]:
@@ -21,7 +21,7 @@ def prepare(name: str, project: Path) -> tuple[Path, Bound]:
         The folder of the committed results, and what is allowed to curves of another kind of machine.
 
     Raises:
-        ValueError: there is no such recipe, it is not valid, or it has no results yet.
+        ValueError: there is no such recipe, it is not valid, it has no results yet, or those of other parameters.
     """
     if not name:
         return project, AT_FIRST
@@ -29,6 +29,11 @@ def prepare(name: str, project: Path) -> tuple[Path, Bound]:
     folder = results_folder(name, recipe, project)
     if not (folder / "dvc.lock").exists():
         raise ValueError(f"there are no committed results of recipe {name} to compare with")
+    if changed := changes(name, recipe, project):
+        raise ValueError(
+            f"the committed results of recipe {name} have other parameters ({changed}): "
+            f"change params.yaml back, or run the recipe again with make recipe NAME={name}"
+        )
     apply(name, recipe, project)
     return folder, ALL_ALONG if recipe.params else AT_FIRST
 

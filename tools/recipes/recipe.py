@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
+from dvc.utils.flatten import flatten
 from pydantic import AfterValidator, Field
 
 from lstm_lm.comparison.measures import shown_in
 from lstm_lm.core.atomic import write_text
-from lstm_lm.core.params import Params
-from lstm_lm.core.yaml_file import Section, load_yaml, read_yaml, validate
+from lstm_lm.core.params import MOVED, Params
+from lstm_lm.core.yaml_file import Section, load_yaml, read_yaml, shown, validate
 
 RECIPES = Path("recipes")
 
@@ -39,7 +40,8 @@ class Recipe(Section):
     Attributes:
         title: what it is, in a few words.
         headline: the measure in which it is compared with what others have published.
-        params: what differs from params.yaml, as nested as there. Without it, the recipe is the default run.
+        params: the text, how it is tokenised, and what else differs from params.yaml, as nested as there. Without it,
+            the recipe is the default run.
         published: the numbers of others, the most important first.
     """
 
@@ -85,6 +87,27 @@ def parameters(name: str, recipe: Recipe, root: Path) -> dict[str, Any]:
     overlaid = _overlaid(read_yaml(root / "params.yaml"), recipe.params)
     validate(overlaid, Params, place(name))
     return overlaid
+
+
+def changes(name: str, recipe: Recipe, root: Path) -> str:
+    """How the parameters of a recipe differ from those of its results: "key: old -> new", "" where they do not.
+
+    A parameter that the results do not have is as null. Raises ValueError as `parameters`.
+    """
+    lock = results_folder(name, recipe, root) / "dvc.lock"
+    stages = read_yaml(lock)["stages"].values() if lock.exists() else []
+    used = {
+        MOVED.get(key, key): value
+        for stage in stages
+        for key, value in stage.get("params", {}).get("params.yaml", {}).items()
+    }
+    listed = tuple(f"{key}." for key in used)  # sections such as train, and single parameters
+    before, now = flatten(used), flatten(parameters(name, recipe, root))
+    return ", ".join(
+        f"{key}: {shown(before.get(key))} -> {shown(now.get(key))}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and f"{key}.".startswith(listed)
+    )
 
 
 def apply(name: str, recipe: Recipe, project: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lstm_lm.core.atomic import write_bytes
 from lstm_lm.core.printable import fail, say
 from tools.project import configure, copied, dvc, outputs, repository
-from tools.recipes.recipe import apply, load_recipe, names, place, results_folder
+from tools.recipes.recipe import apply, changes, load_recipe, names, place, results_folder
 
 
 def run(name: str, root: Path) -> Path:
@@ -25,6 +25,8 @@ def run(name: str, root: Path) -> Path:
     with copied(root, "recipe") as project:
         if name not in names(project) or load_recipe(name, project) != recipe:
             raise ValueError(f"{place(name)} is not committed as it is: commit it first")
+        if changed := changes(name, recipe, project):
+            say(f"The parameters are other ones than those of the committed results: {changed}.")
         apply(name, recipe, project)
         configure(project, "cache", "dir", _cache(root))
         # The checkpoints go to the project, which outlives the copy.

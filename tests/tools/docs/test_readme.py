@@ -146,7 +146,7 @@ def test_a_text_of_a_model_is_quoted_as_it_is(tmp_path: Path, monkeypatch: pytes
 
 
 def test_readme_shows_a_recipe_of_each_corpus() -> None:
-    corpora = [load_recipe(name, ROOT).params.get("corpus", {}).get("name", "time_machine") for name in recipes.FIRST]
+    corpora = [load_recipe(name, ROOT).params["corpus"]["name"] for name in recipes.FIRST]
     assert sorted(corpora) == ["ptb", "time_machine", "tiny_shakespeare"]
 
 
