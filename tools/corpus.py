@@ -103,9 +103,9 @@ def main() -> None:
     else:
         say(f"In params.yaml, set corpus.name to '{name}'; then run the pipeline:\n    make run")
     if len(parts) == 1:
-        say("tokenize.train_tokens -1 trains on all of the text but the other two splits, the default on 10,000 tokens.")
+        say("tokenize.train_tokens -1 trains on all of the text but the other splits, the default on 10,000 tokens.")
     else:
-        say("tokenize.train_tokens -1 takes all tokens of the train file, the default 10,000; so for the other two files.")
+        say("-1 takes all tokens of a file; the defaults take the first 10,000, 5,000 and 5,000.")
     if lost > MANY_LETTERS:
         say(f"tokenize.normalize none keeps all letters; the default keeps a to z only and drops {lost:.1%} of them.")
 

@@ -10,6 +10,7 @@ from dvc.utils.flatten import flatten
 
 from documents import DOCUMENTS, ROOT, Document
 from lstm_lm.comparison.measures import BOOK_PERPLEXITY, LABELS
+from shipped import shipped
 from tools.recipes.recipe import load_recipe
 
 README = DOCUMENTS[0]
@@ -57,6 +58,7 @@ def test_the_chinese_page_has_the_tables_and_the_commands_of_the_first_screen() 
     assert pictures == [target for target in README.targets if target.endswith(".png")][: len(pictures)]
 
 
+@shipped
 def test_the_figures_of_the_book_name_their_edition() -> None:
     published = load_recipe("book", ROOT).published
     assert {model.figures["train_perplexity"] for model in published} == set(BOOK_PERPLEXITY.values())

@@ -102,7 +102,7 @@ def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None
     done = tool(tmp_path, "corpus", *parts)
     tokens += " -S tokenize.valid_tokens=-1 -S tokenize.test_tokens=-1"
     assert f"{command} {tokens} {kept} -S train.epochs=20\n" in done.stdout
-    assert "-1 takes all tokens of the train file, the default 10,000; so for the other two files.\n" in done.stdout
+    assert "-1 takes all tokens of a file; the defaults take the first 10,000, 5,000 and 5,000.\n" in done.stdout
     for arguments, message in (
         ((), "usage: make corpus FILE="),
         (("",), "usage: "),

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lstm_lm.comparison.measures import LABELS, Measure, compressed, of_both, shown_in
+from lstm_lm.comparison.measures import BOOK_CORPUS, LABELS, Measure, compressed, of_both, shown_in
 from lstm_lm.comparison.metrics import Digests, Throughput, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
@@ -15,26 +15,24 @@ from tools.docs import exercises, gpu, parameters, recipes, scaling, walkthrough
 from tools.docs.links import numbered
 from tools.docs.tables import SPEED, benchmark, ratios, speed
 from tools.markdown import code, escape, link, table
-
-BOOK = link(
-    Markup("*Dive into Deep Learning*, Chinese edition 2.0"), "https://zh.d2l.ai/chapter_recurrent-modern/lstm.html"
-)
+from tools.recipes.recipe import NoRecipe
 
 
 def results(root: Path) -> str:
-    """What both models reached, beside the book's figures."""
+    """What both models reached, on the book's corpus beside the book's figures."""
+    tokens = read(root, "tokenize", Tokenize)
+    beside_the_book = tokens["corpus"] == BOOK_CORPUS
     rows = [
-        [measure.title, *(_cell(measure, measure.value(root, model), model) for model in LABELS)]
+        [measure.title, *(_cell(measure, measure.value(root, model), model, beside_the_book) for model in LABELS)]
         for measure in shown_in("results").values()
     ]
-    tokens = read(root, "tokenize", Tokenize)
     device = of_both({model: read(root, f"throughput_{model}", Throughput)["device"] for model in LABELS})
     return (
         f"{table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {escape(tokens['corpus'])}; {escape(device)}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). {_compressors(root)}"
-        f"The book: {BOOK}, 500 epochs on a GPU that it does not name."
-    )
+        f"{BOOK if beside_the_book else ''}"
+    ).rstrip()
 
 
 def digests(root: Path) -> str:
@@ -149,6 +147,10 @@ def shared(root: Path) -> str:
     )
 
 
+BOOK_LINK = link(
+    Markup("*Dive into Deep Learning*, Chinese edition 2.0"), "https://zh.d2l.ai/chapter_recurrent-modern/lstm.html"
+)
+BOOK = f"The book: {BOOK_LINK}, 500 epochs on a GPU that it does not name."
 FUSED = "fused in C++, pipeline, portable"
 MODES = ("portable", "native")
 TABLES = {
@@ -192,18 +194,20 @@ def update(page: str, root: Path) -> str:
 
 
 def _made(page: str, name: str, root: Path) -> str:
-    """A table, or that its benchmark has not run yet. Raises ValueError as `update`, and OSError."""
+    """A table, or that its benchmark has not run yet or its recipe is not there. Raises ValueError as `update`, OSError."""
     try:
         return TABLES[page][name](root)
+    except NoRecipe:
+        pass
     except FileNotFoundError as error:
         if not Path(error.filename).name.startswith("benchmark_"):
             raise
-        return "Not measured yet."
     except (LookupError, TypeError, ArithmeticError, AttributeError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
         raise ValueError(
             f"the table {name} of {page} cannot be made ({why}): correct or restore the file that it shows"
         ) from error
+    return "Not measured yet."
 
 
 def main(_params: Params, root: Path) -> None:
@@ -213,8 +217,8 @@ def main(_params: Params, root: Path) -> None:
     write_text(root / parameters.PARAMS, parameters.commented(root))
 
 
-def _cell(measure: Measure, value: float, model: str) -> str:
-    book = f" (book: {measure.book[model]:,.1f})" if measure.book else ""
+def _cell(measure: Measure, value: float, model: str, beside_the_book: bool) -> str:
+    book = f" (book: {measure.book[model]:,.1f})" if measure.book and beside_the_book else ""
     return f"{value:{measure.form}}{book}"
 
 

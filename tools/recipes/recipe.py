@@ -51,6 +51,10 @@ class Recipe(Section):
     published: list[Published] = Field(default_factory=list)
 
 
+class NoRecipe(ValueError):
+    """There is no recipe of this name."""
+
+
 def names(root: Path) -> list[str]:
     """The recipes of the project in `root`."""
     return sorted(path.parent.name for path in (root / RECIPES).glob("*/recipe.yaml"))
@@ -65,11 +69,12 @@ def load_recipe(name: str, root: Path) -> Recipe:
     """Read a recipe of the project in `root`.
 
     Raises:
-        ValueError: there is no such recipe, or it is not valid.
+        NoRecipe: there is no such recipe.
+        ValueError: it is not valid.
     """
     if name not in names(root):
         known = ", ".join(names(root)) or "none"
-        raise ValueError(f"there is no recipe {name!r}: NAME=... ({known})")
+        raise NoRecipe(f"there is no recipe {name!r}: NAME=... ({known})")
     return load_yaml(root / place(name), Recipe)
 
 

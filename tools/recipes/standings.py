@@ -3,10 +3,18 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from lstm_lm.comparison.measures import COMPRESSORS_MEASURE, LABELS, MEASURES, compressed, shown_in, with_few_tokens
+from lstm_lm.comparison.measures import (
+    BOOK_CORPUS,
+    COMPRESSORS_MEASURE,
+    LABELS,
+    MEASURES,
+    compressed,
+    shown_in,
+    with_few_tokens,
+)
 from lstm_lm.comparison.metrics import Generated, Tokenize, read
 from tools.markdown import link
-from tools.recipes.recipe import load_recipe, names, results_folder
+from tools.recipes.recipe import Published, load_recipe, names, results_folder
 
 
 class Headline(NamedTuple):
@@ -62,7 +70,7 @@ def rows(name: str, root: Path) -> list[list[object]]:
     ]
     theirs: list[list[object]] = [
         [link(other.who, other.source), *(_theirs(other.figures, column) for column in columns)]
-        for other in load_recipe(name, root).published
+        for other in _published(name, root)
     ]
     return ours + baselines + theirs
 
@@ -77,12 +85,20 @@ def headlines(root: Path) -> list[Headline]:
     for name in names(root):
         recipe = load_recipe(name, root)
         judged = recipe.headline
-        others = [(_theirs(other.figures, judged), other.who) for other in recipe.published if judged in other.figures]
+        others = [
+            (_theirs(other.figures, judged), other.who) for other in _published(name, root) if judged in other.figures
+        ]
         if judged == COMPRESSORS_MEASURE:
             others += [(bits, label) for label, bits in compressors(name, root).items()]
         ours = [_ours(got, judged) if got else "not run" for got in reached(name, root).values()]
         found.append(Headline(name, recipe.title, MEASURES[judged].column, ours, others))
     return found
+
+
+def _published(name: str, root: Path) -> list[Published]:
+    """What others report; beside the default run nothing, where its text is not the book's."""
+    recipe = load_recipe(name, root)
+    return recipe.published if recipe.params or read(root, "tokenize", Tokenize)["corpus"] == BOOK_CORPUS else []
 
 
 def _ours(found: dict[str, float], name: str) -> str:

@@ -98,7 +98,9 @@ def check_own_texts(name: str, corpora: Path) -> None:
         if not file.sources and local.exists():
             with local.open("rb") as text:
                 if hashlib.file_digest(text, "sha256").hexdigest() != file.sha256:
-                    raise ValueError(f"{local} is not the text that its record describes: {_ways_out(file, part, str(local))}")
+                    raise ValueError(
+                        f"{local} is not the text that its record describes: {_ways_out(file, part, str(local))}"
+                    )
 
 
 def _bring(file: File, destination: Path, sources: dict[str, Source], together: ExitStack) -> str:
@@ -117,7 +119,9 @@ def _bring(file: File, destination: Path, sources: dict[str, Source], together: 
             return _shown(place) + "".join(damaged)
     local = next(iter(sources))
     reasons = "".join(f"  {place}: {why};\n" for place, why in failures.items())
-    raise CorpusUnavailable(f"no source has {Path(local).name}:\n{reasons}ways out: {_ways_out(file, destination.stem, local)}")
+    raise CorpusUnavailable(
+        f"no source has {Path(local).name}:\n{reasons}ways out: {_ways_out(file, destination.stem, local)}"
+    )
 
 
 def _ways_out(file: File, part: str, local: str) -> str:

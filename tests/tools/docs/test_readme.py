@@ -67,6 +67,27 @@ def test_a_benchmark_that_has_not_run_is_named_so_and_no_other_file(tmp_path: Pa
         readme.update("README.md", tmp_path)
 
 
+def test_the_book_stands_beside_its_own_text_alone_and_recipes_may_be_missing(tmp_path: Path) -> None:
+    write_results(tmp_path, scale=1.0)  # of the sample
+    (tmp_path / "docs").mkdir()
+    pages = ("README.md", "docs/recipes.md")
+    for page in pages:
+        markers = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in readme.TABLES[page])
+        (tmp_path / page).write_text(markers)
+    text = "".join(readme.update(page, tmp_path) for page in pages)
+    assert ("(book: " in text, "The book: " in text, text.count("Not measured yet.")) == (False, False, 1)
+
+    (tmp_path / "recipes/mine").mkdir(parents=True)
+    published = "published:\n- who: others\n  source: https://example.com\n  figures:\n    valid_nats: 1.47\n"
+    (tmp_path / "recipes/mine/recipe.yaml").write_text("title: the default run\nheadline: valid_nats\n" + published)
+    (tmp_path / "dvc.lock").touch()
+    assert "1.47" not in readme.update("docs/recipes.md", tmp_path)
+    write_json(tmp_path / "metrics/tokenize.json", TOKENIZE | {"corpus": "time_machine"})
+    assert readme.update("docs/recipes.md", tmp_path).count("1.47") == 2
+    text = readme.update("README.md", tmp_path)
+    assert ("(book: " in text, "The book: " in text) == (True, True)
+
+
 @pytest.fixture
 def compared(tmp_path: Path) -> Path:
     """A project of four recipes: run, not run, with a test split too short for a score, and beside compressors."""
@@ -145,6 +166,7 @@ def test_a_text_of_a_model_is_quoted_as_it_is(tmp_path: Path, monkeypatch: pytes
     assert recipes.whole_book(tmp_path) == r"> time \*traveller\* \# \<b\>"
 
 
+@shipped
 def test_readme_shows_a_recipe_of_each_corpus() -> None:
     corpora = [load_recipe(name, ROOT).params["corpus"]["name"] for name in recipes.FIRST]
     assert sorted(corpora) == ["ptb", "time_machine", "tiny_shakespeare"]

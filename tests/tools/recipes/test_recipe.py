@@ -206,5 +206,6 @@ def test_committed_results_are_those_of_the_recipe(lock: Path) -> None:
     assert changes(name, load_recipe(name, ROOT), ROOT) == ""
 
 
+@shipped
 def test_the_default_run_is_the_recipe_book() -> None:
     assert results_folder("book", load_recipe("book", ROOT), ROOT) == ROOT
