@@ -28,13 +28,21 @@ def replaced(params: dict[str, Any], **changes: object) -> dict[str, Any]:
     return params
 
 
-def _of_tests() -> dict[str, Any]:
-    params, own = (yaml.safe_load((ROOT / name).read_text("utf-8")) for name in ("params.yaml", "tests/params.yaml"))
-    return params | {key: params[key] | value if isinstance(value, dict) else value for key, value in own.items()}
-
-
-PARAMS = _of_tests()
-"""What tests/params.yaml says, and of what it does not name, params.yaml."""
+PARAMS = replaced(
+    yaml.safe_load((ROOT / "tests/params.yaml").read_text("utf-8")),
+    device="cpu",
+    tokenize__train_tokens=2000,
+    tokenize__valid_tokens=300,
+    tokenize__test_tokens=300,
+    model__hidden=16,
+    train__batch_size=8,
+    train__num_steps=10,
+    train__epochs=12,
+    evaluate__prefixes=["the sea", "a"],
+    evaluate__length=5,
+    evaluate__passage=40,
+)
+"""tests/params.yaml, made smaller: what the tests' own projects are run with."""
 
 
 def changed(**changes: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Run the whole pipeline of the current commit on the embedded sample with small parameters, in a copy.
+"""Run the whole pipeline of the current commit with the parameters of tests/params.yaml, in a copy.
 
 The digests of the results are compared with those in tests/small_run.json: this tells whether a change alters the
 numbers. With `--update` they replace the record. On GitHub the table of results also goes to the job summary.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_lm.comparison.measures import LABELS
-from lstm_lm.core.atomic import write_json
+from lstm_lm.core.atomic import write_bytes, write_json
 from lstm_lm.core.json_file import Content, load_json, read_json
 from lstm_lm.core.printable import fail, say
 from tools import summary
@@ -19,7 +19,7 @@ from tools.checks.portion import models
 from tools.checks.verdict import ENVIRONMENT, changes, is_deterministic
 from tools.project import copied, dvc, outputs
 
-PARAMETERS = ("corpus.name=sample", "model.hidden=64", "train.epochs=20")
+PARAMS = Path("tests/params.yaml")
 RECORD = Path("tests/small_run.json")
 
 Run = dict[str, dict[str, Any]]
@@ -73,7 +73,8 @@ def run(update: bool) -> tuple[str, Run | None, Run]:
     """
     with copied(Path(), "small") as project:
         committed = None if update else load_json(project / RECORD, Record)
-        if dvc(project, "exp", "run", "--force", *(f"--set-param={parameter}" for parameter in PARAMETERS)) != 0:
+        write_bytes(project / "params.yaml", (project / PARAMS).read_bytes())
+        if dvc(project, "repro", "--force") != 0:
             fail("small: the pipeline failed (see above)")
         return summary.table(project), committed, record(project)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import params_text
+from projects import ROOT, params_text
 from reported import commit, commit_files, git, run, tool
 from tools.checks import small
 from tools.checks.small import judge
@@ -28,7 +28,7 @@ SCRIPT = """\
 import json, yaml
 from pathlib import Path
 params = yaml.safe_load(Path("params.yaml").read_text())
-assert (params["model"]["hidden"], params["train"]["epochs"]) == (64, 20)
+assert params == yaml.safe_load(Path("tests/params.yaml").read_text())
 score = {"perplexity": 12.5, "bits_per_token": 3.5, "bits_per_character": 3.5}
 scores = dict.fromkeys(("train", "valid", "test"), score)
 speed = {"device": "a CPU", "compiler": "none", "seconds": 2.5, "peak_memory_mib": 100}
@@ -51,7 +51,8 @@ def project(tmp_path: Path) -> Path:
     metrics = ", ".join(f"{{metrics/{name}.json: {{cache: false}}}}" for name in NAMES)
     files = {
         "dvc.yaml": PIPELINE.format(python=sys.executable, metrics=metrics),
-        "params.yaml": params_text(),
+        "params.yaml": params_text(tokenize__train_tokens=10**6),
+        "tests/params.yaml": (ROOT / "tests/params.yaml").read_text(),
         "run.py": SCRIPT,
         "tests/small_run.json": "damaged",
     }
