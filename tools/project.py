@@ -133,7 +133,8 @@ def copy_project(source: Path, target: Path) -> Path:
 def dvc(project: Path, *arguments: str, **variables: str) -> int:
     """Run DVC in a copy, with this Python also in the stages, and with these environment variables; its exit status.
 
-    It sends nothing to a remote or to Studio, and what it keeps for each folder goes with the copy.
+    It sends nothing to a remote or to Studio, and what it keeps for each folder goes with the copy. A text that git does
+    not have comes from CORPUS_MIRROR or, without one, from data/corpora/ of the working directory.
 
     Raises:
         KeyboardInterrupt, SystemExit: Ctrl-C was pressed, or `copied` got a signal; what ran has saved its state.
@@ -142,8 +143,8 @@ def dvc(project: Path, *arguments: str, **variables: str) -> int:
     own = {"DVC_EXP_AUTO_PUSH": "false", "DVC_STUDIO_OFFLINE": "true"}
     own["DVC_SITE_CACHE_DIR"] = str((project / ".dvc/tmp/site-cache").resolve())
     environment = _environment() | own | {"PATH": path} | variables
-    mirror = environment.get("CORPUS_MIRROR", "")
-    if mirror and "://" not in mirror:
+    mirror = environment.get("CORPUS_MIRROR") or "data/corpora"
+    if "://" not in mirror:
         environment["CORPUS_MIRROR"] = str(Path(mirror).resolve())
     command = [sys.executable, "-m", "dvc", *arguments]
     with subprocess.Popen(command, cwd=project, env=environment) as running:

@@ -37,6 +37,17 @@ def test_the_committed_results_count_not_those_in_the_work_tree(project):
     assert re.search(r"DIFFERENT +perplexity: 7\.5 -> 1\.5", verified.stdout)
 
 
+def test_a_text_that_git_does_not_have_comes_from_the_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / ".gitignore").write_text("/data\n")
+    with (project / "train.py").open("a") as script:
+        script.write("import os\nPath(os.environ['CORPUS_MIRROR'], 'sample.yaml').read_bytes()\n")
+    git(project, "init", "-q")
+    commit(project, "results")
+    monkeypatch.delenv("CORPUS_MIRROR", raising=False)
+    verified = tool(project, "checks.verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
 def test_a_pipeline_that_fails_is_not_reproduced(project):
     (project / "train.py").write_text("raise SystemExit('broken on purpose')")
     verified = tool(project, "checks.verify")
