@@ -36,10 +36,14 @@ CHANCE = 0.03
 
 
 class Bound(NamedTuple):
-    """How far two curves may be apart, relative, and up to which epoch that counts (None: the last)."""
+    """How far two curves may be apart, relative, and up to which epoch that counts (None: the last).
+
+    `patient`: with train.patience, chance also decides how many epochs there are; those that both have are compared.
+    """
 
     apart: float
     epochs: int | None
+    patient: bool = False
 
     def __str__(self) -> str:
         return "all epochs" if self.epochs is None else f"first {self.epochs} epochs"
@@ -121,7 +125,7 @@ def compare(
         return Verdict(Status.DIFFERENT, ": ".join([*changed[:1], detail]))
     if matches(name, _CURVES):
         return _compare_curves(committed, now, bound)
-    return _compare_ends(*keys) if matches(name, _TRAINED) else Verdict(Status.OTHER_KIND, "other bytes")
+    return _compare_ends(*keys, bound=bound) if matches(name, _TRAINED) else Verdict(Status.OTHER_KIND, "other bytes")
 
 
 def is_deterministic(name: str) -> bool:
@@ -143,26 +147,30 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 def _compare_curves(committed: bytes, now: bytes, bound: Bound) -> Verdict:
     before, after = (pd.read_csv(io.BytesIO(content), sep="\t", index_col="epoch") for content in (committed, now))
-    if not before.axes[0].equals(after.axes[0]) or list(before) != list(after):
+    rows = min(len(before), len(after)) if bound.patient else None
+    if rows == 0 or not before.axes[0][:rows].equals(after.axes[0][:rows]) or list(before) != list(after):
         return Verdict(Status.DIFFERENT, "other epochs or columns")
-    compared = (after / before - 1).abs().loc[: bound.epochs]
+    compared = (after[:rows] / before[:rows] - 1).abs().loc[: bound.epochs]
     apart = float(compared.max(axis=None, skipna=False)) if len(compared) else 0.0
     ends = ", ".join(f"{before[name].iloc[-1]:.4f} -> {after[name].iloc[-1]:.4f}" for name in before)
+    if len(before) != len(after):
+        ends += f" after {before.index[-1]} -> {after.index[-1]} epochs"
     return Verdict(
         Status.OTHER_KIND if apart <= bound.apart else Status.DIFFERENT,
         f"{bound} {apart:.1e} apart, {bound.apart:.0e} allowed; end {ends}",
     )
 
 
-def _compare_ends(committed: dict[str, Any], now: dict[str, Any]) -> Verdict:
+def _compare_ends(committed: dict[str, Any], now: dict[str, Any], bound: Bound) -> Verdict:
     """Tell how perplexities changed; what rounding cannot change must be the same."""
     before, after = flatten(committed), flatten(now)
+    chance = (*_CHANCE_DECIDES, "epochs") if bound.patient else _CHANCE_DECIDES
     if before.keys() != after.keys() or any(
-        before[key] != after[key] for key in before if not (isinstance(before[key], float) or key in _CHANCE_DECIDES)
+        before[key] != after[key] for key in before if not (isinstance(before[key], float) or key in chance)
     ):
         return Verdict(Status.DIFFERENT, changes(committed, now))
     ends = [f"{key} {before[key]:.4f} -> {after[key]:.4f}" for key in before if key.endswith("perplexity")]
-    ends += [f"{key} {before[key]} -> {after[key]}" for key in before if key == "kept_epoch"]
+    ends += [f"{key} {before[key]} -> {after[key]}" for key in before if key in chance]
     return Verdict(Status.OTHER_KIND, ", ".join(ends))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lstm_lm.comparison.measures import LABELS
+from lstm_lm.core.params import load_params
 from lstm_lm.core.printable import fail, say
 from tools.checks.verdict import ALL_ALONG, AT_FIRST, ENVIRONMENT, Bound, Status, compare, is_deterministic
 from tools.project import copied, dvc, outputs
@@ -69,6 +70,7 @@ def main() -> None:
         with copied(Path(), "verify") as project:
             source, bound = prepare(sys.argv[1] if len(sys.argv) > 1 else "", project)
             committed = outputs(source)
+            bound = bound._replace(patient=load_params(project / "params.yaml").train.patience is not None)
             if dvc(project, "repro", "--force") != 0:
                 fail("verify: the pipeline failed (see above)")
             reproduced = report(committed, outputs(project), bound)

@@ -194,7 +194,7 @@ def update(page: str, root: Path) -> str:
 
 
 def _made(page: str, name: str, root: Path) -> str:
-    """A table, or that its benchmark has not run yet or its recipe is not there. Raises ValueError as `update`, OSError."""
+    """A table, or that its benchmark or its recipe is not there. Raises ValueError as `update`, and OSError."""
     try:
         return TABLES[page][name](root)
     except NoRecipe:

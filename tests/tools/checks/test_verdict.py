@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tools.checks.verdict import ALL_ALONG, CHANCE, FIRST_EPOCHS, ROUNDING, Status, Verdict, compare
+from tools.checks.verdict import ALL_ALONG, AT_FIRST, CHANCE, FIRST_EPOCHS, ROUNDING, Status, Verdict, compare
 
 EPOCHS = 60
 BOTH = ("scratch", "concise")
@@ -75,6 +75,21 @@ def test_on_the_same_kind_nothing_is_allowed(name: str, every: int) -> None:
 def test_curves_of_other_epochs_are_different() -> None:
     name = "plots/curve_scratch.tsv"
     assert compare(name, curve(), curve(epochs=EPOCHS - 1), same=()).status is Status.DIFFERENT
+
+
+def test_with_patience_the_epochs_count_that_both_have() -> None:
+    patient = AT_FIRST._replace(patient=True)
+
+    def verdict(early: float) -> Verdict:
+        return compare("plots/curve_scratch.tsv", curve(), curve(early, epochs=30), (), patient)
+
+    assert verdict(0.9 * ROUNDING).status is Status.OTHER_KIND
+    assert verdict(0.9 * ROUNDING).detail.endswith("; end 14.0000 -> 17.0000 after 60 -> 30 epochs")
+    assert verdict(1.1 * ROUNDING).status is Status.DIFFERENT
+    trained = [json.dumps({"perplexity": 1.5, "epochs": epochs, "kept_epoch": 20}).encode() for epochs in (60, 30)]
+    ended = compare("metrics/train_scratch.json", *trained, (), patient)
+    assert ended == (Status.OTHER_KIND, "perplexity 1.5000 -> 1.5000, epochs 60 -> 30, kept_epoch 20 -> 20")
+    assert compare("metrics/train_scratch.json", *trained, ()).status is Status.DIFFERENT
 
 
 def test_where_a_training_ends_is_told_on_another_kind() -> None:
