@@ -28,7 +28,7 @@ def run(name: str, root: Path) -> Path:
         if changed := changes(name, recipe, project):
             say(f"The parameters are other ones than those of the committed results: {changed}.")
         apply(name, recipe, project)
-        configure(project, "cache", "dir", _cache(root))
+        _share_cache(root, project)
         # The checkpoints go to the project, which outlives the copy.
         if dvc(project, "repro", DVC_ROOT=str(root.resolve())) != 0:
             raise ValueError("the pipeline failed (see above); run the command again to resume")
@@ -54,10 +54,14 @@ def titles(root: Path) -> str:
     return "\n".join(f"{name:<{width}}  {load_recipe(name, root).title}" for name in names(root))
 
 
-def _cache(root: Path) -> str:
-    """The folder of DVC's cache. Raises ValueError."""
+def _share_cache(root: Path, project: Path) -> None:
+    """Let `project`, a copy, use DVC's cache with all settings of `root`, also those not in git. Raises ValueError."""
     with repository(root) as repo:
-        return str(repo.config["cache"].get("dir") or repo.cache.default_local_cache_dir)
+        cache = str(repo.config["cache"].get("dir") or repo.cache.default_local_cache_dir)
+    local = Path(".dvc/config.local")
+    if (root / local).exists():
+        write_bytes(project / local, (root / local).read_bytes())
+    configure(project, "cache", "dir", cache)
 
 
 def main() -> None:

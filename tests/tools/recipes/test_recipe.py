@@ -93,6 +93,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project: Path) -> None:
     (project / "obstacle").touch()
+    (project / ".dvc/config.local").write_text("[cache]\n    shared = group\n")
     failed = tool(project, "recipes.run", "tiny")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("recipe: the pipeline failed (see above)")
@@ -106,6 +107,7 @@ def test_a_recipe_runs_in_a_copy_goes_on_after_a_failure_and_is_verified(project
     assert done.returncode == 0, done.stderr
     assert json.loads((results / "metrics/train_scratch.json").read_bytes()) == {"hidden": 7}
     assert [path.name for path in results.glob("plots/*")] == ["curve_scratch.tsv"]
+    assert {path.stat().st_mode & 0o070 for path in project.glob(".dvc/cache/files/md5/*")} == {0o070}
     assert yaml.safe_load((results / "dvc.lock").read_bytes())["stages"].keys() == {"first", "second"}
     assert (project / "runs.log").read_text() == "first\n", "what was finished does not run again"
     assert [name for name in ("metrics", "plots", "data", "dvc.lock") if (project / name).exists()] == []
