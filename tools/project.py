@@ -133,8 +133,8 @@ def copy_project(source: Path, target: Path) -> Path:
 def dvc(project: Path, *arguments: str, **variables: str) -> int:
     """Run DVC in a copy, with this Python also in the stages, and with these environment variables; its exit status.
 
-    It sends nothing to a remote or to Studio, and what it keeps for each folder goes with the copy. A text that is not in
-    git comes from CORPUS_MIRROR or, without one, from data/corpora/ of the working directory.
+    It sends nothing to a remote or to Studio, and what it keeps for each folder goes with the copy. A text that is not
+    in git comes from CORPUS_MIRROR or, without one, from data/corpora/ of the working directory.
 
     Raises:
         KeyboardInterrupt, SystemExit: Ctrl-C was pressed, or `copied` got a signal; what ran has saved its state.
