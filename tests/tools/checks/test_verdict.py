@@ -86,10 +86,10 @@ def test_with_patience_the_epochs_count_that_both_have() -> None:
     assert verdict(0.9 * ROUNDING).status is Status.OTHER_KIND
     assert verdict(0.9 * ROUNDING).detail.endswith("; end 14.0000 -> 17.0000 after 60 -> 30 epochs")
     assert verdict(1.1 * ROUNDING).status is Status.DIFFERENT
-    trained = [json.dumps({"perplexity": 1.5, "epochs": epochs, "kept_epoch": 20}).encode() for epochs in (60, 30)]
-    ended = compare("metrics/train_scratch.json", *trained, (), patient)
+    old, new = (json.dumps({"perplexity": 1.5, "epochs": epochs, "kept_epoch": 20}).encode() for epochs in (60, 30))
+    ended = compare("metrics/train_scratch.json", old, new, (), patient)
     assert ended == (Status.OTHER_KIND, "perplexity 1.5000 -> 1.5000, epochs 60 -> 30, kept_epoch 20 -> 20")
-    assert compare("metrics/train_scratch.json", *trained, ()).status is Status.DIFFERENT
+    assert compare("metrics/train_scratch.json", old, new, ()).status is Status.DIFFERENT
 
 
 def test_where_a_training_ends_is_told_on_another_kind() -> None:
