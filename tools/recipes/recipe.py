@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from dvc.utils.flatten import flatten
 from pydantic import AfterValidator, Field
 
 from lstm_lm.comparison.measures import shown_in
@@ -99,6 +98,8 @@ def changes(name: str, recipe: Recipe, root: Path) -> str:
 
     A parameter that the results do not have is as null. Raises ValueError as `parameters`.
     """
+    from dvc.utils.flatten import flatten  # benchmarks.gpu, which loads recipes, needs no DVC
+
     lock = results_folder(name, recipe, root) / "dvc.lock"
     stages = read_yaml(lock)["stages"].values() if lock.exists() else []
     used = {
