@@ -8,12 +8,13 @@ import pytest
 from lstm_lm.core.atomic import write_json
 from projects import ROOT
 from reported import TOKENIZE, write_results
-from shipped import shipped
+from shipped import committed, shipped
 from tools.docs import parameters, readme, recipes, scaling
 from tools.recipes.recipe import load_recipe
 
 
 @shipped
+@committed
 @pytest.mark.parametrize("page", readme.TABLES)
 def test_tables_are_those_of_the_committed_metrics(page: str) -> None:
     assert readme.update(page, ROOT) == (ROOT / page).read_text(encoding="utf-8"), "run `make readme`"
