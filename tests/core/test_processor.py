@@ -26,6 +26,7 @@ def test_it_is_the_first_one_with_its_generation(
     text: str | None, expected: Processor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(module.platform, "system", lambda: "Linux")
     monkeypatch.setattr(module.platform, "processor", lambda: "arm")
     if text is not None:
         (tmp_path / "cpuinfo").write_text(text)

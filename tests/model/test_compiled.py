@@ -191,7 +191,7 @@ def test_nothing_is_compiled_where_it_is_of_no_use(
 
 def test_another_processor_has_a_library_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     before, name = compiled._key(), processor().name
-    monkeypatch.setattr(compiled, "processor", lambda: Processor(name, frozenset()))
+    monkeypatch.setattr(compiled, "processor", lambda: Processor(name, frozenset({"another"})))
     assert compiled._key() != before
 
 

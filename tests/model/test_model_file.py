@@ -22,6 +22,8 @@ from lstms import KERNELS, PARTS, randomised
 CHARACTERS = Tokenizer("char", "none")
 VOCABULARY = Vocabulary.of("abcd", CHARACTERS)
 HIDDEN = 3
+MEMORY = Path("/proc/self/statm")
+"""What a process uses of memory, in pages: Linux tells it here."""
 
 
 def random_model(kernel: str, **parts: object) -> LanguageModel:
@@ -122,6 +124,7 @@ def test_an_architecture_that_cannot_be_asked_for_is_refused(key: str, value: ob
     assert refusal(path).startswith(" does not hold a language model of this version (architecture")
 
 
+@pytest.mark.skipif(not MEMORY.exists(), reason=f"needs {MEMORY}")
 @pytest.mark.parametrize("kernel", ["fused", "library"])
 def test_a_small_file_that_promises_much_takes_no_memory(kernel: str, path: Path) -> None:
     save_model(random_model(kernel), path, VOCABULARY)
@@ -136,7 +139,7 @@ from pathlib import Path
 from lstm_lm.model.model_file import load_model
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
-used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+used = int(Path("{MEMORY}").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, used + 2**29))  # a hundredth of what is promised
 for path in {[str(wide), str(deep)]}:
     try:
