@@ -9,9 +9,7 @@ from corpora import OLD, Shelf
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    """A shelf with an older text at the destination. Loopback is not behind a proxy."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    """A shelf with an older text at the destination."""
     monkeypatch.delenv("DVC_ROOT", raising=False)
     shelf = Shelf(tmp_path / "corpora", tmp_path / "raw" / "corpus.txt")
     shelf.corpora.mkdir()

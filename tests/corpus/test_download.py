@@ -55,7 +55,7 @@ MISBEHAVIOUR = {
     "redirects, endless body": (redirects("/tale.txt", ENDLESS), "Exceeded 5 redirects."),
     "redirects to nonsense": (redirects("http://[oops"), "redirects to a malformed address (Invalid IPv6 URL)"),
     "redirects to no port": (redirects("http://127.0.0.1:99999/"), "Port out of range 0-65535"),
-    "redirects to no name": (redirects("http://a..b/"), "Failed to parse: "),
+    "redirects to no name": (redirects("http://a..localhost/"), "Failed to parse: "),
     "redirects to a file": (redirects("file:///etc/passwd"), "No connection adapters were found for 'file:///etc/p"),
 }
 
