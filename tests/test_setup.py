@@ -56,6 +56,9 @@ def test_a_check_that_cannot_ask_fails_in_ci_alone(ci: str, tmp_path: Path, monk
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "npm_config_offline": "true",
         "npm_config_cache": str(tmp_path / "cache"),
+        # pip-audit keeps PyPI's answers under one or the other.
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }.items():
         monkeypatch.setenv(name, value)
     assert [audit.main(), lint_workflows.main()] == [bool(ci)] * 2
