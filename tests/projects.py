@@ -14,6 +14,14 @@ from lstm_lm.core.params import Params, Train
 from stage_process import StageProcess
 
 ROOT = Path(__file__).parents[1]
+GIT = {
+    "GIT_AUTHOR_NAME": "Test",
+    "GIT_AUTHOR_EMAIL": "test@example.com",
+    "GIT_COMMITTER_NAME": "Test",
+    "GIT_COMMITTER_EMAIL": "test@example.com",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+}
+"""An identity for git, and none of the user's settings."""
 
 
 def replaced(params: dict[str, Any], **changes: object) -> dict[str, Any]:

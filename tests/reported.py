@@ -15,7 +15,7 @@ from lstm_lm.comparison.measures import shown_in
 from lstm_lm.evaluation.unit import units
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
-from projects import ROOT, params_text
+from projects import GIT, ROOT, params_text
 from tools.report.difference import Change, Difference
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `*_[a](http://x.test)"
@@ -30,9 +30,7 @@ PNG = (ROOT / "plots/generalisation.png").read_bytes()
 
 def run(folder: Path, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder` with this checkout's package and a git identity; `options` go to subprocess.run."""
-    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
-    place = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "GIT_CONFIG_GLOBAL": os.devnull}
-    environment = os.environ | who | place
+    environment = os.environ | GIT | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300, **options
     )

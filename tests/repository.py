@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from projects import ROOT, params_text, set_params
+from projects import GIT, ROOT, params_text, set_params
 from stage_process import wait_until
 
 COMMAND_SECONDS = 300
@@ -40,6 +40,7 @@ class Repository:
         (outside / "guard/sitecustomize.py").write_text(_GUARD.format(log=str(self.requests)))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DVC_", "GIT_"))}
         self.environment = kept | {
+            **GIT,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             # As if the package were installed from this very folder: editable.
             "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{outside / 'guard'}",
@@ -73,7 +74,7 @@ class Repository:
         set_params(self.folder, **changes)
 
     def git(self, *arguments: str) -> str:
-        return self.run("git", "-c", "user.name=Test", "-c", "user.email=test@example.com", *arguments)
+        return self.run("git", *arguments)
 
     def commit(self) -> None:
         self.git("add", "--all")

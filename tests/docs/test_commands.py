@@ -164,8 +164,6 @@ def with_environment(repository: Repository) -> Repository:
     fake_environment(
         repository.folder, f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{path}" exec "{sys.executable}" "$@"'
     )
-    for role in ("AUTHOR", "COMMITTER"):
-        repository.environment |= {f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.com"}
     return repository
 
 
