@@ -95,6 +95,12 @@ def test_ci_runs_the_slow_tests_too(file: str) -> None:
     assert commands == ["test", "test-slow"]
 
 
+def test_a_check_that_fails_in_ci_stops_no_later_one() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    _, *later = [step for step in workflow["jobs"]["tests"]["steps"] if "run" in step]
+    assert {step.get("if") for step in later} == {"${{ !cancelled() }}"}
+
+
 def test_job_summary_shows_committed_pictures_and_links_the_report(tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "plots").mkdir()
