@@ -14,6 +14,7 @@ from lstm_lm.comparison.measures import LABELS
 from lstm_lm.core.atomic import write_bytes, write_json
 from lstm_lm.core.json_file import Content, load_json, read_json
 from lstm_lm.core.printable import fail, say
+from lstm_lm.core.processor import processor
 from tools import summary
 from tools.checks.portion import models
 from tools.checks.verdict import ENVIRONMENT, changes, is_deterministic
@@ -52,9 +53,15 @@ def judge(committed: Run, now: Run) -> tuple[bool, str]:
     names = [name for name in committed["sha256"].keys() | now["sha256"].keys() if set(models(name)) <= set(same)]
     altered = [name for name in sorted(names) if committed["sha256"].get(name) != now["sha256"].get(name)]
     if altered:
+        about = [models(name) for name in altered]
+        doubt = (
+            f" Only {LABELS['concise']}'s numbers differ, and this processor may be the cause: {processor().name}. "
+            "oneDNN, which computes them, does not promise the same bytes on every processor."
+        )
         return False, (
             f"This change alters the numbers: {', '.join(altered)}. "
             f"If that is intended, run `make small UPDATE=1` and commit {RECORD}."
+            + (doubt if ["concise"] in about and ["scratch"] not in about else "")
         )
     if "scratch" not in same:
         return False, f"The model from scratch was trained by other code than in the record ({changes(old, new)})."
