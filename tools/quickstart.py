@@ -1,6 +1,7 @@
 """What `make run` does before `dvc repro`: take the sample corpus where the chosen one cannot be reached."""
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,13 +27,14 @@ def main(params: Params, root: Path) -> None:
         return
     try:
         _reach(params.corpus.name, root)
-    except CorpusUnavailable:
+    except CorpusUnavailable as error:
         if not any(file.sources for file in load_record(params.corpus.name, root / "data/corpora").files.values()):
             raise
+        say(str(error), sys.stderr)
         use_sample(root / "params.yaml")
         say(
             f"{params.corpus.name} is out of reach: running on the embedded corpus, corpus.name in params.yaml is now "
-            f"{SAMPLE}. Once you set it back to {params.corpus.name}, dvc repro says what is wrong with each source."
+            f"{SAMPLE}. Set it back to {params.corpus.name} once one of the sources above can be reached."
         )
 
 

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,11 +69,12 @@ def test_use_sample_refuses_what_it_does_not_understand(tmp_path):
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_a_corpus_out_of_reach_is_replaced_with_one_clear_line(project):
+def test_a_corpus_out_of_reach_is_replaced_with_one_clear_line_and_the_reasons(project):
     done = quickstart(project)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1
     assert "time_machine is out of reach: running on the embedded corpus" in done.stdout
+    assert re.search(r"^no source has time_machine.txt:\n(  .*\n)*  https://.*: .+;\nways out: ", done.stderr)
     assert corpus_name(project) == "sample"
 
 
