@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,17 +120,17 @@ def snapshot(root: Path, revision: str | None = None) -> Snapshot:
     """
     # Of a revision, DVC shows the whole repository, and a project in a subfolder is another one in it.
     inside = git(root, "rev-parse", "--show-prefix") or "" if revision else ""
-    files = DVCFileSystem(str(root), rev=revision, subrepos=bool(inside))
     metrics: dict[str, dict[str, Any]] = {}
-    for pattern, model in MEASURED.items():
-        for path, text in _read(files, inside, pattern):
-            content = parse_json(text, Path(path))
-            check_keys(content, model, Path(path))
-            metrics[path] = flatten(content)
     curves: dict[str, dict[str, dict[int, float]]] = {model: {} for model in LABELS}
-    for model, columns in curves.items():
-        for path, text in _read(files, inside, f"plots/*_{model}.tsv"):
-            columns |= _columns(path, text)
+    with closing(DVCFileSystem(str(root), rev=revision, subrepos=bool(inside))) as files:
+        for pattern, model in MEASURED.items():
+            for path, text in _read(files, inside, pattern):
+                content = parse_json(text, Path(path))
+                check_keys(content, model, Path(path))
+                metrics[path] = flatten(content)
+        for model, columns in curves.items():
+            for path, text in _read(files, inside, f"plots/*_{model}.tsv"):
+                columns |= _columns(path, text)
     return Snapshot(metrics, flatten(params_show("params.yaml", repo=str(root), rev=revision)), curves)
 
 

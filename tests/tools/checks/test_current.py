@@ -82,7 +82,7 @@ def test_a_project_without_results_is_out_of_date(project: Path) -> None:
 
 
 def test_a_lock_that_another_process_holds_is_not_called_out_of_date(project: Path) -> None:
-    with Repo(str(project)).lock:
+    with Repo(str(project)) as repo, repo.lock:
         judged = tool(project, "checks.current")
     assert judged.returncode == 1
     assert judged.stderr.startswith("current: dvc: Unable to acquire lock.")
@@ -115,7 +115,7 @@ def test_the_table_of_locks_stays_while_dvc_runs(project: Path) -> None:
         fcntl.flock(script, fcntl.LOCK_SH)
         with pytest.raises(ValueError, match=r"^dvc: Unable to read RWLock-file"):
             outdated(project)
-    with Repo(str(project)).lock, pytest.raises(Busy, match="Unable to acquire lock"):
+    with Repo(str(project)) as repo, repo.lock, pytest.raises(Busy, match="Unable to acquire lock"):
         outdated(project)
     assert table.exists()
 
