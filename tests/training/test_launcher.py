@@ -200,8 +200,10 @@ def tear_the_store(group: Group, _device: torch.device, folder: Path) -> None:
 
 def test_a_failure_needs_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    start = time.monotonic()
     with pytest.raises(ValueError, match=r"^the disk is full"):
         processes.run(tear_the_store, 2, CPU, tmp_path)
+    assert time.monotonic() - start < launcher.GRACE_SECONDS  # no process had to be killed
 
 
 @pytest.mark.parametrize(

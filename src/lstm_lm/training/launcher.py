@@ -32,7 +32,7 @@ def launch(target: Callable[..., object], count: int, *arguments: object) -> byt
     """Call `target(store, tell, rank, count, *arguments)` in `count` processes; return the first failure told, or None.
 
     A process that fails calls `tell` with a JSON list whose first item is the time, and then ends with status 0. The
-    store is a file that only this user can open; none but the start needs it. Messages stay on the loopback interface.
+    store is a file that only this user can open; a failure removes it. Messages stay on the loopback interface.
 
     Raises:
         ValueError: a process was lost after the last restart too.
@@ -51,7 +51,7 @@ def launch(target: Callable[..., object], count: int, *arguments: object) -> byt
             if told and not lost:
                 return min(told, key=json.loads)
             if signals.received:
-                raise Interrupted(signals.received, saved=all(worker.exitcode == SAVED for worker in workers))
+                raise Interrupted(signals.received, saved=workers[0].exitcode == SAVED)
             if not lost:
                 return None
             if restart < RESTARTS:
@@ -84,13 +84,15 @@ def _start(
 
 def _work(target: Callable[..., object], place: str, writer: Connection, *arguments: object) -> None:
     end_with_parent()
-    store = FileStore(place)
+
+    def tell(failure: bytes) -> None:
+        writer.send_bytes(failure)
+        Path(place).unlink(missing_ok=True)  # else torch writes to it again, and hangs where the disk is full
+
     try:
-        target(store, writer.send_bytes, *arguments)
+        target(FileStore(place), tell, *arguments)
     except Interrupted as stopped:
         sys.exit(stopped.status)
-    finally:
-        Path(place).unlink(missing_ok=True)  # else torch writes to it again, and hangs where the disk is full
 
 
 def _wait(workers: list[SpawnProcess], readers: Sequence[Connection], signals: Signals) -> str:

@@ -5,6 +5,7 @@ An exception in one process is raised in all.
 
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -119,7 +120,8 @@ def _take_part(
             BACKENDS[device.type], timeout=PATIENCE, store=store, rank=rank, world_size=count
         )
         work(Group(rank, count), device, *arguments)
-    except Interrupted:  # in all processes
+    except Interrupted:  # in all processes, with the state saved
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the launcher's may come after the system's
         raise
     except Exception as failure:  # such as torch's RuntimeError because another process has failed
         return tell(_told(failure))
@@ -132,7 +134,8 @@ def _take_part(
 def _told(failure: Exception) -> bytes:
     """A failure as JSON, with the time; short enough to fit into a pipe that nobody reads yet."""
     trace = "".join(traceback.format_tb(failure.__traceback__, limit=-20))
-    return json.dumps([time.monotonic(), one_line(failure), repr(failure), trace]).encode()
+    message = one_line(failure)
+    return json.dumps([time.monotonic(), message and message[:1000], repr(failure)[:1000], trace[-4000:]]).encode()
 
 
 def _exception(told: bytes) -> Exception:
