@@ -72,7 +72,7 @@ def test_is_greedy_without_a_temperature_and_reads_text_as_the_corpus_was_read(
 
 
 def test_reads_standard_input_where_unknown_characters_count_as_unknown(project: Path) -> None:
-    result = run(project, "--length", "30", text=b"river \xff in\nwinter\n")
+    result = run(project, "--length", "30", text=b"\xef\xbb\xbfriver \xff in\nwinter\n")
     text = result.stdout.decode()
     assert (result.returncode, text) == (0, expected(project, "scratch", "river inwinter", 30))
     assert not set("rv") & set(text.removeprefix("river inwinter"))
@@ -134,8 +134,9 @@ NOTES, SPACED = list("CDEFGAB"), "the  sea  is  deep"
         (Tokenizer("word", "none"), NOTES, "C E G", "C E G"),
         (Tokenizer("char", "none"), SPACED, "the  sea", "the  sea"),
         (Tokenizer("char", "letters"), SPACED, "the  sea", "the sea"),
+        (Tokenizer("char", "none"), SPACED, "the\udce9 sea", "the\ufffd sea"),
     ],
-    ids=["words of one letter", "letters and double spaces", "letters"],
+    ids=["words of one letter", "letters and double spaces", "letters", "bytes that are not UTF-8"],
 )
 def test_a_text_is_read_as_the_corpus_was_whatever_its_tokens_look_like(
     tokenizer: Tokenizer, tokens: Sequence[str], prefix: str, read: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -228,18 +229,18 @@ def test_a_terminal_obeys_no_character_of_the_corpus(
 ) -> None:
     """A corpus may hold escape sequences. A file gets them as they are."""
     tokenizer = Tokenizer("char", "none")
-    project_of(Vocabulary.of("\x1b]0;a\n\t", tokenizer), tmp_path)
-    arguments = ["--prefix", "\x1b]0;\n\ta", "--length", "1"]
+    project_of(Vocabulary.of("\x1b]0;a\n\t\f", tokenizer), tmp_path)
+    arguments = ["--prefix", "\x1b]0;\n\t\fa", "--length", "1"]
     monkeypatch.setattr(sys, "argv", ["generate", *arguments])
     monkeypatch.chdir(tmp_path)
     generate.main()
-    assert capsys.readouterr().out.startswith("\x1b]0;\n\ta")
+    assert capsys.readouterr().out.startswith("\x1b]0;\n\t\fa")
     parent, child = pty.openpty()
     command = [*COMMAND, *arguments]
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=child, stderr=child) as process:
         assert process.wait(timeout=60) == 0
     os.close(child)
-    assert os.read(parent, 1000).startswith(rb"\x1b]0;" + b"\r\n\ta")
+    assert os.read(parent, 1000).startswith(rb"\x1b]0;" + b"\r\n\t" + rb"\x0ca")
     os.close(parent)
 
 

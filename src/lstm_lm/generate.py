@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-from lstm_lm.core.printable import fail, printable, say
+from lstm_lm.core.printable import escaped, fail, say
 from lstm_lm.core.stage import check_package, one_line
 from lstm_lm.evaluation.continuation import as_fed, continuation
 from lstm_lm.model.arithmetic import check_arithmetic
@@ -87,7 +87,8 @@ def prefix_of(text: str | None, tokenizer: Tokenizer) -> Sequence[str]:
         ValueError: there are none.
     """
     source = "the standard input" if text is None else "--prefix"
-    prefix = as_fed(_standard_input() if text is None else text, tokenizer)
+    given = _standard_input() if text is None else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    prefix = as_fed(given, tokenizer)
     if not prefix:
         needed = "no letter from a to z" if tokenizer.kept == "letters" else "no text"
         raise ValueError(f"{source} has {needed}: give a text to continue")
@@ -128,12 +129,12 @@ def _standard_input() -> str:
         raise ValueError("the standard input is closed: give the text to continue with --prefix")
     if sys.stdin.isatty():
         say("generate: type a text to continue, then Enter and Ctrl-D", sys.stderr)
-    return sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\r\n")
+    return sys.stdin.buffer.read().decode("utf-8-sig", "replace").rstrip("\r\n")
 
 
 def _shown(text: str) -> str:
     """A piece of text for a terminal: a corpus may hold characters that a terminal obeys."""
-    return text if text in ("\n", "\t") else printable(text)
+    return text if text in ("\n", "\t") else "".join(map(escaped, text))
 
 
 def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:

@@ -21,10 +21,11 @@ def fail(text: str) -> NoReturn:
 
 def printable(text: str) -> str:
     r"""`text` in one line, with an escape such as \x1b for each character that is not printable."""
-    return "".join(_shown(character) for character in " ".join(text.splitlines()))
+    return "".join(map(escaped, " ".join(text.splitlines())))
 
 
-def _shown(character: str) -> str:
+def escaped(character: str) -> str:
+    """A character, or its escape if it is not printable."""
     if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
         return character
     return character.encode("unicode_escape").decode("ascii")
