@@ -5,6 +5,7 @@ With VALIDATION and TEST, FILE is the train split, and the corpus has three file
 
 import filecmp
 import hashlib
+import itertools
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from lstm_lm.core.atomic import replacing, write_text
 from lstm_lm.core.corpus_name import corpus_name
 from lstm_lm.core.printable import fail, say
 from lstm_lm.corpus.record import File, Part, Record, file_name, load_record
-from lstm_lm.tokens.draft import MANY_LETTERS, Draft
+from lstm_lm.tokens.draft import MANY_LETTERS, other_letters, pieces
 from lstm_lm.tokens.encoding import decoded
 from lstm_lm.tokens.text import SPLITS
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -52,10 +53,11 @@ def add(texts: Mapping[Part, Path], corpora: Path) -> str:
 
 def lost_letters(texts: Iterable[Path]) -> float:
     """The share of the texts' letters that tokenize.normalize letters drops. Raises ValueError, OSError."""
-    with Draft(CORPORA, Tokenizer("char", "letters")) as draft:
-        for text in texts:
-            draft.add(text)
-        return draft.lost_letters
+    tokenizer, dropped, kept = Tokenizer("char", "letters"), 0, 0
+    for piece in itertools.chain.from_iterable(pieces(text, tokenizer) for text in texts):
+        normalized = tokenizer.normalize(piece)
+        dropped, kept = dropped + other_letters(piece), kept + len(normalized) - normalized.count(" ")
+    return dropped / (dropped + kept) if dropped else 0.0
 
 
 def _copied(text: Path, copy: Path) -> File:

@@ -47,7 +47,7 @@ class Sources:
         """The sources of one file of a corpus in the order in which to try them, each under its place."""
         local, home = self.corpora / file_name(name, part), project(Path.cwd())
         places = [str(local.absolute()), str(home / local)]
-        if not file.sources and (here := [place for place in places if os.path.lexists(place)]):
+        if not file.sources and (here := [place for place in places if Path(place).exists()]):
             return {here[0]: self._at(here[0])}  # a user's text that was edited is refused, not passed over
         if self.mirror:
             base = self.mirror if URL.match(self.mirror) else str(home / self.mirror)

@@ -4,8 +4,11 @@ The texts are read once, a piece at a time, so they may be larger than memory. W
 frequencies are known, and the draft is read once more to give each token the id that its type has in the vocabulary.
 """
 
+import functools
 import resource
+import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -139,7 +142,7 @@ class Draft:
             self.characters += len(text)
             if self.tokenizer.kept == "letters":
                 self._solid += _solid(text)
-                self._other_letters += _other_letters(text)
+                self._other_letters += other_letters(text)
             normalized = self.tokenizer.normalize(text)
             self._line_ends += normalized.count("\n")
             yield normalized
@@ -187,9 +190,16 @@ def _solid(text: str) -> int:
     return len(text) - int(np.count_nonzero(white)) - sum(map(text.count, SPACES[10:]))
 
 
-def _other_letters(text: str) -> int:
-    """How many letters are not a to z."""
+def other_letters(text: str) -> int:
+    """How many letters are not a to z. A mark that combines with the letter before it counts as one."""
     if text.isascii():
         return 0
-    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    return sum(map(str.isalpha, points[points > 127].tobytes().decode("utf-32-le")))
+    return int(np.count_nonzero(_are_other_letters()[np.frombuffer(text.encode("utf-32-le"), "<u4")]))
+
+
+@functools.cache
+def _are_other_letters() -> np.ndarray:
+    """Which of all code points are such letters, bool, (sys.maxunicode + 1,)."""
+    characters = map(chr, range(128, sys.maxunicode + 1))
+    found = (character.isalpha() or unicodedata.combining(character) > 0 for character in characters)
+    return np.concatenate((np.zeros(128, bool), np.fromiter(found, bool)))
