@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from lstm_lm.comparison import cell_picture, passage_picture, pictures
-from lstm_lm.comparison.measures import LABELS, shown_in
+from lstm_lm.comparison.measures import LABELS, beside_the_book, shown_in
 from lstm_lm.comparison.metrics import Evaluate, Passages, Throughput, Tokenize, Units, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_json
@@ -23,8 +23,8 @@ def main(params: Params, root: Path) -> None:
     curves = {kind: curve(kind, root) for kind in LABELS}
     pictures.learning_curves(curves, corpus, root / "plots/learning_curves.png")
     pictures.generalisation(scores, tokens, corpus, root / "plots/generalisation.png")
+    pictures.throughput(throughput, corpus, beside_the_book(root), root / "plots/throughput.png")
     passages, units = read(root, "passages", Passages), load_json(root / "data/units.json", Units)
-    pictures.throughput(throughput, corpus, passages["level"], root / "plots/throughput.png")
     passage_picture.draw(passages, corpus, root / "plots/surprisal.png")
     cell_picture.draw(units, passages, corpus, root / "plots/gates.png")
 

@@ -7,7 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from lstm_lm.comparison import pictures
-from lstm_lm.comparison.measures import FEW_TOKENS, LABELS, SPLITS
+from lstm_lm.comparison.measures import FEW_TOKENS, LABELS, SPLITS, beside_the_book
+from lstm_lm.core.atomic import write_json
+from lstm_lm.core.json_file import read_json
+from reported import write_results
 
 
 @pytest.fixture
@@ -24,8 +27,12 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 def test_the_book_s_speed_stands_beside_runs_on_the_book_s_characters_only(
     corpus: str, level: str, bars: int, saved: list[Figure], tmp_path: Path
 ) -> None:
+    write_results(tmp_path, scale=1.0)
+    for name, key, value in (("tokenize", "corpus", corpus), ("passages", "level", level)):
+        path = tmp_path / f"metrics/{name}.json"
+        write_json(path, read_json(path) | {key: value})
     speed = {"tokens_per_second": 20, "tokens_per_second_q1": 10, "tokens_per_second_q3": 30, "device": "any"}
-    pictures.throughput(dict.fromkeys(LABELS, speed), corpus, level, tmp_path / "throughput.png")
+    pictures.throughput(dict.fromkeys(LABELS, speed), corpus, beside_the_book(tmp_path), tmp_path / "throughput.png")
     (figure,) = saved
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(labels) == len(figure.axes[0].patches) == bars
@@ -35,9 +42,12 @@ def test_the_book_s_speed_stands_beside_runs_on_the_book_s_characters_only(
 
 def test_speeds_of_two_machines_are_not_called_one_s(saved: list[Figure], tmp_path: Path) -> None:
     speed = {"tokens_per_second": 20, "tokens_per_second_q1": 10, "tokens_per_second_q3": 30}
-    results = {kind: speed | {"device": f"a {kind}"} for kind in LABELS}
-    pictures.throughput(results, "any", "char", tmp_path / "throughput.png")
-    assert saved[0].axes[0].get_xlabel().endswith("here: from scratch: a scratch; torch.nn.LSTM: a concise")
+    long = "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz (family 6, model 143)"
+    results = {kind: speed | {"device": f"{long}, {threads} threads"} for threads, kind in enumerate(LABELS, 8)}
+    pictures.throughput(results, "any", False, tmp_path / "throughput.png")
+    label = saved[0].axes[0].get_xlabel()
+    assert f"here: from scratch: {long}, 8 threads torch.nn.LSTM: {long}, 9 threads" in label.replace("\n", " ")
+    assert max(map(len, label.splitlines())) <= 75
 
 
 def test_a_split_of_few_tokens_has_no_bar(saved: list[Figure], tmp_path: Path) -> None:

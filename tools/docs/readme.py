@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lstm_lm.comparison.measures import BOOK_CORPUS, LABELS, Measure, compressed, of_both, shown_in
+from lstm_lm.comparison.measures import LABELS, Measure, beside_the_book, compressed, of_both, shown_in
 from lstm_lm.comparison.metrics import Digests, Throughput, Tokenize, read
 from lstm_lm.core import stage
 from lstm_lm.core.atomic import write_text
@@ -19,11 +19,11 @@ from tools.recipes.recipe import NoRecipe
 
 
 def results(root: Path) -> str:
-    """What both models reached, on the book's corpus beside the book's figures."""
+    """What both models reached, of the book's characters beside the book's figures."""
     tokens = read(root, "tokenize", Tokenize)
-    beside_the_book = tokens["corpus"] == BOOK_CORPUS
+    with_the_book = beside_the_book(root)
     rows = [
-        [measure.title, *(_cell(measure, measure.value(root, model), model, beside_the_book) for model in LABELS)]
+        [measure.title, *(_cell(measure, measure.value(root, model), model, with_the_book) for model in LABELS)]
         for measure in shown_in("results").values()
     ]
     device = of_both({model: read(root, f"throughput_{model}", Throughput)["device"] for model in LABELS})
@@ -31,7 +31,7 @@ def results(root: Path) -> str:
         f"{table(['', *LABELS.values()], rows)}\n\n"
         f"Corpus {escape(tokens['corpus'])}; {escape(device)}. Token frequencies alone reach perplexity "
         f"{tokens['unigram_perplexity']:.1f} ({tokens['unigram_entropy_bits']:.2f} bits). {_compressors(root)}"
-        f"{BOOK if beside_the_book else ''}"
+        f"{BOOK if with_the_book else ''}"
     ).rstrip()
 
 
@@ -217,8 +217,8 @@ def main(_params: Params, root: Path) -> None:
     write_text(root / parameters.PARAMS, parameters.commented(root))
 
 
-def _cell(measure: Measure, value: float, model: str, beside_the_book: bool) -> str:
-    book = f" (book: {measure.book[model]:,.1f})" if measure.book and beside_the_book else ""
+def _cell(measure: Measure, value: float, model: str, with_the_book: bool) -> str:
+    book = f" (book: {measure.book[model]:,.1f})" if measure.book and with_the_book else ""
     return f"{value:{measure.form}}{book}"
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lstm_lm.comparison.measures import (
-    BOOK_CORPUS,
     COMPRESSORS_MEASURE,
     LABELS,
     MEASURES,
+    beside_the_book,
     compressed,
     shown_in,
     with_few_tokens,
@@ -96,9 +96,9 @@ def headlines(root: Path) -> list[Headline]:
 
 
 def _published(name: str, root: Path) -> list[Published]:
-    """What others report; beside the default run nothing, where its text is not the book's."""
+    """What others report; beside the default run nothing, where its tokens are not the book's."""
     recipe = load_recipe(name, root)
-    return recipe.published if recipe.params or read(root, "tokenize", Tokenize)["corpus"] == BOOK_CORPUS else []
+    return recipe.published if recipe.params or beside_the_book(root) else []
 
 
 def _ours(found: dict[str, float], name: str) -> str:

@@ -7,7 +7,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from lstm_lm.comparison.metrics import MEASURED, Tokenize, read
+from lstm_lm.comparison.metrics import MEASURED, Passages, Tokenize, read
 from lstm_lm.core.json_file import load_json
 
 LABELS = {"scratch": "from scratch", "concise": "torch.nn.LSTM"}
@@ -149,6 +149,12 @@ def not_shown(table: Table, few: Collection[str]) -> str:
     """Names the splits whose scores a table leaves out, the splits `few`; "" where it leaves out none."""
     splits = dict.fromkeys(SPLITS[measure.split] for measure in shown_in(table).values() if measure.split in few)
     return f"{', '.join(splits)}: fewer than {FEW_TOKENS:,} tokens, not shown" if splits else ""
+
+
+def beside_the_book(root: Path) -> bool:
+    """Whether the results in `root` are about the book's characters, so that its figures may stand beside them."""
+    corpus, level = read(root, "tokenize", Tokenize)["corpus"], read(root, "passages", Passages)["level"]
+    return (corpus, level) == (BOOK_CORPUS, "char")
 
 
 def of_both(texts: Mapping[str, str]) -> str:

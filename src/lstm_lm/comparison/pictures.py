@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -15,7 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from lstm_lm.comparison.measures import (
-    BOOK_CORPUS,
     BOOK_TOKENS_PER_SECOND,
     COLOURS,
     LABELS,
@@ -104,9 +104,8 @@ def generalisation(scores: Mapping[str, Any], tokens: Mapping[str, Any], corpus:
         save(figure, path)
 
 
-def throughput(results: Mapping[str, Any], corpus: str, level: str, path: Path) -> None:
-    """Median tokens per second with quartiles; of the book's characters beside the book's, from another machine."""
-    beside_the_book = (corpus, level) == (BOOK_CORPUS, "char")
+def throughput(results: Mapping[str, Any], corpus: str, beside_the_book: bool, path: Path) -> None:
+    """Median tokens per second with quartiles; `beside_the_book` also the book's, from another machine."""
     here = of_both({kind: str(result["device"]) for kind, result in results.items()})
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9, 3.2))
@@ -127,7 +126,7 @@ def throughput(results: Mapping[str, Any], corpus: str, level: str, path: Path) 
         axes.margins(x=0.14)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")
-        axes.set(xlabel=f"{THROUGHPUT.y}; here: {here}")
+        axes.set(xlabel="\n".join(fill(line, 75) for line in f"{THROUGHPUT.y}; here: {here}".split("; ")))
         hatched = " (hatched: another machine's, 256 units)" if beside_the_book else ""
         figure.suptitle(f"{THROUGHPUT.title}, corpus: {corpus}{hatched}")
         save(figure, path)

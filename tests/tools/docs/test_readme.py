@@ -84,9 +84,12 @@ def test_the_book_stands_beside_its_own_text_alone_and_recipes_may_be_missing(tm
     (tmp_path / "dvc.lock").touch()
     assert "1.47" not in readme.update("docs/recipes.md", tmp_path)
     write_json(tmp_path / "metrics/tokenize.json", TOKENIZE | {"corpus": "time_machine"})
-    assert readme.update("docs/recipes.md", tmp_path).count("1.47") == 2
-    text = readme.update("README.md", tmp_path)
-    assert ("(book: " in text, "The book: " in text) == (True, True)
+    passages = json.loads((tmp_path / "metrics/passages.json").read_text())
+    for level, there in (("word", False), ("char", True)):
+        write_json(tmp_path / "metrics/passages.json", passages | {"level": level})
+        assert readme.update("docs/recipes.md", tmp_path).count("1.47") == 2 * there
+        text = readme.update("README.md", tmp_path)
+        assert ("(book: " in text, "The book: " in text) == (there, there)
 
 
 @pytest.fixture
@@ -174,10 +177,7 @@ def test_readme_shows_a_recipe_of_each_corpus() -> None:
 
 
 def corpus_report(root: Path, *seconds_by_megabytes: tuple[int, float]) -> None:
-    def stage(megabytes: int, seconds: float) -> dict[str, float]:
-        return {"cpu_seconds": seconds, "mb_per_second": megabytes / seconds, "peak_memory_mib": 100}
-
-    sizes = [{"megabytes": text, "stages": {"fetch": stage(text, s)}} for text, s in seconds_by_megabytes]
+    sizes = [{"megabytes": text, "stages": {"fetch": {"seconds": s}}} for text, s in seconds_by_megabytes]
     report = {"measured_on": "a CPU", "load_before": 0.0, "sizes": sizes}
     write_json(root / "metrics/benchmark_corpus.json", report)
 
