@@ -89,7 +89,7 @@ def bars(values: Sequence[Spec], places: Sequence[str], plot: Plot) -> Spec:
     lines = list(dict.fromkeys(value["line"] for value in values))
     splits = list(dict.fromkeys(value["split"] for value in values))
     faint = {"domain": splits, "range": [0.4, 1]}
-    tooltip = [{"field": "line", "title": plot.x}, {"field": "place"}, {"field": "value", "format": ".2f"}]
+    tooltip = [{"field": "line"}, {"field": "place", "title": plot.x}, {"field": "value", "format": ".2f"}]
     return {
         "$schema": _SCHEMA,
         "data": {"values": list(values)},

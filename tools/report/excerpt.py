@@ -56,7 +56,7 @@ def _originals(root: Path, prefixes: list[str], length: int) -> dict[str, tuple[
     except FileNotFoundError as error:
         missing = f"not shown: {Path(error.filename).relative_to(root)} is not here (dvc pull or dvc repro brings it)"
         return dict.fromkeys(prefixes, ("", missing))
-    whole = r"(?<!\S){}(?!\S)" if tokenizer.level == "word" else "{}"
+    whole = r"(?:(?<!\S)|(?=\s)){}(?:(?!\S)|(?<=\s))" if tokenizer.level == "word" else "{}"
     originals = {}
     for prefix in prefixes:
         after = regex.compile(rf"{whole.format(regex.escape(prefix))}(\X{{1,{length}}})")

@@ -36,7 +36,7 @@ _SAME_FUNCTION = (
 )
 """Parameters that do not change which function a training computes."""
 
-_MEASURED_WHILE_TRAINING = {"model.dropout", "train.sampling"}
+_MEASURED_WHILE_TRAINING = {"model.dropout", "train.sampling", "train.num_steps"}
 """Parameters that change how the train perplexity is measured: with dropped units, in windows from the zero state."""
 
 

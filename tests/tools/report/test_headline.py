@@ -101,7 +101,12 @@ def test_results_of_another_seed_are_shown_but_not_judged():
 
 
 @pytest.mark.parametrize(
-    "change", [{"model__dropout": Change(0.0, 0.5)}, {"train__sampling": Change("sequential", "random")}]
+    "change",
+    [
+        {"model__dropout": Change(0.0, 0.5)},
+        {"train__sampling": Change("sequential", "random")},
+        {"train__num_steps": Change(35, 128)},
+    ],
 )
 def test_the_train_perplexity_is_judged_only_where_it_is_measured_in_one_way(change):
     difference = compared(first=0.1, **change)

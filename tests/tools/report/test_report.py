@@ -171,6 +171,12 @@ def test_words_are_found_whole_and_in_every_file(tmp_path: Path):
     ]
 
 
+@pytest.mark.parametrize(("prefix", "follows"), [("ROMEO:\n", "But"), ("\nBut", " so"), ("OMEO:\n", "")])
+def test_words_are_found_beside_a_line_end(prefix: str, follows: str, tmp_path: Path):
+    excerpt = excerpt_of(tmp_path, prefix, follows, Tokenizer("word", "none"), corpus="ROMEO:\nBut so\n")
+    assert excerpt["corpus"] == follows
+
+
 @pytest.mark.parametrize("level", ["char", "word"])
 def test_only_the_head_of_a_text_is_searched(
     level: Literal["char", "word"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -26,7 +26,7 @@ function control(tools, view, values) {
   tools.addEventListener("click", ({target}) => {
     const {move = 0, zoom = 1} = target.closest("button")?.dataset ?? {};
     const [low, high] = view.scale("x").domain();
-    const width = Math.max(2, Math.min((high - low) * zoom, last - first));
+    const width = Math.max(2, Math.min((high - low) * zoom || 0, last - first));
     const middle = (low + high) / 2 + move * width / 2;
     const start = Math.max(first, Math.min(middle - width / 2, last - width));
     show(start, start + width);

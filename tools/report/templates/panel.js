@@ -39,7 +39,7 @@ function watch(panel, {labels, texts, tokens, units}) {
       const values = unit ? unit.values[split] : tokens[split][model].map(([bits]) => bits);
       [...text.children].forEach((token, place) => {
         token.dataset.shade ??= token.className.match(/shade\d/)[0];
-        token.className = unit ? `value${Math.round(values[place] * 4)}` : token.dataset.shade;
+        token.className = unit ? `value${Math.round(Math.max(-1, Math.min(1, values[place] * unit.scale)) * 4)}` : token.dataset.shade;
       });
       const trace = card.querySelector(`.trace[data-model=${model}]`), top = unit ? 1 : Math.max(...values);
       trace.setAttribute("viewBox", unit ? `0 -1 ${values.length - 1} 2` : `0 ${-top} ${values.length - 1} ${top}`);
