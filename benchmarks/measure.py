@@ -57,12 +57,16 @@ def epoch(step: TrainingStep, shape: Shape, device: torch.device, count: int) ->
         for window in data:
             step(window)
 
-    clock = timed(action, device)
+    return warmed_up(timed(action, device), lambda: step(data[0]), device)
+
+
+def warmed_up(clock: Clock, work: Callable[[], object], device: torch.device) -> Clock:
+    """`clock`, in each turn after some `work` that brings caches and threads back."""
 
     def turn() -> float:
         start = time.perf_counter()
         while time.perf_counter() - start < WARM_UP_SECONDS:
-            step(data[0])
+            work()
             devices.synchronize(device)
         return clock()
 

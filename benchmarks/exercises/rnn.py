@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks import ROOT
 from benchmarks.contestants import Shape
-from benchmarks.measure import CPU, Clock, epoch, interleaved, quartiles, timed, windows
+from benchmarks.measure import CPU, Clock, epoch, interleaved, quartiles, timed, warmed_up, windows
 from lstm_lm.core import device as devices
 from lstm_lm.core.atomic import write_json
 from lstm_lm.tokens.batching import Window
@@ -170,7 +170,7 @@ def writing(model: Written | Library, shape: Shape) -> Clock:
             logits, states = model(token, states)
             token = logits.argmax(-1)
 
-    return timed(action, CPU)
+    return warmed_up(timed(action, CPU), action, CPU)
 
 
 def measure(shape: Shape, rounds: int = 30) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def measure(params: Params, tokens: Tokens, epochs: int) -> list[dict[str, Any]]
     """A row for each optimiser and model; of a training that diverged it says where."""
     device, rows = configured(params), []
     for optimizer, settings in OPTIMIZERS.items():
-        changed = params.changed({**settings, "train.epochs": epochs})
+        changed = params.changed({**settings, "train.epochs": epochs, "train.valid_every": 1})
         for output, model in (("tanh(C)", None), ("C", without_tanh(changed, len(tokens.vocabulary)))):
             try:
                 found = _outcome(train(changed, tokens, device, model), tokens)

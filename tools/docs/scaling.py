@@ -52,7 +52,7 @@ def hours(root: Path) -> str:
     *_, smaller, largest = benchmark(root, "corpus")["sizes"]
     growth, rows = largest["megabytes"] - smaller["megabytes"], []
     for name in largest["stages"]:
-        before, after = (size["megabytes"] / size["stages"][name]["mb_per_second"] for size in (smaller, largest))
+        before, after = (size["stages"][name]["seconds"] for size in (smaller, largest))
         pace = (after - before) / growth
         rows.append([_title(name), *(_hours(megabytes * pace, machines) for megabytes, machines in GOALS.values())])
     return table(["", *(f"{goal}: one, all" for goal in GOALS)], rows)
