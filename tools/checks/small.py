@@ -55,8 +55,8 @@ def judge(committed: Run, now: Run) -> tuple[bool, str]:
     if altered:
         about = [models(name) for name in altered]
         doubt = (
-            f" Only {LABELS['concise']}'s numbers differ, and this processor may be the cause: {processor().name}. "
-            "oneDNN, which computes them, does not promise the same bytes on every processor."
+            f" No result of the model from scratch alone differs, this processor may be why: {processor().name}."
+            f" oneDNN, which computes {LABELS['concise']}, does not promise the same bytes on every processor."
         )
         return False, (
             f"This change alters the numbers: {', '.join(altered)}. "

@@ -59,7 +59,7 @@ def _share_cache(root: Path, project: Path) -> None:
     with repository(root) as repo:
         cache = str(repo.config["cache"].get("dir") or repo.cache.default_local_cache_dir)
     local = Path(".dvc/config.local")
-    if (root / local).exists():
+    if (root / local).exists() and not (project / local).exists():
         write_bytes(project / local, (root / local).read_bytes())
     configure(project, "cache", "dir", cache)
 
