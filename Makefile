@@ -64,7 +64,7 @@ run: setup  ## Run the whole pipeline, then show the results
 	@$(VENV)/python -m dvc repro
 	@$(VENV)/python -m tools.summary
 
-test: tools  ## Run the tests, except the slow ones (five minutes)
+test: tools  ## Run the tests, except the slow ones (5 to 14 minutes)
 	@$(PYTEST) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: tools  ## Run the slow tests: every command of README and docs, trainings on emulated processors
