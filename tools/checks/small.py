@@ -55,7 +55,7 @@ def judge(committed: Run, now: Run) -> tuple[bool, str]:
     if altered:
         about = [models(name) for name in altered]
         doubt = (
-            f" No result of the model from scratch alone differs, this processor may be why: {processor().name}."
+            f" No result of the model from scratch alone differs; this processor may be why: {processor().name}."
             f" oneDNN, which computes {LABELS['concise']}, does not promise the same bytes on every processor."
         )
         return False, (

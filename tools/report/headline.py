@@ -7,7 +7,8 @@ A change is not called better or worse where something else may explain it:
   sums in another order make them do;
 - another environment: metrics/environment_*.json differs, and no parameter chose that;
 - for a perplexity: another seed;
-- for the train perplexity of the last epoch: dropout or the sampling of windows differs, so it is measured otherwise;
+- for the train perplexity of the last epoch: dropout or the sampling of windows differs, or the length of windows that
+  begin at the zero state, so it is measured otherwise;
 - for a speed: another machine or compiler, a model of another size, or the middle halves of the epochs overlap.
 """
 
@@ -35,9 +36,6 @@ _SAME_FUNCTION = (
     "train.processes",
 )
 """Parameters that do not change which function a training computes."""
-
-_MEASURED_WHILE_TRAINING = {"model.dropout", "train.sampling", "train.num_steps"}
-"""Parameters that change how the train perplexity is measured: with dropped units, in windows from the zero state."""
 
 
 class Cell(NamedTuple):
@@ -135,13 +133,22 @@ def _reason(found: Difference, measure: Measure, model: str, change: Change) -> 
         return "other text"
     if measure is MEASURES["tokens_per_s"]:
         return _reason_of_speed(found, measure, model)
-    if measure is MEASURES["train_perplexity"] and _MEASURED_WHILE_TRAINING & found.changed:
+    if measure is MEASURES["train_perplexity"] and _measured_otherwise(found):
         return "measured in another way"
     if "seed" in found.changed:
         return "other seed"
     if _rounding(found, model, change):
         return "within rounding"
     return "other environment" if other_environment(found, model) else ""
+
+
+def _measured_otherwise(found: Difference) -> bool:
+    """Whether a parameter changes what a train perplexity says that is measured during the training.
+
+    Dropped units raise it. So do windows that begin at the zero state, the shorter they are the more.
+    """
+    random = found.params.get("train.sampling", Change(None, None)).new == "random"
+    return bool({"model.dropout", "train.sampling", *(["train.num_steps"] if random else [])} & found.changed)
 
 
 def _reason_of_speed(found: Difference, measure: Measure, model: str) -> str:

@@ -118,7 +118,7 @@ def test_only_an_update_renews_the_record(
                 False,
                 "This change alters the numbers: metrics/evaluate.json, metrics/train_concise.json. "
                 "If that is intended, run `make small UPDATE=1` and commit tests/small_run.json. "
-                "No result of the model from scratch alone differs, this processor may be why: "
+                "No result of the model from scratch alone differs; this processor may be why: "
                 f"{processor().name}. oneDNN, which computes torch.nn.LSTM, does not promise the same bytes on every "
                 "processor.",
             ),

@@ -105,13 +105,19 @@ def test_results_of_another_seed_are_shown_but_not_judged():
     [
         {"model__dropout": Change(0.0, 0.5)},
         {"train__sampling": Change("sequential", "random")},
-        {"train__num_steps": Change(35, 128)},
+        {"train__num_steps": Change(35, 128), "train__sampling": Change("random", "random")},
     ],
 )
 def test_the_train_perplexity_is_judged_only_where_it_is_measured_in_one_way(change):
     difference = compared(first=0.1, **change)
     assert cell(difference, MEASURES["train_perplexity"]).change == "from 5.00, measured in another way"
     assert cell(difference).judgement == "better"
+
+
+def test_windows_of_another_length_that_carry_the_state_are_judged():
+    carried = Change("sequential", "sequential")
+    difference = compared(first=0.1, train__num_steps=Change(35, 128), train__sampling=carried)
+    assert cell(difference, MEASURES["train_perplexity"]).judgement in ("better", "worse")
 
 
 def test_what_a_parameter_chooses_is_no_other_environment():
