@@ -2,7 +2,7 @@
 
 Writes metrics/benchmark_processes.json: milliseconds of a step of one process and of two that share its rows, and of
 the messages in it; bytes and milliseconds of a checkpoint; our average of the gradients beside torch's
-DistributedDataParallel, in the usual loop around torch.nn.LSTM.
+DistributedDataParallel, around torch.nn.LSTM.
 """
 
 import json
@@ -62,7 +62,7 @@ def shape(group: Group, params: Params, hidden: int, folder: Path) -> dict[str, 
 
 
 def usual_loop(group: Group, params: Params) -> dict[str, float]:
-    """A step of the usual loop without messages, with our average, with torch's DistributedDataParallel."""
+    """Forward and backward through nn.LSTM without messages, with our average, with torch's DistributedDataParallel."""
 
     class Usual(nn.Module):
         def __init__(self) -> None:

@@ -1,7 +1,8 @@
 """`make bench`: the speed of each way of training on the CPU, side by side, and how the cost grows.
 
 Writes metrics/benchmark_cpu.json and plots/benchmark_cpu.png. Each mode of the libraries (`numerics` in params.yaml)
-has a process. All contestants take turns, so their ratios hold although the machine's speed varies.
+has a process. All contestants take turns, so their ratios hold although the machine's speed varies. What a
+step costs beside other processes is measured after what it costs alone.
 """
 
 import json

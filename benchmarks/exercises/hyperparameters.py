@@ -1,8 +1,8 @@
 """How hyperparameters change running time, perplexity and text: one of the book's settings changed at a time.
 
 Trains the model from scratch and writes metrics/benchmark_hyperparameters.json. Three seeds with the book's settings
-show how much of a difference is chance. Needs data/tokens/, so run `dvc repro tokenize` first. Takes about five minutes
-on two cores.
+show how much of a difference is chance. Needs data/tokens/, so run `dvc repro tokenize` first. Takes 5 to 15 minutes on
+two cores.
 """
 
 from pathlib import Path

@@ -197,6 +197,9 @@ def test_commands_run(document: Document, experienced: Repository, tmp_path: Pat
             "<git address>": f"file://{tmp_path / 'hub.git'}",
             "<colleague>": str(tmp_path / "colleague/project"),
             "<your text>": "data/corpora/sample.txt",
+            "<your train text>": "data/corpora/sample.txt",
+            "<your validation text>": "data/corpora/sample.txt",
+            "<your test text>": "data/corpora/sample.txt",
         }
         commands = script(document)
         for old, new in replaced.items():

@@ -1,1 +1,1 @@
-"""The tables in README and docs, made from the committed metrics."""
+"""The tables in README and docs, made from metrics/ and recipes/."""

@@ -1,4 +1,4 @@
-"""The tables in README and docs, made from the committed metrics: `make readme` puts them in, a test compares."""
+"""The tables in README and docs, made from metrics/ and recipes/: `make readme` puts them in, a test compares."""
 
 import re
 from pathlib import Path
@@ -141,8 +141,8 @@ def shared(root: Path) -> str:
     times = ["one, ms", "two, ideal, ms", "two, ms", "an average alone, ms", "a checkpoint, ms", "a checkpoint, MB"]
     return (
         f"{table(['hidden', 'parameters', *times], rows, words=0)}\n\n{escape(report['measured_on'])}. To agree takes "
-        f"{report['two']['agree']:.2f} ms. The usual loop around `nn.LSTM` with 256 hidden units takes "
-        f"{usual['alone']:.1f} ms without messages, {usual['average']:.1f} ms with our average, "
+        f"{report['two']['agree']:.2f} ms. Forward and backward through `nn.LSTM` with 256 hidden units and an output "
+        f"layer take {usual['alone']:.1f} ms without messages, {usual['average']:.1f} ms with our average, "
         f"{usual['DistributedDataParallel']:.1f} ms with DistributedDataParallel."
     )
 
