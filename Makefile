@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 # DVC wants the user's name. In a container, the user id may have none: `id` then prints the number.
 export LOGNAME ?= $(shell id -un 2> /dev/null)
-unexport DVC_ROOT VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX
+unexport DVC_ROOT VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX
 
 # Every file must have a hash that constraints.txt names, also what a package without a wheel is built with.
 INSTALL := $(VENV)/python -m pip install --quiet --no-compile --constraint constraints.txt \
@@ -39,8 +39,9 @@ PYTEST = $(VENV)/python -m pytest --numprocesses $(WORKERS) --durations 20 --dur
 # modules, which takes a minute, and most of them are never imported.
 COMPILE := $(VENV)/python -c 'import glob, runpy, dvc.cli.parser; [runpy.run_path(path) for path in glob.glob("stages/*.py")]'
 
-# An environment that was copied or moved starts the programs of its old place. It is made anew.
-ifeq ($(shell grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
+# An environment that was copied or moved starts the programs of its old place; one whose Python has gone or changed has
+# no packages. Both are made anew.
+ifeq ($(shell $(VENV)/python -I -c 'import pip' 2> /dev/null && grep -sF " $$(pwd -P)/.venv" .venv/pyvenv.cfg),)
 .PHONY: $(VENV)/pip $(PACKAGES)
 endif
 
@@ -110,12 +111,12 @@ current: setup  ## Tell whether the committed results belong to the committed co
 	@$(VENV)/python -m tools.checks.current
 
 small: setup  ## Run the pipeline on small parameters, in a copy; compare its numbers with the record (UPDATE=1: renew it)
-	@$(VENV)/python -m tools.checks.small $(if $(UPDATE),--update)
+	@$(VENV)/python -m tools.checks.small $(if $(filter 1,$(UPDATE)),--update)
 
 job-summary: setup
 	@$(VENV)/python -m tools.report.job_summary
 
-readme: setup  ## Put the committed numbers into README and docs
+readme: setup  ## Put the numbers of metrics/ and recipes/ into README and docs
 	@$(VENV)/python -m tools.docs.readme
 
 audit: tools  ## Look for known vulnerabilities in the pinned packages
@@ -130,8 +131,10 @@ lock: tools  ## Renew constraints.txt from requirements*.txt, changing no more t
 
 # A half-made environment never has pip. `venv --clear` would empty what a link leads to: another project's environment.
 $(VENV)/pip:
-	@test ! -L .venv || { echo ".venv is a link to $$(readlink .venv), an environment that was not made for this" \
-	    "folder: remove the link, then make it again" >&2; exit 1; }
+	@test ! -L .venv || { echo ".venv is a link to $$(readlink .venv), which would be emptied: remove the link, then" \
+	    "make it again" >&2; exit 1; }
+	@test ! -e .venv/bin/python || grep -qs '^command = .* -m venv ' .venv/pyvenv.cfg || { echo ".venv was not made by" \
+	    "make: move it away, then make it again" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit( \
 	    "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'
 	@$(PYTHON) -m venv --clear .venv

@@ -88,7 +88,7 @@ def fake_environment(project: Path, python: str, made_in: Path | None = None) ->
     (project / ".venv/pyvenv.cfg").write_text(f"command = python -m venv --clear {place}/.venv\n")
     for name in ("bin/activate", "bin/pip", ".packages", ".tools"):
         (project / ".venv" / name).touch()
-    (project / ".venv/bin/python").write_text(f"#!/bin/sh\n{python}\n")
+    (project / ".venv/bin/python").write_text(f'#!/bin/sh\n[ "$3" = "import pip" ] && exit\n{python}\n')
     (project / ".venv/bin/python").chmod(0o755)
 
 

@@ -124,6 +124,30 @@ def test_an_environment_that_was_copied_or_moved_is_renewed(moved: bool, bare: P
     assert (" -r requirements.txt" in planned.stdout) == moved
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_environment_whose_python_has_changed_or_gone_is_renewed(gone: bool, bare: Path) -> None:
+    fake_environment(bare, "")
+    python = bare / ".venv/bin/python"
+    if gone:
+        python.unlink()
+    else:
+        python.write_text("#!/bin/sh\nexit 1\n")  # it finds no pip
+    assert "venv --clear .venv" in make(bare, "--dry-run", "setup").stdout
+
+
+@pytest.mark.parametrize("content", [None, "version_info = 3.12.1.final.0\n"])  # of conda, of virtualenv
+def test_an_environment_that_make_has_not_made_is_left_alone(content: str | None, bare: Path) -> None:
+    fake_environment(bare, "exit 1")
+    configuration = bare / ".venv/pyvenv.cfg"
+    configuration.unlink()
+    if content:
+        configuration.write_text(content)
+    done = make(bare, "setup")
+    assert done.returncode == 2
+    assert done.stderr.startswith(".venv was not made by make: move it away, then make it again\n")
+    assert (bare / ".venv/bin/python").exists()
+
+
 @pytest.mark.parametrize("content", ["another project's package", None])
 def test_nothing_behind_a_linked_environment_is_removed(bare: Path, content: str | None) -> None:
     other = bare.parent / "other"
@@ -135,8 +159,7 @@ def test_nothing_behind_a_linked_environment_is_removed(bare: Path, content: str
     done = make(bare, "setup")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == (
-        f".venv is a link to {other}, an environment that was not made for this folder: "
-        "remove the link, then make it again"
+        f".venv is a link to {other}, which would be emptied: remove the link, then make it again"
     )
     assert other.exists() == (content is not None)
     assert content is None or (other / "bin/pip").read_text() == content
@@ -155,8 +178,16 @@ def test_what_a_command_is_about_comes_from_its_own_line(bare: Path, monkeypatch
         monkeypatch.setenv(name, "of the shell")
     fake_environment(bare, 'shift 2; echo "<$@>"')
     assert make(bare, "recipe", "verify", "corpus", "small").stdout == "<>\n<>\n<  >\n<>\n"
-    assert make(bare, "recipe", "NAME=book").stdout == "<book>\n"
+    assert make(bare, "recipe", "verify", "NAME=book").stdout == "<book>\n<book>\n"
+    assert make(bare, "corpus", "FILE=a", "VALIDATION=b", "TEST=c").stdout == "<a b c>\n"
     assert make(bare, "small", "UPDATE=1").stdout == "<--update>\n"
+    assert make(bare, "small", "UPDATE=0").stdout == "<>\n"
+
+
+def test_the_base_of_a_report_comes_from_the_shell_too(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_environment(bare, 'shift 2; echo "<$@>"')
+    monkeypatch.setenv("BASE", "origin/main")
+    assert make(bare, "report", "experiments", "sweep-report").stdout == "<origin/main>\n" * 3
 
 
 def test_targets_run_one_after_the_other(bare: Path) -> None:
