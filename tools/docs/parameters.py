@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from markupsafe import Markup
 from pydantic.fields import FieldInfo
 
@@ -66,16 +67,17 @@ def all_parameters(root: Path) -> str:
 
 
 def commented(root: Path) -> str:
-    """The text of params.yaml, with the meaning of each parameter behind its value."""
+    """The text of params.yaml, with the meaning of each parameter behind its value. Other lines stay as they are."""
     comments = {parameter.name: parameter.comment for parameter in parameters(load_params(root / PARAMS))}
-    lines, section = [], ""
-    for line in (root / PARAMS).read_text(encoding="utf-8").splitlines():
-        bare = line.partition(" #")[0].rstrip()
-        if key := re.match(r"( *)(\w+):", bare):
+    text, section = (root / PARAMS).read_text(encoding="utf-8").removesuffix("\n") + "\n", ""
+    ends = {token.start_mark.line: token.end_mark for token in yaml.scan(text)}  # of the last token in each line
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if key := re.match(r"( *)(\w+):", line):
             section = section if key[1] else f"{key[2]}."
-            comment = comments.get(f"{section}{key[2]}" if key[1] else key[2])
-            bare = f"{bare:<{COLUMN}}# {comment}" if comment else bare
-        lines.append(bare)
+            comment, end = comments.get(f"{section}{key[2]}" if key[1] else key[2]), ends.get(number)
+            if comment and end and end.line == number:
+                lines[number] = f"{line[: end.column]:<{COLUMN - 1}} # {comment}"
     return "\n".join(lines) + "\n"
 
 

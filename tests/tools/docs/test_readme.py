@@ -33,6 +33,22 @@ def test_a_comment_follows_its_value(tmp_path: Path) -> None:
     assert parameters.commented(tmp_path).splitlines() == lines
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "  prefixes:               # texts that each model continues\n  # mine # own\n  - 'rule #1 of time'\n",
+        "  prefixes: ['a #1', b]   # texts that each model continues\n",
+        "  prefixes: ['rule #1 of time', b] # texts that each model continues\n",
+    ],
+)
+def test_no_value_and_no_line_of_the_user_s_is_cut(block: str, tmp_path: Path) -> None:
+    before, rest = (ROOT / "params.yaml").read_text(encoding="utf-8").split("  prefixes:")
+    ours = before + block + rest[rest.index("  length:") :]
+    for text in (ours, ours.rstrip("\n")):
+        (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+        assert parameters.commented(tmp_path) == ours
+
+
 def test_the_stacks_are_ratios_of_speeds(tmp_path: Path) -> None:
     names = ("nn.LSTM, pipeline, native", "nn.LSTM, pipeline, portable", "fused in C++, pipeline, portable")
     rows = [
