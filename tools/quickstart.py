@@ -1,9 +1,12 @@
 """What `make run` does before `dvc repro`: take the sample corpus where the chosen one cannot be reached."""
 
-import re
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from lstm_lm.core import atomic, stage
 from lstm_lm.core.params import Params, load_params
@@ -44,17 +47,23 @@ def use_sample(path: Path) -> None:
     Raises:
         ValueError: params.yaml is not written as usual.
     """
-    before = load_params(path)
+    wanted = load_params(path).changed({"corpus.name": SAMPLE})
     text = path.read_text(encoding="utf-8")
-    name = r"""(?P<name>"[^"\n]*"|'[^'\n]*'|[^\s,}#]+)"""
-    match = re.search(rf"^corpus:(?:\s|\{{|#.*\n)*name:[ \t]*{name}", text, flags=re.MULTILINE)
-    if match is None:
-        raise ValueError(f"{path}: set corpus.name to {SAMPLE} by hand; the key is not where it was expected")
-    changed = text[: match.start("name")] + SAMPLE + text[match.end("name") :]
-    atomic.write_text(path, changed)
-    if load_params(path) != before.model_copy(update={"corpus": before.corpus.model_copy(update={"name": SAMPLE})}):
-        atomic.write_text(path, text)
-        raise ValueError(f"{path}: set corpus.name to {SAMPLE} by hand; it could not be changed safely")
+    name = _child(_child(yaml.compose(text), "corpus"), "name")
+    if name is not None:
+        changed = f"{text[: name.start_mark.index]}{SAMPLE}{text[name.end_mark.index :]}"
+        with tempfile.TemporaryDirectory() as folder, suppress(ValueError):
+            tried = Path(folder) / path.name
+            tried.write_text(changed, encoding="utf-8")
+            if load_params(tried) == wanted:
+                atomic.write_text(path, changed)
+                return
+    raise ValueError(f"{path}: set corpus.name to {SAMPLE} by hand; it could not be changed safely")
+
+
+def _child(node: Any, key: str) -> Any:
+    """The value of a key in a mapping of YAML, as a node that knows its place in the text; None without the key."""
+    return next((value for name, value in getattr(node, "value", ()) if name.value == key), None)
 
 
 def _reach(name: str, root: Path) -> None:

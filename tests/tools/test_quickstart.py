@@ -50,19 +50,26 @@ def project(tmp_path: Path) -> Path:
         "corpus:\n  name: time_machine\n",
         "corpus:\n    # which text\n    name: 'time_machine'  # quoted\n",
         'corpus: { name: "time_machine" } # one line\n',
+        '"corpus":\n  ? name\n  # which text\n  : time_machine\n',
     ],
 )
 def test_use_sample_changes_the_name_and_nothing_else(tmp_path, block):
     path = tmp_path / "params.yaml"
-    path.write_text(PARAMS.replace(BLOCK, block), encoding="utf-8")
+    params = PARAMS.replace("lr: 1.0", "lr: 1e-3")
+    path.write_text(params.replace(BLOCK, block), encoding="utf-8")
     use_sample(path)
-    name = block.split("name: ")[1].split()[0].rstrip("}").strip()
-    assert path.read_text(encoding="utf-8") == PARAMS.replace(BLOCK, block.replace(name, "sample"))
+    [name] = re.findall("[\"']?time_machine[\"']?", block)
+    assert path.read_text(encoding="utf-8") == params.replace(BLOCK, block.replace(name, "sample"))
 
 
-def test_use_sample_refuses_what_it_does_not_understand(tmp_path):
+@pytest.mark.parametrize(
+    ("device", "name", "prefix"), [("cpu", "&text time_machine", "*text"), ("&text cpu", "*text", "the sea")]
+)
+def test_use_sample_refuses_what_it_cannot_change_alone(tmp_path, device, name, prefix):
     path = tmp_path / "params.yaml"
-    text = PARAMS.replace(BLOCK, '"corpus":\n  name: time_machine\n')
+    text = PARAMS
+    for old, new in (("device: cpu", f"device: {device}"), ("time_machine", name), ("- the sea", f"- {prefix}")):
+        text = text.replace(old, new)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"set corpus\.name to sample by hand"):
         use_sample(path)
