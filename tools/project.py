@@ -21,10 +21,14 @@ from dvc.repo import Repo
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 
 from lstm_lm.core import stage
+from lstm_lm.core.printable import say
 from lstm_lm.core.yaml_file import read_yaml
 
 MADE = (".venv", ".checkpoints", ".dvc/cache", ".dvc/tmp", "data/raw", "data/tokens", "data/models", "report")
 """What a copy does not need."""
+
+CODE = ("data/corpora", "dvc.yaml", "params.yaml", "src", "stages", "tests/params.yaml", "tests/small_run.json")
+"""What decides the results of a copy."""
 
 _GITS_OWN = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -117,12 +121,16 @@ def copy_project(source: Path, target: Path) -> Path:
         The project's folder: `target`, or a subfolder of it where the project is one of a larger repository.
 
     Raises:
-        OSError: git could not clone.
+        OSError: git could not clone, or cannot read the repository.
     """
+    if has_git(source) and git(source, "rev-parse", "--git-dir") is None:
+        raise OSError("git cannot tell what is committed: `git status` says why")
     if git(source, "cat-file", "-e", "HEAD:./dvc.yaml") is not None:
         toplevel, prefix = (git(source, "rev-parse", option) or "" for option in ("--show-toplevel", "--show-prefix"))
         if git(source, "clone", "--quiet", toplevel, str(target.resolve())) is None:
             raise OSError(f"git could not clone {toplevel}")
+        if git(source, "status", "--porcelain", "--untracked-files=no", "--", *CODE):
+            say("What is not committed is left out: this runs the last commit.", sys.stderr)
         return target / prefix
     made = {source / name for name in MADE}
     shutil.copytree(source, target, ignore=lambda folder, names: [n for n in names if Path(folder, n) in made])

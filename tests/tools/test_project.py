@@ -11,7 +11,7 @@ import pytest
 
 from reported import commit, git, run, tool
 from stage_process import wait_until
-from tools.project import digests, follow_git
+from tools.project import copy_project, digests, follow_git
 
 SAVING = """\
 import signal, sys, time
@@ -66,6 +66,33 @@ def test_in_a_git_hook_the_copy_leaves_the_index_alone(project: Path, monkeypatc
         done = tool(project, "checks.verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert run(project, "git", "status", "--porcelain").stdout == "A  staged.txt\n"
+
+
+def test_a_copy_of_the_last_commit_says_what_it_leaves_out(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = ("params.yaml", "src/code.py", "stages/train.py")
+    for name in changed:
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("before\n")
+    git(project, "init", "-q")
+    commit(project, "results")
+    copy_project(project, tmp_path / "as committed")
+    assert capsys.readouterr().err == ""
+    for name in changed:
+        (project / name).write_text("after\n")
+        copy_project(project, tmp_path / name.replace("/", " "))
+        assert capsys.readouterr().err == "What is not committed is left out: this runs the last commit.\n"
+        git(project, "checkout", "-q", ".")
+
+
+def test_where_git_refuses_nothing_is_taken_for_committed(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".git").mkdir()  # git refuses it, as a repository of another owner
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
+    with pytest.raises(OSError, match=r"^git cannot tell what is committed"):
+        copy_project(project, tmp_path / "copy")
 
 
 def test_dvc_does_without_git_until_there_is_one(tmp_path: Path) -> None:
