@@ -29,20 +29,24 @@ class Pip:
 def test_it_says_what_it_brings_and_how_large_that_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "of_an_earlier_time.whl").touch()
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels/of_an_earlier_time.whl").touch()
     monkeypatch.setattr(subprocess, "run", Pip())
-    monkeypatch.setattr(sys, "argv", ["wheels", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["wheels"])
+    monkeypatch.setattr(wheels, "FOLDER", tmp_path / "wheels")
     wheels.main()
     names = sorted(BROUGHT, key=lambda name: f"{name}.whl")
     lines = capsys.readouterr().out.splitlines()
     assert lines[: len(BROUGHT)] == [f"  3.0 MiB  {name}.whl" for name in names]
-    assert lines[len(BROUGHT)] == f"{3 * len(BROUGHT):5.1f} MiB  in {tmp_path}"
+    assert lines[len(BROUGHT)] == f"{3 * len(BROUGHT):5.1f} MiB  in {tmp_path / 'wheels'}"
 
 
-def test_a_pip_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pip_that_fails_is_one_line_and_keeps_earlier_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "of_an_earlier_time.whl").touch()
     monkeypatch.setattr(subprocess, "run", Pip(status=1))
     with pytest.raises(ValueError, match=r"^pip cannot download pydantic, "):
         wheels.bring(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["of_an_earlier_time.whl"]
 
 
 def test_what_is_brought_needs_nothing_else() -> None:
