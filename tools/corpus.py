@@ -86,10 +86,12 @@ def main() -> None:
         fail(f"usage: {USAGE}")
     parts: tuple[Part, ...] = ("corpus",) if len(paths) == 1 else ("train", "valid", "test")
     try:
-        name = add(dict(zip(parts, paths, strict=True)), CORPORA)
+        name = add(dict(zip(parts, map(Path.expanduser, paths), strict=True)), CORPORA)
         texts = [CORPORA / file_name(name, part) for part in parts]
         lost = lost_letters(texts)
-    except (ValueError, OSError) as error:
+    except KeyboardInterrupt:
+        fail("corpus: stopped")
+    except (ValueError, OSError, RuntimeError) as error:
         fail(f"corpus: {error}")
     record, copies = CORPORA / f"{name}.yaml", " ".join(map(str, texts))
     say(f"{record} is the record of {copies}.")

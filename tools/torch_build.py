@@ -69,4 +69,7 @@ def _pip(command: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -79,6 +79,13 @@ def test_what_cannot_be_added_is_said_and_nothing_is_written(corpora: Path, tmp_
     assert {path: path.read_bytes() for path in corpora.iterdir()} == before
 
 
+def test_a_tilde_is_the_home_folder(corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "my.txt").write_bytes(TEXT)
+    assert tool(tmp_path, "corpus", "~/my.txt").returncode == 0
+    assert (corpora / "my.txt").read_bytes() == TEXT
+
+
 def test_the_command_says_what_to_do_next(corpora: Path, tmp_path: Path) -> None:
     (corpora / "1984.txt").write_bytes(TEXT)
 
