@@ -106,8 +106,13 @@ def _recipe(parameters: dict[str, Any], plan: Plan) -> dict[str, Any] | str:
 
 
 def _python(arguments: list[str], folder: Path, plan: Plan) -> subprocess.CompletedProcess[str]:
-    """Run Python in `folder` with the modules that this process finds, relative folders of PYTHONPATH too."""
+    """Run Python in `folder` with the modules that this process finds, relative folders of PYTHONPATH too.
+
+    On the CPU it finds no GPU.
+    """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    if plan.device.type == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

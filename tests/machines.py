@@ -6,13 +6,17 @@ import shutil
 import pytest
 
 from lstm_lm.core.device import is_portable
+from lstm_lm.core.numerics import is_x86_64
 from lstm_lm.core.processor import processor
 from lstm_lm.model.compiled import FLAGS
 
 PROGRAM_FLAGS = [flag for flag in FLAGS if flag not in ("-O3", "-fPIC", "-shared")]
 """The library's flags as far as numbers depend on them: for a program around its code."""
 
-needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+needs_compiler = pytest.mark.skipif(
+    shutil.which("c++") is None or (is_x86_64() and "fma" not in (processor().instructions or {"fma"})),
+    reason="needs a C++ compiler and, on x86-64, a processor with FMA",
+)
 needs_avx2 = pytest.mark.skipif(
     not {"avx2", "fma"} <= processor().instructions, reason="needs an x86-64 processor with AVX2 and FMA"
 )

@@ -11,7 +11,10 @@ import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import psutil
 
 PATIENCE_SECONDS = 60.0
 STAGE_SECONDS = 120
@@ -82,6 +85,13 @@ class StageProcess(ForkServerProcess):
         """Send a signal, unless it has ended."""
         if self.pid and self.is_alive():
             os.kill(self.pid, number)
+
+    def workers(self) -> "list[psutil.Process]":
+        """The processes that it has started for a shared training, in the order of their ranks."""
+        import psutil  # noqa: PLC0415: this module is imported also where pytest is and little else
+
+        children = psutil.Process(self.pid).children()
+        return sorted((child for child in children if "spawn_main" in " ".join(child.cmdline())), key=lambda it: it.pid)
 
     def wait(self) -> "StageProcess":
         """Wait for its end."""

@@ -4,18 +4,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from lstm_lm.core import device, numerics
+from lstm_lm.core.json_file import read_json
 from lstm_lm.core.processor import Processor
-from lstm_lm.model.language_model import build
-from lstm_lm.tokens.batching import Window
-from lstm_lm.training.step import EagerStep
 from lstms import KINDS
 from machines import needs_avx2
-from projects import params_of, train_of
+from projects import Project
+from stage_process import STAGE_SECONDS
 
 CPU = torch.device("cpu")
 
@@ -55,24 +55,42 @@ def test_cublas_has_its_workspace_before_anything_is_computed(monkeypatch: pytes
     assert seen == [":4096:8"]
 
 
+def test_where_torch_does_not_heed_the_pin_a_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(device, "is_x86_64", lambda: True)
+    monkeypatch.setattr(device, "unpinned", list)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    device.configure(CPU, "fp32", "portable")
+    assert capsys.readouterr().err.startswith("torch computes with DEFAULT, not AVX2: ")
+
+
+def test_nothing_is_rounded_to_tf32_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn.rnn]
+    monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda: True)
+    for precision, expected in (("tf32", "tf32"), ("fp32", "ieee")):
+        device.configure(torch.device("cuda"), precision, "portable")
+        assert [setting.fp32_precision for setting in settings] == [expected] * 2
+
+
 def test_the_cpu_has_no_tf32() -> None:
     with pytest.raises(ValueError, match=r"^train\.precision is 'tf32', which .* does not have; use fp32$"):
         device.configure(CPU, "tf32", "portable")
 
 
 @pytest.mark.parametrize(("kind", "kernel"), KINDS)
-def test_bf16_trains_or_is_refused(kind: str, kernel: str) -> None:
-    try:
-        device.configure(CPU, "bf16", "portable")
-    except ValueError as error:
-        assert str(error).startswith("train.precision is 'bf16', in which ")  # noqa: PT017
-        assert str(error).endswith("fp32")  # noqa: PT017
-        return
-    settings = train_of(batch_size=2, num_steps=6, precision="bf16")
-    model = build(kind, 5, params_of(hidden=8, kernel=kernel))
-    step, tokens = EagerStep(model, settings), torch.arange(1, 15).reshape(7, 2) // 2 % 4 + 1
-    losses = [step(Window(tokens[:-1], tokens[1:], continues=False), 1.0)[0].item() for _ in range(200)]
-    assert losses[-1] < 0.5 < losses[0]
+def test_bf16_trains_or_is_refused(kind: str, kernel: str, small_project: Project) -> None:
+    small_project.set(numerics="native", train__precision="bf16", scratch__kernel=kernel)
+    with small_project.script(f"train_{kind}") as process:
+        _, err = process.communicate(timeout=STAGE_SECONDS)
+    if process.returncode == 1:
+        start = f"train_{kind}: train.precision is 'bf16', in which torch.nn.LSTM does not compute on "
+        assert err.startswith(start)
+        assert err.endswith("fp32\n")
+        pytest.skip(err.strip())
+    assert process.returncode == 0, err
+    assert read_json(small_project.root / f"metrics/environment_{kind}.json")["precision"] == "bf16"
+    assert read_json(small_project.root / f"metrics/train_{kind}.json")["perplexity"] < 20
 
 
 def test_a_library_that_computes_in_float16_has_no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:

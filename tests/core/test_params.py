@@ -300,7 +300,9 @@ def test_every_stage_refuses_bad_parameters_and_destroys_nothing(stage: str, sma
 
 
 @pytest.mark.parametrize(
-    "too_much", [{"model__hidden": 65536}, {"train__batch_size": 10**9}, {"train__num_steps": 10**9}], ids=str
+    "too_much",
+    [{"model__hidden": 65536, "model__layers": 100}, {"train__batch_size": 10**9}, {"train__num_steps": 10**9}],
+    ids=str,
 )
 @pytest.mark.parametrize("kind", ["scratch", "concise"])
 def test_too_large_for_memory_is_said_with_the_estimate(

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
 import pytest
 
 from lstm_lm.core import atomic
@@ -29,12 +30,9 @@ def stopped(path: Path, number: signal.Signals) -> subprocess.Popen[bytes]:
     if number == signal.SIGKILL:
         process.wait()
     else:
-        wait_until(lambda: bool(list(path.parent.glob(".*.tmp"))) and "T" in state(process.pid))
+        status = psutil.Process(process.pid).status
+        wait_until(lambda: bool(list(path.parent.glob(".*.tmp"))) and status() == psutil.STATUS_STOPPED)
     return process
-
-
-def state(pid: int) -> str:
-    return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
 
 
 def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:

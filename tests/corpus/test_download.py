@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from corpora import LIMITS, OLD, SLACK_SECONDS, TEXT, Shelf, write_record
+from lstm_lm.core.device import PROCESS
 from lstm_lm.corpus.download import RETRY, Limits
 from servers import Answer, Handler, Server, sends, serve
 
@@ -176,13 +177,13 @@ def test_nothing_is_printed_without_a_terminal(shelf: Shelf, capfd: pytest.Captu
 
 
 PROGRAM = """
-import resource, sys
+import sys
 from pathlib import Path
 from lstm_lm.corpus.source import Sources, fetch
 
 def peak_after(name):
     fetch(name, Path(sys.argv[1]), Sources(Path(sys.argv[2])))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 """
 
@@ -205,6 +206,7 @@ def test_a_killed_download_leaves_the_old_file_and_the_next_one_cleans_up(shelf:
         shelf.bring(server.url)
 
 
+@pytest.mark.skipif(not PROCESS.exists(), reason="needs Linux's /proc")
 def test_a_download_needs_little_memory(shelf: Shelf) -> None:
     mebibyte = bytes(range(256)) * 4096
     with serve(sends(mebibyte), sends(blocks=[mebibyte] * 64)) as server:

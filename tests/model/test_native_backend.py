@@ -5,20 +5,29 @@ import torch
 from torch import nn
 
 from lstm_lm.core import threads
+from lstm_lm.model import language_model
 from lstm_lm.model.affine import Affine, LookUp
 from lstm_lm.model.native_backend import NATIVE
 from lstm_lm.model.pytorch_backend import PYTORCH, PyTorch
-from lstms import SHAPES, Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
+from lstm_lm.model.score import score
+from lstm_lm.tokens.batching import Window
+from lstm_lm.training.step import EagerStep
+from lstms import Shape, assert_same, build, everything, random_state, random_tokens, textbook_weights
 from machines import needs_compiler
+from projects import params_of
+from trainings import STREAM, settings
 
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_with_a_compiler_the_loops_in_pytorch_are_not_used(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    for method in ("run", "run_back", "product", "look_up", "look_up_back", "sum_rows", "loss"):
+    for method in [name for name in vars(PyTorch) if not name.startswith("_")]:
         monkeypatch.delattr(PyTorch, method)
-    shape = SHAPES[0]
-    everything(build("fused", textbook_weights(shape, dtype)), random_tokens(shape), random_state(shape, dtype))
+    tokens = torch.arange(36).remainder(28).reshape(9, 4)
+    for parts in ({}, {"embedding": 4}):
+        model = language_model.build("scratch", 28, params_of(hidden=5, **parts)).to(dtype)
+        EagerStep(model, settings())(Window(tokens, tokens, continues=False), 1.0)
+        score(model, STREAM)
 
 
 @needs_compiler

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -23,7 +24,7 @@ from lstm_lm.training import experiment, processes
 from lstm_lm.training.group import Group
 from lstm_lm.training.loop import Training
 from projects import Project
-from stage_process import StageProcess, wait_until
+from stage_process import wait_until
 from trainings import STREAM, VALID, settings
 from trainings import model as small_model
 
@@ -144,16 +145,12 @@ def test_a_divergence_is_one_message(small_project: Project) -> None:
     assert complaint.startswith("train_scratch: the training diverged at epoch ")
 
 
-def workers(launcher: StageProcess) -> list[int]:
-    """The processes that a launcher has started, in the order of their ranks."""
-    command = ["pgrep", "-P", str(launcher.pid), "-f", "spawn_main"]
-    return sorted(int(pid) for pid in subprocess.run(command, capture_output=True, text=True).stdout.split())
-
-
-def runs(pid: int) -> bool:
+def runs(process: psutil.Process) -> bool:
     """Whether a process is there, and more than an entry that nobody has collected."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return bool(state) and not state.startswith("Z")
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
@@ -166,10 +163,10 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
 
     child = small_project.start("train_scratch")
     child.wait_for("epoch 2/")
-    pids = workers(child)
+    workers = child.workers()
     child.send(signal.SIGKILL)
     child.wait()
-    wait_until(lambda: not any(runs(pid) for pid in pids))
+    wait_until(lambda: not any(map(runs, workers)))
 
     child = small_project.start("train_scratch")
     child.wait_for("epoch 14/")  # those that are left alone save and stop
@@ -184,7 +181,7 @@ def test_stopped_and_killed_it_ends_in_the_bytes_of_an_undisturbed_training(
     child.wait_for("resumed at epoch", "out")
     saved = checkpoint.stat().st_mtime_ns
     wait_until(lambda: checkpoint.stat().st_mtime_ns != saved)
-    os.kill(workers(child)[-1], signal.SIGKILL)
+    child.workers()[-1].kill()
     result = child.wait()
     assert result.exitcode == 0, result.err
     assert result.out.count("resumed at epoch") == 2

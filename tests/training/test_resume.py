@@ -21,6 +21,7 @@ RESUMPTIONS = 7
 """Of each of the two models, after kills."""
 CADENCE = 0.05
 LONG = {"train__epochs": 100, "checkpoint__seconds": CADENCE}
+SHORT = {"train__epochs": 60}
 SLACK_SECONDS = 1.5
 """What a busy machine may add to a step, a save and a start."""
 
@@ -41,7 +42,7 @@ def long(tmp_path_factory: pytest.TempPathFactory, tokenized: Project) -> Projec
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory, tokenized: Project) -> Project:
     """A project whose two short trainings nothing happened to."""
-    return undisturbed_training(tokenized, tmp_path_factory.mktemp("short"))
+    return undisturbed_training(tokenized, tmp_path_factory.mktemp("short"), **SHORT)
 
 
 def start_training(project: Project, kind: str) -> StageProcess:
@@ -62,7 +63,8 @@ def saved_position(project: Project) -> tuple[int, int] | None:
 
 
 def stop(project: Project, kind: str) -> None:
-    """Leave a checkpoint behind, somewhere in the middle."""
+    """Leave a checkpoint behind, somewhere in the middle of a short training."""
+    project.set(**SHORT)
     child = start_training(project, kind)
     child.wait_for("epoch 1/")
     child.send(signal.SIGTERM)
@@ -116,6 +118,7 @@ def test_no_more_than_the_cadence_is_lost(small_project: Project) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_at_once(number: signal.Signals, small_project: Project, short: Project) -> None:
+    small_project.set(**SHORT)
     child = start_training(small_project, "scratch")
     child.wait_for("epoch 3/")
     child.send(number)
@@ -135,6 +138,7 @@ def test_a_signal_saves_at_once(number: signal.Signals, small_project: Project, 
 
 
 def test_a_script_of_its_own_stops_and_goes_on(small_project: Project, short: Project) -> None:
+    small_project.set(**SHORT)
     with small_project.script("train_concise") as process:
         assert process.stderr
         for line in process.stderr:
@@ -234,13 +238,13 @@ def test_other_parameters_are_another_training(stopped: Project, tmp_path: Path)
 
 def test_another_cadence_is_the_same_training(stopped: Project, tmp_path: Path) -> None:
     project = stopped.copy_of(tmp_path / "project")
-    project.set(checkpoint__seconds=7)
+    project.set(**SHORT, checkpoint__seconds=7)
     assert "resumed at epoch" in project.run("train_concise").out
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(stopped: Project, tmp_path: Path) -> None:
     project = stopped.copy_of(tmp_path / "project")
-    project.set(checkpoint__seconds=0.01)
+    project.set(**SHORT, checkpoint__seconds=0.01)
     before = project.files()
     complaint = project.run("train_concise", file_limit=1000).complaint
     assert complaint.startswith("train_concise: cannot write .checkpoints/concise-")
