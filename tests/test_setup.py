@@ -1,6 +1,8 @@
 """What stands around the code: the environment, its packages and their hashes, targets of make, workflows."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -64,8 +66,20 @@ def test_a_check_that_cannot_ask_fails_in_ci_alone(ci: str, tmp_path: Path, monk
     assert [audit.main(), lint_workflows.main()] == [bool(ci)] * 2
 
 
+@pytest.mark.parametrize("failing", ["lint", "audit", "test", "test-slow"])
+def test_ci_fails_with_each_of_its_checks(failing, tmp_path):
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
+    for name, script in {"make": f'[ "$1" != {failing} ]', "id": "echo 1", "uname": "echo other"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    assert subprocess.run(["bash", ".ci/run"], cwd=tmp_path, env=os.environ | path, check=False).returncode == 1
+
+
 def test_make_has_no_target_twice():
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of `make -j2 test`
+    listed = subprocess.run(["make", "help"], cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
     assert listed.stderr == ""
     assert {"run", "test", "report", "sweep-report"} <= set(re.findall(r"^make (\S+)", listed.stdout, re.MULTILINE))
 

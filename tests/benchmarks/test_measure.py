@@ -10,7 +10,7 @@ import yaml
 
 from benchmarks import ROOT, ptb
 from benchmarks.contestants import CONTESTANTS, Shape, contestants
-from benchmarks.measure import CPU, Entry, interleaved, processes, quartiles, taking_turns
+from benchmarks.measure import CPU, Entry, interleaved, processes, quartiles, ratios, taking_turns
 from benchmarks.run import ENTRIES, FLOOR, GRID_ENTRIES, RATIOS, STACK_ENTRIES
 from lstm_lm.core import device as devices
 from lstm_lm.core.json_file import read_json
@@ -51,6 +51,11 @@ def test_clocks_take_turns_and_the_warm_up_does_not_count() -> None:
     assert calls == ["a", "b"] * 3
     assert seconds["a"].tolist() == [3, 5]
     assert seconds["b"].tolist() == [4, 6]
+
+
+def test_a_ratio_is_of_the_first_over_the_second() -> None:
+    speeds = {name: {"tokens_per_second": {"median": speed}} for name, speed in (("a", 3), ("b", 2))}
+    assert ratios(speeds, {"a over b": ("a", "b"), "a over c": ("a", "c")}) == {"a over b": 1.5}
 
 
 def test_quartiles_have_four_digits() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -38,6 +39,22 @@ def test_the_book_s_speed_stands_beside_runs_on_the_book_s_characters_only(
     assert len(labels) == len(figure.axes[0].patches) == bars
     assert any("the book" in label for label in labels) == (bars == 4)
     assert ("another machine's" in figure.get_suptitle()) == (bars == 4)
+
+
+def test_a_score_stands_at_its_epoch_and_at_its_second(saved: list[Figure], tmp_path: Path) -> None:
+    columns = {"train_perplexity": [9.0, 7, 5], "valid_perplexity": [None, 8.0, 6.0], "seconds": [10.0, 20, 30]}
+    curves = dict.fromkeys(LABELS, pd.DataFrame(columns, index=[1, 2, 3]))
+    pictures.learning_curves(curves, "any", tmp_path / "learning_curves.png")
+    for axes, x in zip(saved[0].axes, ([1, 2, 3], [10, 20, 30]), strict=True):
+        assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [x, x[1:]] * 2
+
+
+def test_a_bar_has_its_median_and_its_quartiles(saved: list[Figure], tmp_path: Path) -> None:
+    speed = {"tokens_per_second": 20, "tokens_per_second_q1": 17, "tokens_per_second_q3": 28, "device": "any"}
+    pictures.throughput(dict.fromkeys(LABELS, speed), "any", False, tmp_path / "throughput.png")
+    axes = saved[0].axes[0]
+    assert [text.get_text() for text in axes.texts] == ["20", "20"]
+    assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [[17], [28]] * 2
 
 
 def test_speeds_of_two_machines_are_not_called_one_s(saved: list[Figure], tmp_path: Path) -> None:

@@ -55,3 +55,14 @@ def test_no_score_comes_from_code_that_computes_wrong_values(
     with pytest.raises(ValueError, match=r"^[^\n]* computes wrong values on this machine [^\n]*$"):
         evaluate.main(load_params(root / "params.yaml"), root)
     assert not (root / "metrics/evaluate.json").exists()
+
+
+def test_the_code_is_checked_with_the_rows_of_windows_too(
+    small_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, rows = small_project.root, []
+    small_project.set(train__epochs=1, evaluate__window=40)
+    small_project.run_through("train_scratch", "train_concise")
+    monkeypatch.setattr(evaluate, "check_arithmetic", lambda _, count: rows.append(count))
+    evaluate.main(load_params(root / "params.yaml"), root)
+    assert rows == [1, 64] * 2

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from lstm_lm.evaluation.feature import features
 from lstm_lm.evaluation.inspection import HEAD, inspect, write
-from lstm_lm.evaluation.passage import choose
+from lstm_lm.evaluation.passage import choose, positions
+from lstm_lm.evaluation.reading import read
 from lstm_lm.model.language_model import LanguageModel, build
 from lstm_lm.model.score import surprisal
 from lstm_lm.tokens.text import SPLITS
@@ -71,8 +73,13 @@ def test_the_tables_hold_the_same_bits_and_their_means(level: Level, tmp_path: P
         means = list(csv.DictReader(file, delimiter="\t"))
     assert sum(int(row["tokens"]) for row in means) == len(stream) - 1
     total = sum(int(row["tokens"]) * float(row["concise"]) for row in means)
-    expected = float(surprisal(models["concise"], stream).double().sum()) / math.log(2)
-    assert total == pytest.approx(expected, rel=1e-3)
+    expected = surprisal(models["concise"], stream).double().numpy() / math.log(2)
+    assert total == pytest.approx(expected.sum(), rel=1e-3)
+    tokenizer = Tokenizer(level, "none")
+    places = np.array(positions(list(tokenizer.spelled(tokenizer.tokens(TEXTS[level]))), level))
+    for row in means:
+        own = expected[places[1:] == int(row["position"])]
+        assert float(row["concise"]) == pytest.approx(own.mean(), abs=1e-3)
 
 
 def test_a_second_look_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -105,6 +112,23 @@ def test_along_few_tokens_units_follow_nothing(length: int, named: bool, tmp_pat
     found = json.loads((tmp_path / "data/units.json").read_text(encoding="utf-8"))
     for row in found["scratch"]["units"]:
         assert (row["cell state"] != ["nothing that has a name", 0.0]) == named
+
+
+def test_a_unit_follows_what_it_is_correlated_with(tmp_path: Path) -> None:
+    models, stream = inspected("char", tmp_path, length=60)
+    found = json.loads((tmp_path / "data/units.json").read_text(encoding="utf-8"))
+    passage, numbers = choose(TEXTS["char"], 60), features(TEXTS["char"], "char")
+    for kind in KINDS:
+        hidden = read(models[kind], stream, passage).states.hidden[1:, 0].numpy()
+        for row in found[kind]["units"]:
+            name, r = row["hidden state"]
+            known = {
+                feature: np.corrcoef(hidden[:, row["number"] - 1], along)[0, 1]
+                for feature, values in numbers.items()
+                if len(set(along := [values[number] for number in passage])) > 1
+            }
+            assert r == pytest.approx(known[name], abs=1e-3)
+            assert abs(r) == pytest.approx(max(map(abs, known.values())), abs=1e-3)
 
 
 def test_units_without_anything_to_follow_are_told_so(tmp_path: Path) -> None:

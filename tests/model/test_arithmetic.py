@@ -12,7 +12,7 @@ from lstm_lm.model import arithmetic, lstm_concise, lstm_fused, lstm_scratch
 from lstm_lm.model.arithmetic import check_arithmetic
 from lstm_lm.model.language_model import Architecture
 from lstm_lm.model.native_backend import Native
-from machines import needs_pins
+from machines import needs_compiler, needs_pins
 
 PARTS = {"vocab_size": 11, "hidden": 9, "layers": 2, "embedding": 9, "dropout": 0.5}
 
@@ -27,6 +27,14 @@ def test_right_code_passes(kernel: str, tied: bool) -> None:
 def test_a_window_whose_inputs_are_all_dropped_passes(kernel: str) -> None:
     """With one row of one-hot vectors dropout may take all of them; with these sizes it does."""
     check_arithmetic(Architecture.model_validate({"kernel": kernel, "vocab_size": 28, "hidden": 72, "dropout": 0.5}), 1)
+
+
+@needs_compiler
+def test_the_product_with_one_hot_vectors_after_dropout_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Native.product
+    monkeypatch.setattr(Native, "product", lambda *given: right(*given) + 1)
+    with pytest.raises(ValueError, match=r"^the kernel fused computes wrong values on this machine "):
+        check_arithmetic(Architecture(kernel="fused", vocab_size=11, hidden=9, dropout=0.5), rows=3)
 
 
 @pytest.mark.parametrize("method", ["run_back", "loss", "look_up", "look_up_back"])

@@ -108,6 +108,7 @@ def test_no_flag_takes_back_what_another_gave(compiler: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout + done.stderr
 
+    assert "__OPTIMIZE__" in said("-dM", "-E")
     assert "__NO_MATH_ERRNO__" in said("-dM", "-E"), "a square root is no function call"
     assert '"-ffp-exception-behavior=strict"' not in said("-###", "-c"), "clang before 19 would make no vectors"
 
@@ -246,6 +247,18 @@ def test_another_architecture_gives_the_same_bytes(tmp_path: Path) -> None:
     assert digests(tmp_path, command, ["2", "3"], runner=(emulator,)) == {DIGEST}
 
 
+@needs_compiler
+def test_two_threads_share_the_work() -> None:
+    code = """
+import psutil
+from lstm_lm.model import compiled
+before = psutil.Process().num_threads()
+compiled.library()  # checks itself with two threads
+print(psutil.Process().num_threads() - before)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
+
+
 def test_what_programs_leave_beside_the_sources_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(compiled.SOURCES, tmp_path / "native")
     monkeypatch.setattr(compiled, "SOURCES", tmp_path / "native")
@@ -254,5 +267,9 @@ def test_what_programs_leave_beside_the_sources_is_no_source(tmp_path: Path, mon
     (tmp_path / "native/.#team.h").symlink_to("nowhere")
     (tmp_path / "native/.cache").mkdir()
     assert compiled._key() == before
-    (tmp_path / "native/more.h").touch()
-    assert compiled._key() != before
+    keys = {before}
+    for name in ("more.h", "more.cpp"):
+        (tmp_path / "native" / name).touch()
+        keys.add(compiled._key())
+    monkeypatch.setenv("CXXFLAGS", "-g")
+    assert len(keys | {compiled._key()}) == 4

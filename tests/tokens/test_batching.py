@@ -50,6 +50,17 @@ def test_every_target_is_its_inputs_successor_and_no_input_comes_twice(kind: str
     check()
 
 
+def test_random_windows_are_those_of_the_textbook_s_loop() -> None:
+    generator = random.Random(7)
+    corpus = NUMBERS[generator.randint(0, 4) :]
+    starts = list(range(0, (len(corpus) - 1) // 5 * 5, 5))
+    generator.shuffle(starts)
+    batches = [starts[place : place + 4] for place in range(0, len(starts) // 4 * 4, 4)]
+    windows = epoch_of("random", NUMBERS, 4, 5, random.Random(7))
+    expected = [[corpus[start : start + 5].tolist() for start in batch] for batch in batches]
+    assert [window.inputs.T.tolist() for window in windows] == expected
+
+
 @quick
 @given(sizes)
 def test_sequential_rows_go_on_where_they_stopped(size: tuple[int, int, int, int]) -> None:

@@ -33,6 +33,13 @@ def test_ids_take_the_smallest_type_that_holds_them(size: int, kind: type) -> No
     assert ids.tolist() == list(range(1, size + 1))
 
 
+@pytest.mark.parametrize("size", [255, 256, 2**16])
+def test_each_type_has_an_id_of_its_own_however_many_there_are(size: int) -> None:
+    _, ids = Vocabulary.ranked(list(map(str, range(size))), np.ones(size, np.int64), WORDS)
+    assert ids.dtype == np.min_scalar_type(size)
+    assert ids.tolist() == list(range(1, size + 1))
+
+
 def test_rare_tokens_and_the_unknown_word_itself_are_unknown() -> None:
     tokens = ["b", "<unk>", "a", "<unk>", "b", "<unk>", "c", "a", "d"]
     assert Vocabulary.of(tokens, WORDS).tokens == ("<unk>", "b", "a", "c", "d")

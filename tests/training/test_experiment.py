@@ -1,5 +1,6 @@
 """A whole training, from tokens to results."""
 
+import random
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from lstm_lm.model import arithmetic
 from lstm_lm.tokens.tokenizer import Tokenizer
 from lstm_lm.tokens.vocabulary import Vocabulary
 from lstm_lm.training import experiment
-from lstm_lm.training.group import ALONE
+from lstm_lm.training.group import ALONE, Group
 from lstm_lm.training.loop import Epoch
 from lstm_lm.training.losses import Diverged
 from projects import Project, params_of, train_of
@@ -41,6 +42,36 @@ def test_one_hot_vectors_count_where_they_are_made(kind: str, gib: float, monkey
     params = params_of().changed({"train.batch_size": 800, "train.num_steps": 100, "tokenize.train_tokens": -1})
     with pytest.raises(ValueError, match=rf"^training needs about {gib} GiB, cpu has 0\.0 GiB: "):
         experiment.check_memory(kind, params, 10_000, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "gib"), [({}, 63.9), ({"train.optimizer": "adam"}, 67.4), ({"train.processes": 2}, 72.6)], ids=str
+)
+def test_layers_averages_and_processes_count(
+    changes: dict[str, object], gib: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment.devices, "total_memory", lambda _: 0)
+    sizes = {"train.batch_size": 800, "train.num_steps": 100, "tokenize.train_tokens": -1}
+    params = params_of(hidden=4096, layers=4).changed(sizes | changes)
+    with pytest.raises(ValueError, match=rf"^training needs about {gib} GiB, "):
+        experiment.check_memory("scratch", params, 28, torch.device("cpu"))
+
+
+def test_each_process_has_its_threads_and_is_checked_with_its_rows(
+    small_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+
+    def check(_parts: object, rows: int) -> None:
+        given.append(rows)
+        raise Diverged("seen")
+
+    monkeypatch.setattr(experiment, "fix_threads", lambda _, processes: given.append(processes))
+    monkeypatch.setattr(experiment, "check_arithmetic", check)
+    params = load_params(small_project.root / "params.yaml")
+    with pytest.raises(Diverged):
+        experiment.train_together(Group(0, 2), torch.device("cpu"), "concise", params, small_project.root)
+    assert given == [2, params.train.batch_size // 2]
 
 
 def test_curves_that_cannot_be_written_hide_no_failure(small_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,15 +159,40 @@ def test_results_are_of_the_kept_epoch_and_speeds_of_those_after_the_warm_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = (*[50.0] * experiment.WARM_UP, 1.0, 2.0, 4.0, 5.0, 10.0)
-    epochs = [Epoch(9.0, 20.0 + number, 100, taken, 80.0) for number, taken in enumerate(seconds)]
+    epochs = [Epoch(9.0 + number, 20.0 + number, 100, taken, 80.0 + number) for number, taken in enumerate(seconds)]
     training: Any = SimpleNamespace(model=model(), device=torch.device("cpu"), group=ALONE, epochs=epochs, kept_epoch=2)
     monkeypatch.setattr(experiment.devices, "peak_memory", lambda _: 300 * 2**20)
     vocabulary = Vocabulary.of("ab", Tokenizer("char", "none"))
     experiment.write_results("concise", params_of(), tmp_path, training, {"kernel": "any"}, vocabulary)
     speed, trained = (read_json(tmp_path / f"metrics/{name}_concise.json") for name in ("throughput", "train"))
     assert [speed[f"tokens_per_second{part}"] for part in ("_q1", "", "_q3")] == [20, 25, 50]
-    assert (speed["seconds"], speed["peak_memory_mib"]) == (80, 300)
-    assert (trained["valid_perplexity"], trained["kept_epoch"]) == (21, 2)
+    last = len(seconds) - 1
+    assert (speed["seconds"], speed["peak_memory_mib"]) == (80 + last, 300)
+    assert (trained["perplexity"], trained["valid_perplexity"], trained["kept_epoch"]) == (9 + last, 21, 2)
+
+
+def test_the_seed_orders_the_windows_of_a_training(small_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[object] = []
+
+    def stop(training: experiment.Training) -> None:
+        orders.append(training.generator.getstate())
+        raise Diverged("seen")
+
+    monkeypatch.setattr(experiment.Training, "run", stop)
+    for seed in (0, 7):
+        with pytest.raises(Diverged):
+            experiment.train("scratch", params_of(seed=seed), small_project.root)
+    assert orders == [random.Random(seed).getstate() for seed in (0, 7)]
+
+
+def test_code_in_cpp_and_its_headers_belong_to_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "training").mkdir()
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "training/experiment.py"))
+    keys = set()
+    for name in ("loop.py", "lstm.h", "library.cpp"):
+        (tmp_path / "training" / name).touch()
+        keys.add(experiment.training_key("scratch", params_of(), {}, {}))
+    assert len(keys) == 3
 
 
 def test_what_an_editor_leaves_behind_belongs_to_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,34 @@ def test_one_that_does_not_notice_a_failure(monkeypatch: pytest.MonkeyPatch) -> 
         processes.run(hang, 2, CPU)
 
 
+def end_late(group: Group, _device: torch.device) -> None:
+    with Signals(launched=True) as signals:
+        group.highest(0)
+        if group.is_first:
+            os.kill(os.getppid(), signal.SIGTERM)
+        while not signals.received:
+            time.sleep(0.01)
+    time.sleep(1)  # as a long validation does
+    raise Interrupted(signals.received)
+
+
+def test_after_a_signal_they_have_all_the_time_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.1)
+    with pytest.raises(Interrupted, match=r"^stopped by SIGTERM; the state is saved"):
+        processes.run(end_late, 2, CPU)
+
+
+@pytest.mark.parametrize(("threads", "count", "share"), [(8, 2, "4"), (2, 4, "1")])
+def test_each_process_has_its_share_of_the_threads(
+    threads: int, count: int, share: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(processes, "launch", lambda *_: None)
+    processes.run(agree, count, CPU)
+    assert os.environ["OMP_NUM_THREADS"] == share
+
+
 def test_a_store_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_place: str) -> None:
         raise distributed.DistStoreError("No space left on device")
@@ -223,16 +251,9 @@ def test_a_failure_is_told_to_the_others(failure: Exception, told: Exception) ->
 def test_ctrl_c_while_they_start(small_project: Project) -> None:
     small_project.set(train__processes=2)
     stage = small_project.start("train_scratch")
-    workers: list[psutil.Process] = []
-
-    def both_run() -> bool:
-        children = psutil.Process(stage.pid).children()
-        workers[:] = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        return len(workers) == 2
-
-    wait_until(both_run)
+    wait_until(lambda: len(stage.workers()) == 2)
     time.sleep(0.5)  # they import
-    for worker in workers:  # as a terminal does
+    for worker in stage.workers():  # as a terminal does
         worker.send_signal(signal.SIGINT)
     stage.send(signal.SIGINT)
     result = stage.wait()

@@ -26,6 +26,17 @@ def test_results_are_current_until_the_code_changes(project: Path) -> None:
     assert judged.stderr.startswith("The results are out of date (changed: train): run 'dvc repro'")
 
 
+def test_a_stage_that_read_other_data_than_the_lock_names_is_out_of_date(project: Path) -> None:
+    model, script, repro = "data/models/scratch.safetensors", project / "train.py", ("-m", "dvc", "repro", "--quiet")
+    with (project / "dvc.yaml").open("a") as pipeline:
+        pipeline.write(f"  use:\n    cmd: cat {model}\n    deps: [{model}]\n")
+    assert run(project, sys.executable, *repro).returncode == 0
+    script.write_text(script.read_text().replace("weights", "others"))
+    assert run(project, sys.executable, *repro, "--single-item", "train").returncode == 0
+    (project / model).unlink()
+    assert "out of date (changed: use)" in tool(project, "checks.current").stderr
+
+
 def test_results_that_are_current_may_not_be_committed(project: Path) -> None:
     (project / ".gitignore").write_text("/data\n")
     git(project, "init", "-q")

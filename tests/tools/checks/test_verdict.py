@@ -45,6 +45,7 @@ def test_of_a_recipe_every_epoch_counts_on_another_kind(name: str, every: int) -
     near = verdict(0.3 * CHANCE, -0.9 * CHANCE)
     assert near.status is Status.OTHER_KIND
     assert near.detail.startswith("all epochs ")
+    assert ", 3e-02 allowed; " in near.detail
     assert verdict(0.0, 1.1 * CHANCE).status is Status.DIFFERENT
     assert verdict(1.1 * CHANCE, 0.0).status is Status.DIFFERENT
 

@@ -48,6 +48,13 @@ def test_a_text_that_git_does_not_have_comes_from_the_project(project: Path, mon
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
+def test_it_runs_anew_although_the_copy_shares_a_cache(project: Path) -> None:
+    with (project / ".dvc/config").open("a") as config:
+        config.write(f"[cache]\n    dir = {project / '.dvc/cache'}\n")
+    verified = tool(project, "checks.verify")
+    assert "Running stage 'train'" in verified.stdout, verified.stderr
+
+
 def test_a_pipeline_that_fails_is_not_reproduced(project):
     (project / "train.py").write_text("raise SystemExit('broken on purpose')")
     verified = tool(project, "checks.verify")
@@ -88,6 +95,13 @@ def trained(device: str, apart: float = 0.0) -> dict[str, bytes]:
         "metrics/train_scratch.json": b'{"seed": 0}',
         "plots/curve_scratch.tsv": curve.to_csv(sep="\t").encode(),
     }
+
+
+def test_a_result_that_one_side_lacks_is_different() -> None:
+    whole = trained("this")
+    part = {name: content for name, content in whole.items() if name != "plots/curve_scratch.tsv"}
+    assert not report(whole, part)
+    assert not report(part, whole)
 
 
 def test_on_another_kind_of_machine_rounding_passes_and_a_wrong_seed_fails(capsys: pytest.CaptureFixture[str]) -> None:

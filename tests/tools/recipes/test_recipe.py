@@ -141,7 +141,10 @@ def test_on_another_kind_of_machine_the_whole_curves_of_a_recipe_count(
 def test_the_default_run_keeps_its_results_in_the_project(project: Path) -> None:
     (project / "recipes/tiny/recipe.yaml").write_text("title: the default run\nheadline: valid_nats\n")
     git(project, "commit", "-qam", "no parameters of its own")
+    (project / "metrics").mkdir()
+    (project / "metrics/benchmark_cpu.json").touch()
     assert tool(project, "recipes.run", "tiny").returncode == 0
+    assert (project / "metrics/benchmark_cpu.json").exists(), "no stage makes it"
     assert json.loads((project / "metrics/train_scratch.json").read_bytes()) == {"hidden": PARAMS["model"]["hidden"]}
     assert (project / "dvc.lock").exists()
 

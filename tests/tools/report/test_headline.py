@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstm_lm.comparison.measures import MEASURES, Measure
+from lstm_lm.comparison.measures import LABELS, MEASURES, Measure
 from reported import difference_of
 from tools.checks.verdict import FIRST_EPOCHS
 from tools.report import headline
@@ -52,15 +52,23 @@ def test_judgements(change, sense, expected):
     assert headline.judge(change, MEASURES["train_perplexity"]._replace(sense=sense)) == expected
 
 
+def test_no_model_s_training_time_is_called_the_better_one():
+    times = zip(LABELS, (9.0, 5.0), strict=True)
+    seconds = {f"metrics/throughput_{kind}.json": {"seconds": Change(None, taken)} for kind, taken in times}
+    cells = headline.table(difference_of(seconds))[MEASURES["seconds"].title]
+    assert [shown.best for shown in cells.values()] == [False, False]
+
+
 @pytest.mark.parametrize(
     "difference",
     [
         compared(drift=0.1, scratch__kernel=Change("book", "fused"), kernel=Change("book", "fused")),
         compared(drift=0.1, threads=Change(2, 4)),
+        compared(drift=0.1, train__processes=Change(1, 2)),
         compared(drift=0.1, first=1e-7),
         compared(drift=0.1, numerics__=Change("portable", "native"), instructions=Change("portable", "x86_64 AVX512")),
     ],
-    ids=["another kernel", "another machine", "sums in another order", "native numerics"],
+    ids=["another kernel", "another machine", "shared rows", "sums in another order", "native numerics"],
 )
 def test_what_drifts_apart_only_late_is_rounding(difference):
     assert cell(difference).judgement == "other"
@@ -171,9 +179,11 @@ def test_a_speed_of_another_compiler_is_not_judged():
         assert cell(difference, MEASURES["tokens_per_s"]).change == expected
 
 
-def test_perplexities_of_an_edited_text_are_not_judged():
+@pytest.mark.parametrize("now", [(101, 90), (100, 91)])
+def test_perplexities_of_an_edited_text_are_not_judged(now):
     difference = compared(first=0.1)
-    difference.metrics["metrics/tokenize.json"] = {"characters": Change(100, 101), "tokens": Change(90, 90)}
+    counts = {"characters": Change(100, now[0]), "tokens": Change(90, now[1])}
+    difference.metrics["metrics/tokenize.json"] = counts
     assert cell(difference).change == "from 10.00, other text"
 
 

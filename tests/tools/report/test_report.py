@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from lstm_lm.comparison.measures import LABELS, SPLITS
 from lstm_lm.comparison.plots import LEARNING_CURVES
 from lstm_lm.core.json_file import read_json
 from lstm_lm.tokens.tokenizer import Tokenizer
@@ -20,7 +21,7 @@ from tools.report import headline
 from tools.report.__main__ import notes
 from tools.report.difference import Change, difference, snapshot
 from tools.report.excerpt import excerpts
-from tools.report.figure import _over_epochs, figures, series
+from tools.report.figure import _generalisation, _over_epochs, figures, series
 from tools.report.panel import panel
 from tools.report.unfinished import unfinished
 
@@ -87,6 +88,7 @@ def test_the_report_says_what_was_run_and_what_changed(reported):
     )
     assert "| model.hidden | 256 | 64 |" in text
     assert "| train.epochs | 500 |" in text.split("### Parameters")[1]
+    assert "| model.hidden | 64 |" in text.split("### Parameters")[1]
     assert "| kernel | from scratch: scratch; torch.nn.LSTM: concise |" in text
     assert "do not belong to the present code, parameters and data: dvc repro would run" in text
 
@@ -122,6 +124,27 @@ def test_a_base_with_the_same_curve_adds_no_line():
 
     assert lines({1: 2.5}) == ["from scratch, train"]
     assert lines({1: 2.6}) == ["from scratch, train", "from scratch, train (base)"]
+
+
+def test_the_base_s_scores_stand_under_the_base_s_titles() -> None:
+    scores = {f"{model}.{split}.perplexity": Change(4.0, 3.0) for model in LABELS for split in SPLITS}
+    metrics = {"metrics/evaluate.json": scores, "metrics/tokenize.json": {"unigram_perplexity": Change(None, 9.0)}}
+    shown = _generalisation(difference_of(metrics), b"")
+    ours = dict.fromkeys(LABELS.values(), "3.0000")
+    base = {f"{label} (base)": "4.0000" for label in LABELS.values()}
+    assert dict(zip(shown.header, shown.rows[0], strict=True)) == {"split": "train"} | ours | base
+
+
+def test_each_passage_is_its_split_s_and_its_bits_are_its_model_s(project: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(project, tmp_path / "copy") / "metrics/passages.json"
+    rows = {}
+    for split, bits in (("train", 1.0), ("valid", 3.0)):
+        ours, theirs = ({"bits": part, "likeliest": {"a": 0.5}} for part in (bits, 2 * bits))
+        rows[split] = [{"text": split[0], "scratch": ours, "concise": theirs}]
+    path.write_text(json.dumps(read_json(path) | rows), encoding="utf-8")
+    passages = panel(tmp_path / "copy")["passages"]
+    assert [told["mean"] for passage in passages for told in passage["models"].values()] == [1, 2, 3, 6]
+    assert [passage["models"]["concise"]["tokens"] for passage in passages] == [[("t", 1)], [("v", 4)]]
 
 
 def test_a_split_of_few_tokens_has_no_row(project):
@@ -314,6 +337,7 @@ def test_lines_that_end_at_other_epochs_have_their_ends_in_the_table_and_a_line_
     assert isinstance(shown.chart, dict)
     assert [value["value"] for value in shown.chart["data"]["values"] if "single" in value] == [6.0]
     assert len(shown.chart["layer"]) == 3
+    assert "; from scratch, validation 8.0 → 7.0; " in shown.summary
 
 
 def test_a_training_that_is_not_over_is_marked(project, write, tmp_path):

@@ -11,7 +11,7 @@ from projects import set_params
 from reported import commit, git, make_project, run, tool, write_results
 from sweeps import SWEPT, experiments_of
 from tools.report.headline import NOTHING
-from tools.report.sweep import report, sweep, table
+from tools.report.sweep import _figure, report, sweep, table
 
 
 @pytest.mark.parametrize("state", ["Running", "Queued", "Failed"])
@@ -53,6 +53,12 @@ def test_mean_and_spread_are_over_the_seeds_of_one_choice():
         (8, {"concise"}),
         (16, {"scratch"}),
     ]
+
+
+def test_the_figure_of_a_split_has_that_split_s_perplexities():
+    shown = _figure(sweep(experiments_of(*SWEPT[:4])), "train")
+    ours = [row[3:6] for row in shown.rows if row[2] == "from scratch"]
+    assert ours == [["9.8500", "9.6000", "10.1000"], ["9.4500", "9.2000", "9.7000"]]
 
 
 def test_words_are_ordered_as_words_and_numbers_as_numbers():
