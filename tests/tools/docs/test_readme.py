@@ -39,6 +39,7 @@ def test_a_comment_follows_its_value(tmp_path: Path) -> None:
         "  prefixes:               # texts that each model continues\n  # mine # own\n  - 'rule #1 of time'\n",
         "  prefixes: ['a #1', b]   # texts that each model continues\n",
         "  prefixes: ['rule #1 of time', b] # texts that each model continues\n",
+        "  prefixes: ['one text in\n    two lines']\n",
     ],
 )
 def test_no_value_and_no_line_of_the_user_s_is_cut(block: str, tmp_path: Path) -> None:
