@@ -133,7 +133,7 @@ lock: tools  ## Renew constraints.txt from requirements*.txt, changing no more t
 $(VENV)/pip:
 	@test ! -L .venv || { echo ".venv is a link to $$(readlink .venv), which would be emptied: remove the link, then" \
 	    "make it again" >&2; exit 1; }
-	@test ! -e .venv/bin/python || grep -qs '^command = .* -m venv ' .venv/pyvenv.cfg || { echo ".venv was not made by" \
+	@test ! -d .venv/bin || grep -qs '^command = .* -m venv ' .venv/pyvenv.cfg || { echo ".venv was not made by" \
 	    "make: move it away, then make it again" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit( \
 	    "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v[:2])'

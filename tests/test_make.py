@@ -142,10 +142,16 @@ def test_an_environment_that_make_has_not_made_is_left_alone(content: str | None
     configuration.unlink()
     if content:
         configuration.write_text(content)
-    done = make(bare, "setup")
-    assert done.returncode == 2
-    assert done.stderr.startswith(".venv was not made by make: move it away, then make it again\n")
-    assert (bare / ".venv/bin/python").exists()
+    python = bare / ".venv/bin/python"
+    for gone in (False, True):
+        if gone:
+            python.unlink()
+            python.symlink_to("gone")
+        done = make(bare, "setup")
+        assert done.returncode == 2
+        assert done.stderr.startswith(".venv was not made by make: move it away, then make it again\n")
+        assert python.is_symlink() == gone
+        assert (bare / ".venv/bin/pip").exists()
 
 
 @pytest.mark.parametrize("content", ["another project's package", None])

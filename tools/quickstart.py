@@ -45,7 +45,7 @@ def use_sample(path: Path) -> None:
     """Set `corpus.name` in params.yaml to the sample; every other character stays as it is.
 
     Raises:
-        ValueError: params.yaml is not written as usual.
+        ValueError: the name is not there, or cannot be changed alone.
     """
     wanted = load_params(path).changed({"corpus.name": SAMPLE})
     text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How hyperparameters change running time, perplexity and text: one of the book's settings changed at a time.
+"""How hyperparameters change time, perplexity and text: each training changes one or two of the book's settings.
 
 Trains the model from scratch and writes metrics/benchmark_hyperparameters.json. Three seeds with the book's settings
 show how much of a difference is chance. Needs data/tokens/, so run `dvc repro tokenize` first. Takes 5 to 15 minutes on

@@ -248,7 +248,7 @@ def test_another_architecture_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_two_threads_share_the_work() -> None:
+def test_the_check_with_two_threads_starts_one_more() -> None:
     code = """
 import psutil
 from lstm_lm.model import compiled

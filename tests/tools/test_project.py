@@ -68,7 +68,7 @@ def test_in_a_git_hook_the_copy_leaves_the_index_alone(project: Path, monkeypatc
     assert run(project, "git", "status", "--porcelain").stdout == "A  staged.txt\n"
 
 
-def test_a_copy_of_the_last_commit_says_what_it_leaves_out(
+def test_a_copy_of_the_last_commit_says_that_changes_are_left_out(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changed = ("params.yaml", "src/code.py", "stages/train.py")
